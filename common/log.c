@@ -1,0 +1,86 @@
+#include "log.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *stage_name = "vnp";
+static enum vnp_log_level max_level = VNP_LOG_INFO;
+static bool progress_shown;
+static double progress_last;
+
+void vnp_log_init(const char *stage)
+{
+    stage_name = stage;
+}
+
+void vnp_log_set_level(enum vnp_log_level level)
+{
+    max_level = level;
+}
+
+const char *vnp_log_stage(void)
+{
+    return stage_name;
+}
+
+double vnp_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* One write for the whole line, so that the lines of stages that share a terminal don't mix. */
+static void print_line(const char *label, const char *fmt, va_list ap)
+{
+    char text[2048];
+    vsnprintf(text, sizeof text, fmt, ap);
+    vnp_progress_end();
+    fprintf(stderr, "%s: %s%s\n", stage_name, label, text);
+}
+
+void vnp_log(enum vnp_log_level level, const char *fmt, ...)
+{
+    if (level > max_level)
+        return;
+    va_list ap;
+    va_start(ap, fmt);
+    print_line(level == VNP_LOG_WARN ? "warning: " : "", fmt, ap);
+    va_end(ap);
+}
+
+void vnp_progress(const char *fmt, ...)
+{
+    double now = vnp_now();
+    if (max_level < VNP_LOG_INFO || now - progress_last < 0.1 || !isatty(STDERR_FILENO))
+        return;
+    progress_last = now;
+    progress_shown = true;
+    va_list ap;
+    va_start(ap, fmt);
+    char text[512];
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    fprintf(stderr, "\r\033[K%s: %s", stage_name, text);
+    fflush(stderr);
+}
+
+void vnp_progress_end(void)
+{
+    if (progress_shown)
+        fputs("\r\033[K", stderr);
+    progress_shown = false;
+}
+
+void vnp_die(enum vnp_status status, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    print_line("", fmt, ap);
+    va_end(ap);
+    exit(status);
+}

@@ -1,0 +1,31 @@
+/* What people see on stderr: one-line messages with the stage's name in front, a progress line on a terminal. */
+#ifndef VNP_LOG_H
+#define VNP_LOG_H
+
+#include "status.h"
+
+enum vnp_log_level { VNP_LOG_ERROR, VNP_LOG_WARN, VNP_LOG_INFO, VNP_LOG_DEBUG };
+
+/* Sets the name in front of every message (borrowed for ever) and the level at or under which messages are shown
+ * (default VNP_LOG_INFO). */
+void vnp_log_init(const char *stage);
+void vnp_log_set_level(enum vnp_log_level level);
+const char *vnp_log_stage(void);
+
+void vnp_log(enum vnp_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+#define vnp_warn(...) vnp_log(VNP_LOG_WARN, __VA_ARGS__)
+#define vnp_info(...) vnp_log(VNP_LOG_INFO, __VA_ARGS__)
+
+/* A line that overwrites itself, at most ten times a second, only when stderr is a terminal and the level is at least
+ * info. The next message or vnp_progress_end() clears it. */
+void vnp_progress(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void vnp_progress_end(void);
+
+/* Prints "stage: message" and exits with `status`. For main() and set-up code; stages with an open output use
+ * vnp_stage_fail() so that the next stage learns the cause. */
+void vnp_die(enum vnp_status status, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));
+
+/* Seconds on the monotonic clock. */
+double vnp_now(void);
+
+#endif

@@ -1,0 +1,41 @@
+/* What every stage's main() shares: the common options, and how to fail so that the next stage learns the cause. */
+#ifndef VNP_STAGE_H
+#define VNP_STAGE_H
+
+#include <getopt.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "log.h"
+#include "status.h"
+#include "stream.h"
+
+/* Long options that every stage takes; put VNP_COMMON_OPTIONS at the end of a stage's table, before the zeros, and
+ * "hqvo:" (or "hqv" for a stage without -o) at the end of its short ones. */
+enum { VNP_OPT_VERSION = 0x1000, VNP_OPT_OWN = 0x2000 /* a stage's own long-only options count from here */ };
+#define VNP_COMMON_OPTIONS                                                                                            \
+    {"help", no_argument, NULL, 'h'}, {"quiet", no_argument, NULL, 'q'}, {"verbose", no_argument, NULL, 'v'},         \
+    {"version", no_argument, NULL, VNP_OPT_VERSION}, {"output", required_argument, NULL, 'o'}
+
+/* Handles -h, -q, -v, --version and an unknown option ('?'); -h and --version exit 0, misuse exits 2 after `usage`.
+ * Returns for anything it does not know (then the caller's switch was incomplete: a bug, status 70). */
+void vnp_common_option(int c, void (*usage)(FILE *));
+
+/* A whole decimal number in [lo, hi], or exit 2 with "option: not a number from lo to hi: text". */
+int64_t vnp_option_int(const char *option, const char *text, int64_t lo, int64_t hi);
+double vnp_option_double(const char *option, const char *text, double lo, double hi);
+
+/* 1, true or yes in any case: the environment variables VirNucPro's users know. */
+int vnp_env_true(const char *name);
+
+/* Prints the error, passes it down the output stream (or removes the unfinished file), exits with its status.
+ * Either of the two may be NULL. */
+void vnp_stage_fail(struct vnp_writer *out, const struct vnp_err *err) __attribute__((noreturn));
+
+/* Starts a stage: names it for messages, and makes stdout's state safe to rely on. */
+void vnp_stage_init(const char *name);
+
+extern const char vnp_version[];     /* "0.1.0" */
+extern const char vnp_build_flags[]; /* compiler and flags, for --version */
+
+#endif

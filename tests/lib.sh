@@ -1,0 +1,56 @@
+# Sourced by the shell tests: TAP output, a scratch folder, the binaries first in PATH.
+#   check NAME COMMAND...      passes when the command exits 0
+#   status NAME WANT COMMAND...  passes when the command exits WANT; its output is in $T/out and $T/err
+#   says NAME PATTERN          passes when the last command's stderr holds the extended regular expression
+#   same NAME FILE FILE        passes when the two files are equal
+#   skip NAME REASON           counts a test that can't run here
+# shellcheck shell=bash
+set -u
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+BUILD=${VNP_BUILD:-$ROOT/build}
+PATH=$BUILD/bin:$PATH
+DATA=${VNP_TEST_DATA:-$ROOT/../shared/data} # real sequences; tests that need them skip without
+T=$(mktemp -d "${TMPDIR:-/tmp}/vnp-test.XXXXXX")
+trap 'rm -rf "$T"' EXIT
+export LC_ALL=C
+n_tap=0
+tap() { # tap ok|'not ok' NAME [REASON]
+    n_tap=$((n_tap + 1))
+    echo "$1 $n_tap - $2${3:+ # SKIP $3}"
+}
+skip() { tap ok "$1" "$2"; }
+check() {
+    local name=$1
+    shift
+    if "$@" >"$T/out" 2>"$T/err"; then tap ok "$name"; else
+        local rc=$?
+        tap 'not ok' "$name"
+        echo "# exit $rc: $*"
+        head -c 2000 "$T/err" | sed 's/^/# /'
+    fi
+}
+status() {
+    local name=$1 want=$2 rc
+    shift 2
+    "$@" >"$T/out" 2>"$T/err"
+    rc=$?
+    if [ "$rc" = "$want" ]; then tap ok "$name"; else
+        tap 'not ok' "$name"
+        echo "# exit $rc, wanted $want: $*"
+        head -c 2000 "$T/err" | sed 's/^/# /'
+    fi
+}
+says() {
+    if grep -Eq -- "$2" "$T/err"; then tap ok "$1"; else
+        tap 'not ok' "$1"
+        echo "# stderr does not match: $2"
+        head -c 2000 "$T/err" | sed 's/^/# /'
+    fi
+}
+same() {
+    if cmp "$2" "$3" >"$T/cmp" 2>&1; then tap ok "$1"; else
+        tap 'not ok' "$1"
+        sed 's/^/# /' "$T/cmp"
+    fi
+}
+finish() { echo "1..$n_tap"; }
