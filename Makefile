@@ -20,17 +20,45 @@ CFLAGS   ?= $(OPT)
 VNP_CFLAGS := -std=c11 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -pthread $(SANFLAGS)
 LDLIBS   := -lmsgpackc -lzstd -lz -ljansson -lopenblas -lm -pthread
 
-COMMON_SRC := $(wildcard common/*.c) $(wildcard kernels/*.c)
-STAGE_SRC  := $(wildcard stages/*.c)
+COMMON_SRC := $(wildcard common/*.c) $(filter-out %_gpu.c,$(wildcard kernels/*.c))
+STAGE_SRC  := $(filter-out stages/vnp-gpu-%,$(wildcard stages/*.c))
 COMMON_OBJ := $(COMMON_SRC:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/version.o
 STAGES     := $(STAGE_SRC:stages/%.c=$(BIN)/%)
-UNIT_SRC   := $(wildcard tests/*/test_*.c)
+UNIT_SRC   := $(filter-out tests/kernels-gpu/%,$(wildcard tests/*/test_*.c))
 UNITS      := $(UNIT_SRC:tests/%.c=$(BUILD)/tests/%)
 DRIVERS    := $(patsubst pipelines/%,$(BIN)/%,$(wildcard pipelines/vnp-*))
 PAGES      := $(wildcard man/*.[157])
 
+# The GPU half: kernels/*.cu and the C around them (kernels/*_gpu.c) make libvnp_cuda.a. Without nvcc it is left out.
+# GENCODE= names the targets: for one's own card `make GENCODE="-gencode arch=compute_90a,code=sm_90a"` builds faster.
+NVCC ?= $(firstword $(shell command -v nvcc) $(wildcard /usr/local/cuda/bin/nvcc))
+ifeq ($(asan),1)
+NO_CUDA := the sanitizers can't see into it
+else ifeq ($(NVCC),)
+NO_CUDA := nvcc was not found (install the CUDA toolkit, or NVCC=/path/to/nvcc)
+else
+CUDA_HOME := $(patsubst %/bin/,%,$(dir $(realpath $(NVCC))))
+CUDA_INC  ?= $(CUDA_HOME)/include
+CUDA_LIB  ?= $(firstword $(wildcard $(CUDA_HOME)/lib64 $(CUDA_HOME)/lib))
+GENCODE   ?= $(foreach a,80 86 89 90a,-gencode arch=compute_$(a),code=sm_$(a)) \
+             -gencode arch=compute_100,code=[sm_100,compute_100]
+NVCCFLAGS ?= -O3 -lineinfo
+VNP_NVCCFLAGS := -std=c++17 $(GENCODE) -Werror all-warnings -Xcompiler -Wall,-Wextra,-fno-exceptions,-pthread
+CUDA_LDLIBS := -L$(CUDA_LIB) -lcudart_static -ldl -lrt
+CUDA_OBJ   := $(patsubst %,$(BUILD)/obj/%.o,$(wildcard kernels/*.cu)) \
+              $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard kernels/*_gpu.c))
+GPU_STAGES := $(patsubst stages/%.c,$(BIN)/%,$(wildcard stages/vnp-gpu-*.c))
+GPU_UNITS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/kernels-gpu/test_*.c))
+GPU_BENCH  := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/gpu_*.c))
+STAGES += $(GPU_STAGES)
+UNITS  += $(GPU_UNITS)
+$(CUDA_OBJ) $(BUILD)/obj/stages/vnp-gpu-%.o $(BUILD)/obj/tests/kernels-gpu/%.o $(BUILD)/obj/bench/gpu_%.o: \
+  CPPFLAGS += -isystem $(CUDA_INC)
+endif
+
 ## all: every binary this machine can build, in build/bin (asan=1: in build/asan/bin)
 all: $(STAGES) $(DRIVERS)
+	$(if $(NO_CUDA),@echo 'vnp-gpu-forward is not built: $(NO_CUDA)')
 
 $(BUILD)/libvnp.a: $(COMMON_OBJ)
 	rm -f $@ && $(AR) rcs $@ $^
@@ -51,6 +79,32 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libvnp.a
 	@mkdir -p $(@D)
 	$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
+ifndef NO_CUDA
+$(BUILD)/libvnp_cuda.a: $(CUDA_OBJ)
+	rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/obj/%.cu.o: %.cu | $(BUILD)/cuda-flags
+	@mkdir -p $(@D)
+	$(NVCC) -Icommon -Ikernels $(NVCCFLAGS) $(VNP_NVCCFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
+
+$(GPU_STAGES): $(BIN)/%: $(BUILD)/obj/stages/%.o $(BUILD)/libvnp_cuda.a $(BUILD)/libvnp.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(CUDA_LDLIBS) $(LDLIBS)
+
+$(GPU_UNITS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libvnp_cuda.a $(BUILD)/libvnp.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(CUDA_LDLIBS) $(LDLIBS) -lcmocka
+
+$(GPU_BENCH): $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(BUILD)/libvnp_cuda.a $(BUILD)/libvnp.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(CUDA_LDLIBS) $(LDLIBS)
+
+$(BUILD)/cuda-flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(NVCC) $(NVCCFLAGS) $(VNP_NVCCFLAGS)' | cmp -s - $@ || \
+	  echo '$(NVCC) $(NVCCFLAGS) $(VNP_NVCCFLAGS)' > $@
+endif
+
 # Rebuild when the flags change, and remember them for --version.
 FLAGS_TEXT := $(CC) $(CPPFLAGS) $(CFLAGS) $(VNP_CFLAGS)
 $(BUILD)/flags: FORCE
@@ -65,6 +119,10 @@ $(BUILD)/obj/version.o: $(BUILD)/flags Makefile
 test: all $(UNITS)
 	VNP_BUILD=$(abspath $(BUILD)) tests/run
 
+## check-gpu: the tests that need a GPU, on a host that has one (elsewhere they skip, counted)
+check-gpu: all $(UNITS)
+	VNP_BUILD=$(abspath $(BUILD)) tests/run gpu
+
 ## help: this list
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -72,6 +130,6 @@ help:
 clean:
 	rm -rf build
 
-.PHONY: all test help clean FORCE
+.PHONY: all test check-gpu help clean FORCE
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
