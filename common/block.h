@@ -114,11 +114,14 @@ struct vnp_totals {
 /* Adds a block's rows to the totals. */
 void vnp_totals_add(struct vnp_totals *t, const struct vnp_block *b);
 
-/* A growing buffer: encoded bytes, or a decoder's scratch. Zero-initialised is empty; free with vnp_buf_free(). */
+/* A growing buffer whose start is 64-byte aligned: encoded bytes, a payload, a decoder's scratch. Zero-initialised is
+ * empty. */
 struct vnp_buf {
     uint8_t *p;
     size_t n, cap;
 };
+/* Makes room for `cap` bytes in all, keeping the n that are there. False when memory is out; *b is then unchanged. */
+VNP_MUST_CHECK bool vnp_buf_reserve(struct vnp_buf *b, size_t cap);
 void vnp_buf_free(struct vnp_buf *b);
 
 enum vnp_frame { VNP_FRAME_HEAD, VNP_FRAME_BLOCK, VNP_FRAME_END, VNP_FRAME_ERR };
@@ -130,8 +133,7 @@ struct vnp_decoded {
     struct vnp_block block;   /* BLOCK */
     struct vnp_totals totals; /* END */
     uint32_t crc;             /* END: CRC-32 of all bytes before the end frame */
-    char stage[32];           /* ERR: who failed */
-    struct vnp_err err;       /* ERR: why */
+    struct vnp_err err;       /* ERR: why, and in err.stage who */
 };
 
 /* Each writes the 4-byte length and the map. A block's bulk is left out: *b ends where it must follow, so that the
@@ -140,6 +142,7 @@ void vnp_encode_head(struct vnp_buf *b, const struct vnp_head *head);
 enum vnp_status vnp_encode_block(struct vnp_buf *b, const struct vnp_head *head, const struct vnp_block *block,
                                  uint64_t limit, struct vnp_err *err) VNP_MUST_CHECK;
 void vnp_encode_end(struct vnp_buf *b, const struct vnp_totals *totals, uint32_t crc);
+/* Speaks for err->stage when it is set, else for `stage`. */
 void vnp_encode_err(struct vnp_buf *b, const char *stage, const struct vnp_err *err);
 
 /* Decodes one payload (the map, without its length). `head` is the stream's head, NULL while none has come: then only a

@@ -8,6 +8,7 @@ enum vnp_status vnp_error(struct vnp_err *err, enum vnp_status status, const cha
     va_list ap;
     va_start(ap, fmt);
     err->status = status;
+    err->stage[0] = '\0';
     vsnprintf(err->msg, sizeof err->msg, fmt, ap);
     va_end(ap);
     return status;

@@ -16,9 +16,11 @@ enum vnp_status {
     VNP_END = -1          /* not an exit status: a reader has come to a verified end */
 };
 
-/* One error, complete: `msg` is what the user reads after "stage: ". It names the file and the record where there are any. */
+/* One error, complete: `msg` is what the user reads after "stage: ". It names the file and the record where there are any.
+ * `stage` is empty, or the earlier stage of the pipeline that failed first and told us so. */
 struct vnp_err {
     enum vnp_status status;
+    char stage[32];
     char msg[1024];
 };
 

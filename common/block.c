@@ -1,0 +1,94 @@
+#include "block.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stage.h"
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "streams are little-endian and columns are used in place: this host would need conversions"
+#endif
+
+static const char *const kind_names[] = {"tokens", "batches", "hidden", "embeddings"};
+static const char *const dtype_names[] = {"f32", "f16", "bf16"};
+
+size_t vnp_dtype_bytes(enum vnp_dtype dtype)
+{
+    return dtype == VNP_F32 ? 4 : 2;
+}
+
+const char *vnp_dtype_name(enum vnp_dtype dtype)
+{
+    return dtype_names[dtype];
+}
+
+const char *vnp_kind_name(enum vnp_kind kind)
+{
+    return kind_names[kind];
+}
+
+uint64_t vnp_sum(const uint32_t *v, int64_t n)
+{
+    uint64_t sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += v[i];
+    return sum;
+}
+
+struct vnp_producer *vnp_head_add_stage(struct vnp_head *head, const char *stage)
+{
+    if (head->n_by == (int)(sizeof head->by / sizeof head->by[0]))
+        return NULL;
+    struct vnp_producer *p = &head->by[head->n_by++];
+    memset(p, 0, sizeof *p);
+    snprintf(p->stage, sizeof p->stage, "%s", stage);
+    snprintf(p->version, sizeof p->version, "%s", vnp_version);
+    return p;
+}
+
+void vnp_producer_param(struct vnp_producer *p, const char *key, const char *fmt, ...)
+{
+    if (p->n_params == (int)(sizeof p->params / sizeof p->params[0]))
+        abort(); /* a stage with more parameters than the head can hold: a bug, seen in its first test */
+    struct vnp_param *param = &p->params[p->n_params++];
+    snprintf(param->key, sizeof param->key, "%s", key);
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(param->value, sizeof param->value, fmt, ap);
+    va_end(ap);
+}
+
+void vnp_totals_add(struct vnp_totals *t, const struct vnp_block *b)
+{
+    t->rows += (uint64_t)b->n;
+    t->tokens += vnp_sum(b->tokens, b->n);
+    for (int64_t i = 0; i < b->n; i++) {
+        t->sequences += b->window == NULL || b->window[i] == 0;
+        t->truncated += (b->flags[i] & VNP_TRUNCATED) != 0;
+        t->redone += (b->flags[i] & VNP_REDONE) != 0;
+        t->nonfinite += (b->flags[i] & VNP_NONFINITE) != 0;
+    }
+}
+
+bool vnp_buf_reserve(struct vnp_buf *b, size_t cap)
+{
+    if (cap <= b->cap)
+        return true;
+    void *p;
+    if (cap > SIZE_MAX / 2 || posix_memalign(&p, 64, cap) != 0)
+        return false;
+    if (b->n > 0)
+        memcpy(p, b->p, b->n);
+    free(b->p);
+    b->p = p;
+    b->cap = cap;
+    return true;
+}
+
+void vnp_buf_free(struct vnp_buf *b)
+{
+    free(b->p);
+    memset(b, 0, sizeof *b);
+}

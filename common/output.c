@@ -1,0 +1,191 @@
+#include "output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include "xmalloc.h"
+
+struct vnp_output {
+    char *path; /* NULL: stdout */
+    char *temp; /* the temporary name; NULL while the file has none, or is written in place */
+    int fd;
+    int renames; /* a regular file, to be named at the end */
+    ZSTD_CCtx *zstd;
+    void *packed; /* one compressed piece on its way out */
+};
+
+static const char *name_of(const struct vnp_output *o)
+{
+    return o->path != NULL ? o->path : "stdout";
+}
+
+/* A file without a name in the folder of `path`, or one under a temporary name where that can't be had. */
+static int open_unfinished(struct vnp_output *o)
+{
+    char *folder = xstrdup(o->path);
+    char *slash = strrchr(folder, '/');
+    if (slash != NULL)
+        slash[slash == folder] = '\0';
+    int fd = open(slash != NULL ? folder : ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    free(folder);
+    if (fd >= 0)
+        return fd;
+    o->temp = xasprintf("%s.%ld.tmp", o->path, (long)getpid());
+    fd = open(o->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        free(o->temp);
+        o->temp = NULL;
+    }
+    return fd;
+}
+
+static enum vnp_status open_fd(struct vnp_output *o, struct vnp_err *err)
+{
+    struct stat st;
+    if (o->path == NULL) {
+        o->fd = STDOUT_FILENO;
+        if (isatty(o->fd))
+            return vnp_error(err, VNP_USAGE, "stdout is a terminal and this stream is binary; pipe it to the next stage, or use -o FILE");
+        return VNP_OK;
+    }
+    o->renames = stat(o->path, &st) != 0 || S_ISREG(st.st_mode);
+    o->fd = o->renames ? open_unfinished(o) : open(o->path, O_WRONLY | O_CLOEXEC);
+    if (o->fd < 0)
+        return vnp_error(err, VNP_CANTCREAT, "%s: can't be created: %s", o->path, strerror(errno));
+    return VNP_OK;
+}
+
+enum vnp_status vnp_output_open(struct vnp_output **out, const char *path, int zstd_level, struct vnp_err *err)
+{
+    struct vnp_output *o = xcalloc(1, sizeof *o);
+    *out = NULL;
+    if (path != NULL && strcmp(path, "-") != 0)
+        o->path = xstrdup(path);
+    enum vnp_status st = open_fd(o, err);
+    if (st != VNP_OK) {
+        o->fd = -1;
+        vnp_output_discard(o);
+        return st;
+    }
+    if (zstd_level > 0) {
+        o->zstd = ZSTD_createCCtx();
+        o->packed = xmalloc(ZSTD_CStreamOutSize());
+        if (o->zstd == NULL || ZSTD_isError(ZSTD_CCtx_setParameter(o->zstd, ZSTD_c_compressionLevel, zstd_level)) ||
+            ZSTD_isError(ZSTD_CCtx_setParameter(o->zstd, ZSTD_c_checksumFlag, 1))) {
+            vnp_output_discard(o);
+            return vnp_error(err, VNP_OS, "zstd can't start at level %d", zstd_level);
+        }
+    }
+    *out = o;
+    return VNP_OK;
+}
+
+static enum vnp_status write_all(struct vnp_output *o, const void *data, size_t n, struct vnp_err *err)
+{
+    const char *p = data;
+    while (n > 0) {
+        size_t piece = n < (size_t)1 << 30 ? n : (size_t)1 << 30;
+        ssize_t done = write(o->fd, p, piece);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return vnp_error(err, VNP_IO, "%s: can't be written: %s", name_of(o), strerror(errno));
+        p += done;
+        n -= (size_t)done;
+    }
+    return VNP_OK;
+}
+
+static enum vnp_status write_zstd(struct vnp_output *o, const struct iovec *parts, int n, struct vnp_err *err)
+{
+    unsigned long long total = 0;
+    for (int i = 0; i < n; i++)
+        total += parts[i].iov_len;
+    ZSTD_CCtx_reset(o->zstd, ZSTD_reset_session_only);
+    size_t rc = ZSTD_CCtx_setPledgedSrcSize(o->zstd, total);
+    for (int i = 0; i < n && !ZSTD_isError(rc); i++) {
+        ZSTD_inBuffer in = {parts[i].iov_base, parts[i].iov_len, 0};
+        ZSTD_EndDirective end = i == n - 1 ? ZSTD_e_end : ZSTD_e_continue;
+        do {
+            ZSTD_outBuffer out = {o->packed, ZSTD_CStreamOutSize(), 0};
+            rc = ZSTD_compressStream2(o->zstd, &out, &in, end);
+            if (ZSTD_isError(rc))
+                break;
+            enum vnp_status st = write_all(o, out.dst, out.pos, err);
+            if (st != VNP_OK)
+                return st;
+        } while (end == ZSTD_e_end ? rc != 0 : in.pos < in.size);
+    }
+    if (ZSTD_isError(rc))
+        return vnp_error(err, VNP_SOFTWARE, "%s: zstd: %s", name_of(o), ZSTD_getErrorName(rc));
+    return VNP_OK;
+}
+
+enum vnp_status vnp_output_write(struct vnp_output *o, const struct iovec *parts, int n, struct vnp_err *err)
+{
+    if (o->zstd != NULL)
+        return write_zstd(o, parts, n, err);
+    for (int i = 0; i < n; i++) {
+        enum vnp_status st = write_all(o, parts[i].iov_base, parts[i].iov_len, err);
+        if (st != VNP_OK)
+            return st;
+    }
+    return VNP_OK;
+}
+
+/* Gives the finished file its name: link the nameless one under a temporary name, then rename, which replaces an older
+ * file in one step. */
+static enum vnp_status name_file(struct vnp_output *o, struct vnp_err *err)
+{
+    if (fsync(o->fd) != 0)
+        return vnp_error(err, VNP_IO, "%s: can't be written: %s", o->path, strerror(errno));
+    if (o->temp == NULL) {
+        char proc[64];
+        snprintf(proc, sizeof proc, "/proc/self/fd/%d", o->fd);
+        o->temp = xasprintf("%s.%ld.tmp", o->path, (long)getpid());
+        if (linkat(AT_FDCWD, proc, AT_FDCWD, o->temp, AT_SYMLINK_FOLLOW) != 0)
+            return vnp_error(err, VNP_CANTCREAT, "%s: can't be created: %s", o->temp, strerror(errno));
+    }
+    if (rename(o->temp, o->path) != 0)
+        return vnp_error(err, VNP_CANTCREAT, "%s: can't be created: %s", o->path, strerror(errno));
+    free(o->temp);
+    o->temp = NULL;
+    return VNP_OK;
+}
+
+enum vnp_status vnp_output_commit(struct vnp_output *o, struct vnp_err *err)
+{
+    enum vnp_status st = o->renames ? name_file(o, err) : VNP_OK;
+    if (st == VNP_OK) {
+        int fd = o->fd;
+        o->fd = -1;
+        if (close(fd) != 0)
+            st = vnp_error(err, VNP_IO, "%s: can't be written: %s", name_of(o), strerror(errno));
+    }
+    vnp_output_discard(o);
+    return st;
+}
+
+void vnp_output_discard(struct vnp_output *o)
+{
+    if (o->temp != NULL)
+        unlink(o->temp);
+    if (o->fd >= 0 && o->path != NULL)
+        close(o->fd);
+    ZSTD_freeCCtx(o->zstd);
+    free(o->packed);
+    free(o->temp);
+    free(o->path);
+    free(o);
+}
+
+int vnp_output_is_stream(const struct vnp_output *o)
+{
+    return !o->renames;
+}

@@ -1,0 +1,32 @@
+/* Where a stage's bytes go: stdout, or a file that appears under its name only when it is whole. Optionally zstd. */
+#ifndef VNP_OUTPUT_H
+#define VNP_OUTPUT_H
+
+#include <stddef.h>
+#include <sys/uio.h>
+
+#include "status.h"
+
+struct vnp_output;
+
+/* `path` NULL or "-": stdout, refused when it is a terminal (VNP_USAGE). A regular file is written without a name where
+ * the file system can do that (so that even SIGKILL leaves nothing behind), else under a temporary name beside `path`;
+ * devices and FIFOs are written in place. zstd_level 0: as is. */
+VNP_MUST_CHECK enum vnp_status vnp_output_open(struct vnp_output **out, const char *path, int zstd_level,
+                                               struct vnp_err *err);
+
+/* Writes all the parts; with zstd, as one zstd frame with a checksum. Survives EINTR and short writes. */
+VNP_MUST_CHECK enum vnp_status vnp_output_write(struct vnp_output *o, const struct iovec *parts, int n,
+                                                struct vnp_err *err);
+
+/* Everything is on its way to the disk and under its name when this returns VNP_OK. The output is gone either way, and
+ * so is the unfinished file on failure. */
+VNP_MUST_CHECK enum vnp_status vnp_output_commit(struct vnp_output *o, struct vnp_err *err);
+
+/* Removes the unfinished file; stdout is left as it is. */
+void vnp_output_discard(struct vnp_output *o);
+
+/* True when what is written is seen by the next stage at once (stdout, a FIFO), false for a file that can be removed. */
+int vnp_output_is_stream(const struct vnp_output *o);
+
+#endif

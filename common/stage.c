@@ -1,0 +1,95 @@
+#include "stage.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+/* Opens /dev/null where one of the three standard descriptors is closed, so that no file gets its number; in the wrong
+ * direction, so that using it still fails. */
+static void fill_closed_descriptors(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) < 0)
+            _exit(VNP_OS);
+}
+
+void vnp_stage_init(const char *name)
+{
+    vnp_log_init(name);
+    fill_closed_descriptors();
+#ifdef F_SETPIPE_SZ
+    /* Fewer switches between the stages of a pipeline; where it is refused the default serves. */
+    (void)fcntl(STDIN_FILENO, F_SETPIPE_SZ, 1 << 20);
+    (void)fcntl(STDOUT_FILENO, F_SETPIPE_SZ, 1 << 20);
+#endif
+}
+
+static void close_stdout(void)
+{
+    if (ferror(stdout) || fclose(stdout) != 0)
+        vnp_die(VNP_IO, "stdout: can't be written: %s", strerror(errno));
+}
+
+void vnp_common_option(int c, void (*usage)(FILE *))
+{
+    switch (c) {
+    case 'h':
+        usage(stdout);
+        close_stdout();
+        exit(VNP_OK);
+    case VNP_OPT_VERSION:
+        printf("%s %s\n%s\n", vnp_log_stage(), vnp_version, vnp_build_flags);
+        close_stdout();
+        exit(VNP_OK);
+    case 'q':
+        vnp_log_set_level(VNP_LOG_ERROR);
+        return;
+    case 'v':
+        vnp_log_set_level(VNP_LOG_DEBUG);
+        return;
+    case '?':
+        usage(stderr);
+        exit(VNP_USAGE);
+    default:
+        vnp_die(VNP_SOFTWARE, "option %d is in the table but not in the program", c);
+    }
+}
+
+int64_t vnp_option_int(const char *option, const char *text, int64_t lo, int64_t hi)
+{
+    char *end;
+    errno = 0;
+    long long v = strtoll(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || v < lo || v > hi)
+        vnp_die(VNP_USAGE, "%s: not a whole number from %lld to %lld: %s", option, (long long)lo, (long long)hi, text);
+    return v;
+}
+
+double vnp_option_double(const char *option, const char *text, double lo, double hi)
+{
+    char *end;
+    errno = 0;
+    double v = strtod(text, &end);
+    if (errno != 0 || end == text || *end != '\0' || !(v >= lo && v <= hi))
+        vnp_die(VNP_USAGE, "%s: not a number from %g to %g: %s", option, lo, hi, text);
+    return v;
+}
+
+int vnp_env_true(const char *name)
+{
+    const char *v = getenv(name);
+    return v != NULL && (strcmp(v, "1") == 0 || strcasecmp(v, "true") == 0 || strcasecmp(v, "yes") == 0);
+}
+
+void vnp_stage_fail(struct vnp_writer *out, const struct vnp_err *err)
+{
+    if (err->stage[0] != '\0')
+        vnp_log(VNP_LOG_ERROR, "stopped: %s: %s", err->stage, err->msg);
+    else
+        vnp_log(VNP_LOG_ERROR, "%s", err->msg);
+    vnp_writer_abort(out, err);
+    exit(err->status);
+}
