@@ -1,0 +1,66 @@
+/* The matrix products of the transformers, out = epilogue(A x W^T): one entry for every device, element type and shape.
+ *
+ * A row of the result depends on that row of A, on W and on the epilogue's inputs for that row alone: the products are
+ * summed over k in one fixed order whatever m, the row's position, its neighbours and the tile shape (batch invariance). */
+#ifndef VNP_GEMM_H
+#define VNP_GEMM_H
+
+#include <cuda_runtime_api.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Element type of A, W, residual and out. Sums, bias and epilogues are FP32 in all of them. */
+enum vnp_gemm_type {
+    VNP_GEMM_F16,
+    VNP_GEMM_BF16,
+    VNP_GEMM_F32, /* FP32 storage, true FP32 multiply-add */
+    VNP_GEMM_TF32 /* FP32 storage, operands rounded to nearest TF32 in the tensor cores */
+};
+
+/* Everything happens in FP32 on v = sum + bias; one rounding to the output type at the end. */
+enum vnp_gemm_epilogue {
+    VNP_GEMM_BIAS,          /* v */
+    VNP_GEMM_BIAS_GELU,     /* v * 0.5 * (1 + erf(v / sqrt 2)), relative error under 2^-14 (FP16 rounding: 2^-11) */
+    VNP_GEMM_BIAS_RESIDUAL, /* v + residual */
+    VNP_GEMM_BIAS_ROTARY    /* columns are q | k | v, each n/3 wide: q by q_scale, then q and k rotated in halves of a head */
+};
+
+/* Every matrix is row-major and dense, 16-byte aligned; n and k are multiples of 8; m is any number from 1, with no
+ * padding: rows past m are neither read nor written. Buffers are borrowed until the stream has passed the call. */
+struct vnp_gemm_params {
+    enum vnp_gemm_type type;
+    enum vnp_gemm_epilogue epilogue;
+    int64_t m;              /* rows: tokens */
+    int64_t n;              /* columns of out, rows of W */
+    int64_t k;              /* columns of A and of W */
+    const void *d_a;        /* [m][k] */
+    const void *d_w;        /* [n][k], as checkpoints store it */
+    const float *d_bias;    /* [n] FP32, or NULL for none */
+    void *d_out;            /* [m][n]; must not overlap d_a or d_w */
+    const void *d_residual; /* [m][n], BIAS_RESIDUAL only; may be d_out itself */
+    int residual_f32;       /* BIAS_RESIDUAL of F16 and BF16: residual and out are FP32 */
+    const int32_t *d_pos;   /* [m] each row's position in its sequence, a row of d_rotary; BIAS_ROTARY only */
+    const float *d_rotary;  /* [positions][head_dim / 2][2] cos, sin; see vnp_rotary_table */
+    int32_t head_dim;       /* columns of a head: even; n/3 is a multiple of it */
+    float q_scale;          /* head_dim^-0.5 for ESM-2 */
+};
+
+/* Enqueues the product on `stream`. Returns a cudaError_t: cudaErrorInvalidValue for sizes or pointers outside the
+ * contract above (nothing is launched), else the launch's own. Nothing is allocated and nothing waits.
+ *
+ * Hopper (sm_90) runs TMA + wgmma kernels for F16 and BF16; other devices from sm_80 on mma.sync. BIAS_ROTARY is fused for head
+ * dimensions 16, 32, 64 (and 128 on Hopper); for the others vnp_rotary follows: q and k are then rounded to the storage type
+ * before and after the rotation. */
+int vnp_gemm(const struct vnp_gemm_params *params, cudaStream_t stream);
+
+/* The kernel that vnp_gemm would choose for these parameters on the current device, for --report: "sm90 128x256 f16". */
+const char *vnp_gemm_kernel_name(const struct vnp_gemm_params *params);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
