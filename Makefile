@@ -9,7 +9,7 @@ BUILD   := build/asan
 SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT     ?= -O1 -g
 else
-BUILD   := build
+BUILD   ?= build
 OPT     ?= -O3 -g
 endif
 BIN := $(BUILD)/bin
@@ -18,7 +18,12 @@ CC       ?= gcc
 CPPFLAGS += -D_GNU_SOURCE -Icommon -Ikernels
 CFLAGS   ?= $(OPT)
 VNP_CFLAGS := -std=c11 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -pthread $(SANFLAGS)
-LDLIBS   := -lmsgpackc -lzstd -lz -ljansson -lopenblas -lm -pthread
+LIBS     := msgpackc zstd z jansson openblas
+ifeq ($(STATIC),1) # third-party libraries into the binaries, where they ship a .a
+LDLIBS   := $(foreach l,$(LIBS),$(if $(wildcard $(shell $(CC) -print-file-name=lib$l.a)),-l:lib$l.a,-l$l)) -lm -pthread
+else
+LDLIBS   := $(LIBS:%=-l%) -lm -pthread
+endif
 
 COMMON_SRC := $(wildcard common/*.c) $(filter-out %_gpu.c,$(wildcard kernels/*.c))
 STAGE_SRC  := $(filter-out stages/vnp-gpu-%,$(wildcard stages/*.c))
@@ -63,7 +68,7 @@ all: $(STAGES) $(DRIVERS)
 $(BUILD)/libvnp.a: $(COMMON_OBJ)
 	rm -f $@ && $(AR) rcs $@ $^
 
-$(BUILD)/obj/%.o: %.c | $(BUILD)/flags
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(VNP_CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -83,7 +88,7 @@ ifndef NO_CUDA
 $(BUILD)/libvnp_cuda.a: $(CUDA_OBJ)
 	rm -f $@ && $(AR) rcs $@ $^
 
-$(BUILD)/obj/%.cu.o: %.cu | $(BUILD)/cuda-flags
+$(BUILD)/obj/%.cu.o: %.cu $(BUILD)/cuda-flags
 	@mkdir -p $(@D)
 	$(NVCC) -Icommon -Ikernels $(NVCCFLAGS) $(VNP_NVCCFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
 
@@ -115,21 +120,61 @@ $(BUILD)/obj/version.o: $(BUILD)/flags Makefile
 	printf 'const char vnp_version[] = "%s";\nconst char vnp_build_flags[] = "%s";\n' '$(VERSION)' "$$(cat $(BUILD)/flags)" | \
 	  $(CC) $(CFLAGS) -x c -c -o $@ -
 
-## test: build and run the tests against build/bin; closes with 'N passed, N failed, N skipped'
-test: all $(UNITS)
-	VNP_BUILD=$(abspath $(BUILD)) tests/run
+## deps: install what is missing to build vnp (Debian, Ubuntu), or say what it is
+deps:
+	@.ci/deps
+
+## demo: build, make a synthetic model, embed real proteins on whatever device there is, show what came out
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@VNP_BUILD=$(abspath $(BUILD)) pipelines/demo
+
+units: $(UNITS)
+
+## check: all tests, twice: as built for users, and under AddressSanitizer and UBSan; the pages are linted among them
+check:
+	@.ci/deps test
+	$(MAKE) --no-print-directory all units
+	$(MAKE) --no-print-directory asan=1 all units
+	VNP_BUILDS='$(abspath $(BUILD)) $(abspath build/asan)' tests/run
+
+## test: the tests once, on what `make` builds; WORDS='pack pool' picks test files by name
+test: all units
+	VNP_BUILDS=$(abspath $(BUILD)) tests/run $(WORDS)
 
 ## check-gpu: the tests that need a GPU, on a host that has one (elsewhere they skip, counted)
-check-gpu: all $(UNITS)
-	VNP_BUILD=$(abspath $(BUILD)) tests/run gpu
+check-gpu: all units
+	VNP_BUILDS=$(abspath $(BUILD)) tests/run gpu
+
+## bench: each CPU stage alone on a recorded stream; the figures with the machine's name
+bench: all
+	@for b in bench/*.sh; do VNP_BUILD=$(abspath $(BUILD)) $$b || exit 1; done
+
+## install: binaries and pages below PREFIX (default /usr/local); DESTDIR for packagers
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(foreach s,1 5 7,$(DESTDIR)$(PREFIX)/share/man/man$s)
+	install -m 755 $(wildcard $(BIN)/*) $(DESTDIR)$(PREFIX)/bin
+	$(foreach p,$(PAGES),install -m 644 $p $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $p));)
+
+## dist: a tarball that runs where it is unpacked: third-party libraries are linked in
+DIST := vnp-$(VERSION)-$(shell uname -s | tr A-Z a-z)-$(shell uname -m)
+dist:
+	$(MAKE) --no-print-directory BUILD=build/static STATIC=1 all
+	rm -rf build/dist && mkdir -p build/dist/$(DIST)/bin build/dist/$(DIST)/man
+	cp build/static/bin/* build/dist/$(DIST)/bin
+	find build/dist/$(DIST)/bin -type f ! -name '*-embed' -exec strip {} +
+	cp $(PAGES) build/dist/$(DIST)/man
+	cp README.md LICENSE tests/data/proteins.faa build/dist/$(DIST)
+	tar -C build/dist -czf build/$(DIST).tar.gz --owner=0 --group=0 $(DIST)
+	@echo build/$(DIST).tar.gz
 
 ## help: this list
 help:
-	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+	@sed -n 's/^## //p' Makefile
 
 clean:
 	rm -rf build
 
-.PHONY: all test check-gpu help clean FORCE
+.PHONY: all deps demo units check test check-gpu bench install dist help clean FORCE
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
