@@ -4,7 +4,7 @@
 #   says NAME PATTERN          passes when the last command's stderr holds the extended regular expression
 #   same NAME FILE FILE        passes when the two files are equal
 #   skip NAME REASON           counts a test that can't run here
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 set -u
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=${VNP_BUILD:-$ROOT/build}
@@ -13,6 +13,7 @@ DATA=${VNP_TEST_DATA:-$ROOT/../shared/data} # real sequences; tests that need th
 T=$(mktemp -d "${TMPDIR:-/tmp}/vnp-test.XXXXXX")
 trap 'rm -rf "$T"' EXIT
 export LC_ALL=C
+PROTEINS=$ROOT/tests/data/proteins.faa # 85 real proteins, shipped
 n_tap=0
 tap() { # tap ok|'not ok' NAME [REASON]
     n_tap=$((n_tap + 1))
