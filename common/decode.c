@@ -392,7 +392,7 @@ static enum vnp_status decode_map(const msgpack_object *map, const struct vnp_he
                                   struct vnp_decoded *out, struct vnp_err *err)
 {
     static const char *const blocks[] = {"tokens", "batch", "hidden", "embeddings"};
-    const msgpack_object *t;
+    const msgpack_object *t = NULL;
     struct field f[] = {{"t", MSGPACK_OBJECT_STR, true, &t}};
     enum vnp_status st = get_fields(map, "the frame", f, 1, err);
     if (st != VNP_OK)

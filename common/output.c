@@ -139,6 +139,22 @@ enum vnp_status vnp_output_write(struct vnp_output *o, const struct iovec *parts
     return VNP_OK;
 }
 
+enum vnp_status vnp_output_patch(struct vnp_output *o, off_t offset, const void *data, size_t n, struct vnp_err *err)
+{
+    const char *p = data;
+    while (n > 0) {
+        ssize_t done = pwrite(o->fd, p, n, offset);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return vnp_error(err, VNP_IO, "%s: can't be written: %s", name_of(o), strerror(errno));
+        p += done;
+        offset += done;
+        n -= (size_t)done;
+    }
+    return VNP_OK;
+}
+
 /* Gives the finished file its name: link the nameless one under a temporary name, then rename, which replaces an older
  * file in one step. */
 static enum vnp_status name_file(struct vnp_output *o, struct vnp_err *err)

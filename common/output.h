@@ -3,6 +3,7 @@
 #define VNP_OUTPUT_H
 
 #include <stddef.h>
+#include <sys/types.h>
 #include <sys/uio.h>
 
 #include "status.h"
@@ -17,6 +18,11 @@ VNP_MUST_CHECK enum vnp_status vnp_output_open(struct vnp_output **out, const ch
 
 /* Writes all the parts; with zstd, as one zstd frame with a checksum. Survives EINTR and short writes. */
 VNP_MUST_CHECK enum vnp_status vnp_output_write(struct vnp_output *o, const struct iovec *parts, int n,
+                                                struct vnp_err *err);
+
+/* Overwrites n bytes at `offset` of what has been written: for a header that counts what follows it. Only for a file
+ * that is not a stream and not zstd. */
+VNP_MUST_CHECK enum vnp_status vnp_output_patch(struct vnp_output *o, off_t offset, const void *data, size_t n,
                                                 struct vnp_err *err);
 
 /* Everything is on its way to the disk and under its name when this returns VNP_OK. The output is gone either way, and

@@ -83,7 +83,7 @@ void vnp_pair_compare(struct vnp_pair *p, const float *a, const float *b, int64_
     p->norm_b = sqrt(sum_bb);
     /* A float squared can't overflow a double, so the sums are finite exactly when every element is. */
     p->finite = isfinite(sum_aa) && isfinite(sum_bb);
-    p->cosine = norms > 0 ? fold(ab) / norms : sum_aa == sum_bb ? 1 : 0;
+    p->cosine = norms > 0 ? fmin(fold(ab) / norms, 1) : sum_aa == sum_bb ? 1 : 0;
     p->max_diff = 0;
     for (int k = 0; k < LANES; k++)
         p->max_diff = fmax(p->max_diff, most[k]);
@@ -148,7 +148,7 @@ void vnp_agreement_add(struct vnp_agreement *g, const float *a, const float *b, 
     vnp_pair_compare(p, a, b, width);
     g->vectors++;
     g->sum_cosine += p->cosine;
-    if (!(p->cosine >= g->min_cosine)) /* NaN wins, and stays */
+    if (!isnan(g->min_cosine) && !(p->cosine >= g->min_cosine)) /* NaN wins, and stays */
         g->min_cosine = p->cosine;
     if (!p->finite) {
         g->nonfinite++;
