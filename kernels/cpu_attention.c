@@ -1,0 +1,62 @@
+#include "cpu_attention.h"
+
+#include "cpu_blas.h"
+#include "cpu_math.h"
+
+#define LANES 16
+
+VNP_CPU_CLONES
+static float max_of(const float *x, int64_t n)
+{
+    const int64_t whole = n - n % LANES;
+    float lane[LANES];
+    for (int j = 0; j < LANES; j++)
+        lane[j] = x[0];
+    for (int64_t i = 0; i < whole; i += LANES)
+        for (int j = 0; j < LANES; j++)
+            lane[j] = lane[j] > x[i + j] ? lane[j] : x[i + j];
+    for (int64_t i = whole; i < n; i++)
+        lane[i - whole] = lane[i - whole] > x[i] ? lane[i - whole] : x[i];
+    float max = lane[0];
+    for (int j = 1; j < LANES; j++)
+        max = max > lane[j] ? max : lane[j];
+    return max;
+}
+
+VNP_CPU_CLONES
+static float sum_of(const float *x, int64_t n)
+{
+    const int64_t whole = n - n % LANES;
+    float lane[LANES] = {0};
+    for (int64_t i = 0; i < whole; i += LANES)
+        for (int j = 0; j < LANES; j++)
+            lane[j] += x[i + j];
+    for (int64_t i = whole; i < n; i++)
+        lane[i - whole] += x[i];
+    double sum = 0;
+    for (int j = 0; j < LANES; j++)
+        sum += (double)lane[j];
+    return (float)sum;
+}
+
+float vnp_cpu_softmax_terms(float *x, int64_t n)
+{
+    const float max = max_of(x, n);
+    for (int64_t i = 0; i < n; i++)
+        x[i] -= max;
+    vnp_cpu_exp(x, x, n);
+    return sum_of(x, n);
+}
+
+void vnp_cpu_attention(const struct vnp_cpu_attention *p)
+{
+    float *s = p->scores;
+    vnp_cpu_gemm_nt(p->queries, p->keys, p->head_dim, p->q, p->stride, p->k, p->stride, s, p->keys);
+    for (int64_t i = 0; i < p->queries; i++) {
+        float *row = s + i * p->keys;
+        const float one_over = 1.0f / vnp_cpu_softmax_terms(row, p->keys);
+        for (int64_t j = 0; j < p->keys; j++)
+            row[j] *= one_over;
+    }
+    vnp_cpu_gemm_nn(p->queries, p->head_dim, p->keys, s, p->keys, p->v, p->stride, p->out, p->out_stride);
+}

@@ -1,0 +1,48 @@
+#include "cpu_blas.h"
+
+#include <cblas.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* In OpenBLAS's own cblas.h; repeated for systems whose cblas.h is another library's. */
+void openblas_set_num_threads(int n);
+char *openblas_get_corename(void);
+
+static int avx512_unused(void)
+{
+#ifdef __x86_64__
+    const char *core = openblas_get_corename();
+    return (!strcmp(core, "Haswell") || !strcmp(core, "Zen")) && __builtin_cpu_supports("avx512f") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
+#else
+    return 0;
+#endif
+}
+
+void vnp_cpu_blas_init(char **argv)
+{
+    openblas_set_num_threads(1);
+    if (!getenv("OPENBLAS_CORETYPE") && avx512_unused() && setenv("OPENBLAS_CORETYPE", "SkylakeX", 0) == 0)
+        execv("/proc/self/exe", argv);
+}
+
+const char *vnp_cpu_blas_core(void)
+{
+    return openblas_get_corename();
+}
+
+void vnp_cpu_gemm_nt(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c,
+                     int64_t ldc)
+{
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)m, (int)n, (int)k, 1.0f, a, (int)lda, b, (int)ldb, 0.0f, c,
+                (int)ldc);
+}
+
+void vnp_cpu_gemm_nn(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c,
+                     int64_t ldc)
+{
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1.0f, a, (int)lda, b, (int)ldb, 0.0f,
+                c, (int)ldc);
+}

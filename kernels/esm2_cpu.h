@@ -1,0 +1,56 @@
+/* ESM-2 on the CPU in FP32: the oracle for every other path. The single operations are in the headers included here. */
+#ifndef VNP_ESM2_CPU_H
+#define VNP_ESM2_CPU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cpu_attention.h"
+#include "cpu_embed.h"
+#include "cpu_layernorm.h"
+#include "cpu_linear.h"
+#include "cpu_math.h"
+#include "cpu_rotary.h"
+#include "cpu_threads.h"
+#include "model.h"
+#include "status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Sequences, one after the other. Borrowed. */
+struct vnp_cpu_batch {
+    int64_t n;
+    const uint32_t *tokens; /* [n] tokens of each, special ones included; at least 1 */
+    const void *ids;        /* [sum of tokens], all < vocab */
+    int id_bytes;           /* 1 or 2 */
+};
+
+struct vnp_esm2_cpu;
+
+/* Makes `model` (an ESM-2, borrowed until vnp_esm2_cpu_close) ready on `threads` (borrowed as long). FP32 tensors are
+ * used where they lie, FP16 and BF16 ones are converted. */
+VNP_MUST_CHECK enum vnp_status vnp_esm2_cpu_open(struct vnp_esm2_cpu **out, const struct vnp_model *model,
+                                                 struct vnp_cpu_threads *threads, struct vnp_err *err);
+
+/* *hidden [sum of tokens, width], 64-byte aligned, borrowed until the next call: with layer 0 the embedding, with layer
+ * n < layers the raw output of layer n, with layer == layers the last one's after the final LayerNorm. A sequence's
+ * rows are the same bytes in every batch and with every number of threads. Memory: 6 x width floats a token and one
+ * block of queries x length a thread; VNP_OS when the system has not got it. */
+VNP_MUST_CHECK enum vnp_status vnp_esm2_cpu_forward(struct vnp_esm2_cpu *m, const struct vnp_cpu_batch *batch, int layer,
+                                                    const float **hidden, struct vnp_err *err);
+
+/* Floating-point operations (2 a multiply-add) of the matrices and of attention for a sequence of `tokens`. */
+double vnp_esm2_flops(const struct vnp_model_config *c, int layer, int64_t tokens);
+
+/* NULL is allowed. */
+void vnp_esm2_cpu_close(struct vnp_esm2_cpu *m);
+
+/* Whether any of x [n] is NaN or infinite. */
+bool vnp_cpu_nonfinite(const float *x, int64_t n);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
