@@ -51,11 +51,22 @@ static bool grow_columns(struct vnp_rows *r)
     return true;
 }
 
+static bool make_room(struct vnp_buf *b, size_t n)
+{
+    return n <= b->cap - b->n ||
+           (n <= SIZE_MAX / 4 && vnp_buf_reserve(b, 2 * b->cap > b->n + n ? 2 * b->cap : b->n + n));
+}
+
+void *vnp_rows_room(struct vnp_rows *r, size_t bytes)
+{
+    return make_room(&r->bulk, bytes) ? r->bulk.p + r->bulk.n : NULL;
+}
+
 static bool append(struct vnp_buf *b, const void *bytes, size_t n)
 {
-    if (n > b->cap - b->n && (n > SIZE_MAX / 4 || !vnp_buf_reserve(b, 2 * b->cap > b->n + n ? 2 * b->cap : b->n + n)))
+    if (!make_room(b, n))
         return false;
-    if (n > 0)
+    if (n > 0 && bytes != b->p + b->n)
         memcpy(b->p + b->n, bytes, n);
     b->n += n;
     return true;

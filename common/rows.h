@@ -30,6 +30,10 @@ struct vnp_rows {
     bool windowed; /* a row that is not a whole record is among them */
 };
 
+/* Room for `bytes` behind the rows' bulk, to build a row's data in: vnp_rows_add() with that as row->data, next, copies
+ * nothing. NULL when there is no memory. */
+void *vnp_rows_room(struct vnp_rows *rows, size_t bytes);
+
 /* Appends a copy of the row. VNP_OS when there is no memory. */
 VNP_MUST_CHECK enum vnp_status vnp_rows_add(struct vnp_rows *rows, const struct vnp_row *row, struct vnp_err *err);
 

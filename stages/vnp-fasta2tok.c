@@ -1,0 +1,243 @@
+/* vnp-fasta2tok: FASTA and FASTQ to token frames. See man/vnp-fasta2tok.1. */
+#include <stdbool.h>
+
+#include "fasta.h"
+#include "rows.h"
+#include "stage.h"
+#include "tokenizer.h"
+
+#define BLOCK_BYTES ((size_t)1 << 20) /* of tokens in a block, and of ids; a longer row has a block of its own */
+#define BLOCK_ROWS 4096
+#define ROW_LIMIT (VNP_FRAME_LIMIT - (128u << 10)) /* residues; the rest of a frame is for an id and the other columns */
+
+struct options {
+    const char *output;
+    int64_t max_len, window; /* 0: not given */
+    int64_t overlap;
+    bool overlap_given;
+};
+
+/* What the closing warnings are made of. `first_*` is "file:line: record N (id)" of the first such record. */
+struct counts {
+    uint64_t records, residues, truncated, windowed, empty, nameless;
+    struct vnp_unknown unknown;
+    struct vnp_err first_unknown, first_empty, first_nameless;
+};
+
+struct work {
+    struct options opt;
+    struct vnp_tokenizer *tokenizer;
+    struct vnp_fasta *in;
+    struct vnp_writer *out;
+    struct vnp_rows rows;
+    struct counts n;
+};
+
+static const struct options defaults = {.overlap = 0};
+
+static void usage(FILE *to)
+{
+    fprintf(to,
+            "usage: vnp-fasta2tok [options] [FILE ...]\n"
+            "Turns FASTA or FASTQ (plain, gzip or zstd; no FILE or -: stdin) into token frames for ESM-2.\n"
+            "\n"
+            "      --max-len N     cut records after N residues, keeping the N-terminal end (default: don't)\n"
+            "      --window N      split longer records into windows of N residues (default: don't)\n"
+            "      --overlap M     residues that a window shares with the next one, less than N (default: %lld)\n"
+            "  -o, --output FILE   write to FILE, which appears when it is whole (default: stdout)\n"
+            "  -q, --quiet         errors only\n"
+            "  -v, --verbose       more on stderr\n"
+            "  -h, --help          this text\n"
+            "      --version       version and build\n"
+            "\n"
+            "Example: vnp-fasta2tok in.fa | vnp-pack -b 8192 | vnp-cpu-forward --model DIR | vnp-pool > emb.zst\n",
+            (long long)defaults.overlap);
+}
+
+static struct options parse(int argc, char **argv)
+{
+    enum { MAX_LEN = VNP_OPT_OWN, WINDOW, OVERLAP };
+    static const struct option table[] = {{"max-len", required_argument, NULL, MAX_LEN},
+                                          {"window", required_argument, NULL, WINDOW},
+                                          {"overlap", required_argument, NULL, OVERLAP},
+                                          VNP_COMMON_OPTIONS,
+                                          {NULL, 0, NULL, 0}};
+    struct options opt = defaults;
+    int c;
+    while ((c = getopt_long(argc, argv, "hqvo:", table, NULL)) != -1)
+        switch (c) {
+        case MAX_LEN:
+            opt.max_len = vnp_option_int("--max-len", optarg, 1, ROW_LIMIT);
+            break;
+        case WINDOW:
+            opt.window = vnp_option_int("--window", optarg, 1, ROW_LIMIT);
+            break;
+        case OVERLAP:
+            opt.overlap = vnp_option_int("--overlap", optarg, 0, ROW_LIMIT);
+            opt.overlap_given = true;
+            break;
+        case 'o':
+            opt.output = optarg;
+            break;
+        default:
+            vnp_common_option(c, usage);
+        }
+    if (opt.max_len > 0 && opt.window > 0)
+        vnp_die(VNP_USAGE, "--max-len and --window exclude each other: one cuts long records, the other splits them");
+    if (opt.overlap_given && opt.window == 0)
+        vnp_die(VNP_USAGE, "--overlap says how far windows overlap: give --window too");
+    if (opt.window > 0 && opt.overlap >= opt.window)
+        vnp_die(VNP_USAGE, "--overlap must be less than --window");
+    return opt;
+}
+
+static void write_head(struct work *w)
+{
+    struct vnp_head head = {.kind = VNP_TOKENS};
+    struct vnp_err err;
+    vnp_tokenizer_head(w->tokenizer, &head);
+    struct vnp_producer *self = vnp_head_add_stage(&head, vnp_log_stage());
+    if (w->opt.max_len > 0)
+        vnp_producer_param(self, "max-len", "%lld", (long long)w->opt.max_len);
+    if (w->opt.window > 0) {
+        vnp_producer_param(self, "window", "%lld", (long long)w->opt.window);
+        vnp_producer_param(self, "overlap", "%lld", (long long)w->opt.overlap);
+    }
+    if (vnp_writer_head(w->out, &head, &err) != VNP_OK)
+        vnp_stage_fail(w->out, &err);
+}
+
+static void flush(struct work *w)
+{
+    struct vnp_err err;
+    if (w->rows.n == 0)
+        return;
+    const struct vnp_block block = vnp_rows_block(&w->rows);
+    if (vnp_writer_block(w->out, &block, &err) != VNP_OK)
+        vnp_stage_fail(w->out, &err);
+    vnp_rows_clear(&w->rows);
+    vnp_progress("%llu records, %llu residues", (unsigned long long)w->n.records, (unsigned long long)w->n.residues);
+}
+
+/* Adds residues [row->start, row->start + row->residues) of a record to the block under construction. */
+static void add_row(struct work *w, const struct vnp_record *rec, struct vnp_row *row)
+{
+    struct vnp_err err;
+    const uint64_t bound = vnp_tokenizer_bound(w->tokenizer, row->residues);
+    if (w->rows.n == BLOCK_ROWS || w->rows.bulk.n + bound > BLOCK_BYTES || w->rows.text.n + rec->id.n > BLOCK_BYTES)
+        flush(w);
+    void *tokens = vnp_rows_room(&w->rows, bound);
+    if (tokens == NULL) {
+        vnp_fasta_error(w->in, rec, &err, "out of memory for its tokens");
+        err.status = VNP_OS;
+        vnp_stage_fail(w->out, &err);
+    }
+    row->tokens = (uint32_t)vnp_tokenize(w->tokenizer, rec->seq + row->start, row->residues, tokens, &w->n.unknown);
+    row->data = tokens;
+    row->bytes = row->tokens;
+    if (vnp_rows_add(&w->rows, row, &err) != VNP_OK)
+        vnp_stage_fail(w->out, &err);
+}
+
+/* Windows begin at multiples of window - overlap; the last one is the first that reaches the end of the record. */
+static void add_windows(struct work *w, const struct vnp_record *rec, struct vnp_row *row)
+{
+    const uint64_t size = (uint64_t)w->opt.window, step = size - (uint64_t)w->opt.overlap;
+    const uint64_t windows = 1 + (row->total - size + step - 1) / step;
+    struct vnp_err err;
+    if (windows > UINT32_MAX) {
+        vnp_fasta_error(w->in, rec, &err, "more than 2^32 windows: make --window longer or --overlap shorter");
+        vnp_stage_fail(w->out, &err);
+    }
+    w->n.windowed++;
+    row->windows = (uint32_t)windows;
+    for (row->window = 0; row->window < row->windows; row->window++) {
+        row->start = row->window * step;
+        row->residues = (uint32_t)(row->total - row->start < size ? row->total - row->start : size);
+        add_row(w, rec, row);
+    }
+}
+
+static void remember_first(struct work *w, const struct vnp_record *rec, uint64_t before, uint64_t now,
+                           struct vnp_err *first)
+{
+    if (before == 0 && now > 0)
+        vnp_fasta_error(w->in, rec, first, "the first");
+}
+
+static void add_record(struct work *w, const struct vnp_record *rec)
+{
+    const struct counts before = {.empty = w->n.empty, .nameless = w->n.nameless, .unknown.n = w->n.unknown.n};
+    struct vnp_row row = {.ordinal = w->n.records++, .id = rec->id, .windows = 1};
+    row.total = vnp_tokenizer_residues(w->tokenizer, rec->seq, rec->n);
+    w->n.residues += row.total;
+    w->n.nameless += rec->id.n == 0;
+    if (row.total == 0) {
+        row.flags |= VNP_EMPTY;
+        w->n.empty++;
+    }
+    if (w->opt.window > 0 && row.total > (uint64_t)w->opt.window) {
+        add_windows(w, rec, &row);
+    } else {
+        row.residues = (uint32_t)row.total;
+        if (w->opt.max_len > 0 && row.total > (uint64_t)w->opt.max_len) {
+            row.residues = (uint32_t)w->opt.max_len;
+            row.flags |= VNP_TRUNCATED;
+            w->n.truncated++;
+        }
+        add_row(w, rec, &row);
+    }
+    remember_first(w, rec, before.unknown.n, w->n.unknown.n, &w->n.first_unknown);
+    remember_first(w, rec, before.empty, w->n.empty, &w->n.first_empty);
+    remember_first(w, rec, before.nameless, w->n.nameless, &w->n.first_nameless);
+}
+
+static void summarise(const struct work *w, double seconds)
+{
+    char letters[512];
+    const struct counts *n = &w->n;
+    typedef unsigned long long ull;
+    if (n->unknown.n > 0)
+        vnp_warn("%llu letters outside the alphabet became <unk>: %s; %s", (ull)n->unknown.n,
+                 vnp_unknown_text(&n->unknown, letters, sizeof letters), n->first_unknown.msg);
+    if (n->empty > 0)
+        vnp_warn("%llu records are empty and become <cls><eos>; %s", (ull)n->empty, n->first_empty.msg);
+    if (n->nameless > 0)
+        vnp_warn("%llu records have no id; %s", (ull)n->nameless, n->first_nameless.msg);
+    if (n->truncated > 0)
+        vnp_warn("%llu records were cut after %lld residues (--max-len)", (ull)n->truncated, (long long)w->opt.max_len);
+    if (n->windowed > 0)
+        vnp_info("%llu records were split into windows of %lld residues", (ull)n->windowed, (long long)w->opt.window);
+    vnp_info("%llu records, %llu residues, %llu tokens; %.1f MB read in %.1f s", (ull)n->records, (ull)n->residues,
+             (ull)vnp_writer_totals(w->out)->tokens, 1e-6 * (double)vnp_fasta_bytes(w->in), seconds);
+}
+
+int main(int argc, char **argv)
+{
+    vnp_stage_init("vnp-fasta2tok");
+    struct work w = {.opt = parse(argc, argv), .tokenizer = vnp_tokenizer_esm2()};
+    struct vnp_record rec;
+    struct vnp_err err;
+    enum vnp_status st;
+    const double begin = vnp_now();
+
+    if (vnp_writer_open(&w.out, &(struct vnp_writer_options){.path = w.opt.output}, &err) != VNP_OK ||
+        vnp_fasta_open(&w.in, argv + optind, argc - optind, &err) != VNP_OK)
+        vnp_stage_fail(w.out, &err);
+    if (w.opt.max_len == 0 && w.opt.window == 0)
+        vnp_fasta_limit(w.in, ROW_LIMIT, "too large for one frame; split it with --window N or cut it with --max-len N");
+    write_head(&w);
+    while ((st = vnp_fasta_next(w.in, &rec, &err)) == VNP_OK)
+        add_record(&w, &rec);
+    if (st != VNP_END)
+        vnp_stage_fail(w.out, &err);
+    flush(&w);
+    summarise(&w, vnp_now() - begin);
+    if (vnp_writer_finish(w.out, &err) != VNP_OK)
+        vnp_stage_fail(NULL, &err);
+
+    vnp_fasta_close(w.in);
+    vnp_rows_free(&w.rows);
+    vnp_tokenizer_close(w.tokenizer);
+    return VNP_OK;
+}
