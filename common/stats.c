@@ -114,6 +114,8 @@ uint64_t vnp_side_outliers(const struct vnp_side *s, double z)
 {
     double limit = z * vnp_moments_std(&s->values);
     uint64_t outliers = 0;
+    if (!(limit > 0))
+        return 0;
     for (uint32_t bin = 0; bin < (uint32_t)1 << BIN_BITS; bin++) {
         if (s->histogram[bin] == 0)
             continue;

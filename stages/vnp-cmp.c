@@ -1,0 +1,469 @@
+/* vnp-cmp: how far the embeddings of two streams agree. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "jsonout.h"
+#include "output.h"
+#include "stage.h"
+#include "stats.h"
+#include "vectors.h"
+#include "waiting.h"
+#include "xmalloc.h"
+
+#define OUTLIER_Z 3.0 /* standard deviations from the mean that make a value an outlier */
+#define NAMED 20 /* rows of each complaint that are named; all are counted */
+
+struct options {
+    const char *path[2], *output;
+    bool by_id, each, json;
+    double min_cosine;
+};
+static const struct options defaults = {{NULL, NULL}, NULL, false, false, false, 0.99};
+
+/* Rows that something is wrong with: the first few by name. */
+struct complaint {
+    const char *key, *what;
+    uint64_t count;
+    struct vnp_text names;
+};
+enum { ONLY_A, ONLY_B, OTHER_ID, OTHER_LENGTH, N_COMPLAINTS };
+
+/* One of the two streams, at a row. */
+struct side {
+    struct vnp_reader *reader;
+    struct vnp_block block;
+    int64_t i, vector; /* the row, and its first vector in the block */
+    bool end;
+    float *scratch; /* a vector as floats */
+    uint64_t last_ordinal, rows;
+    uint32_t last_window;
+};
+
+struct cmp {
+    struct options opt;
+    struct side side[2];
+    struct vnp_agreement agreement;
+    uint64_t sequences;
+    struct complaint complaints[N_COMPLAINTS];
+    uint64_t min_ordinal; /* of the row with the smallest cosine */
+    struct vnp_text min_id, out;
+    struct vnp_output *file;
+};
+
+static void usage(FILE *f)
+{
+    fprintf(f,
+            "usage: vnp-cmp [options] A B\n"
+            "Compares the embeddings of two streams; one of the two may be - for stdin. Exits 0 when every row is on both\n"
+            "sides and every cosine is large enough, 1 when not.\n\n"
+            "      --by ordinal|id   what pairs the rows (default %s)\n"
+            "      --min-cosine X    smallest cosine allowed (default %g)\n"
+            "      --each            a line for each sequence: ordinal, id, residues, cosine, largest difference\n"
+            "      --json            the result as a JSON object; with --each, one a sequence before it\n"
+            "  -o, --output FILE     the result goes there instead of stdout\n"
+            "  -q, --quiet           errors only\n"
+            "  -v, --verbose         more messages\n"
+            "  -h, --help            this text\n"
+            "      --version         version and build flags\n",
+            defaults.by_id ? "id" : "ordinal", defaults.min_cosine);
+}
+
+static void die_on(struct cmp *c, enum vnp_status st, const struct vnp_err *err)
+{
+    if (st == VNP_OK)
+        return;
+    if (c->file != NULL)
+        vnp_output_discard(c->file);
+    vnp_stage_fail(NULL, err);
+}
+
+/* --- output ------------------------------------------------------------------------------------------------------- */
+
+static void flush_out(struct cmp *c)
+{
+    struct vnp_err err = {0};
+    struct iovec part = {c->out.p, c->out.n};
+    if (c->out.n == 0)
+        return;
+    if (c->file != NULL)
+        die_on(c, vnp_output_write(c->file, &part, 1, &err), &err);
+    else if (fwrite(c->out.p, 1, c->out.n, stdout) != c->out.n)
+        vnp_die(VNP_IO, "stdout: can't be written: %s", strerror(errno));
+    c->out.n = 0;
+}
+
+static void put_number(struct vnp_text *t, const char *key, double x)
+{
+    if (isfinite(x))
+        vnp_text_printf(t, ",\"%s\":%.17g", key, x);
+    else
+        vnp_text_printf(t, ",\"%s\":null", key);
+}
+
+static void put_each(struct cmp *c, uint64_t ordinal, struct vnp_str id, uint32_t residues, double cosine, double diff)
+{
+    struct vnp_text *t = &c->out;
+    if (c->opt.json) {
+        vnp_text_printf(t, "{\"ordinal\":%llu,\"id\":", (unsigned long long)ordinal);
+        vnp_text_json(t, id.s, id.n);
+        vnp_text_printf(t, ",\"length\":%u", residues);
+        put_number(t, "cosine", cosine);
+        put_number(t, "max_abs_diff", diff);
+        vnp_text_str(t, "}\n");
+    } else {
+        vnp_text_printf(t, "%llu\t", (unsigned long long)ordinal);
+        vnp_text_plain(t, id.s, id.n);
+        vnp_text_printf(t, "\t%u\t%.9g\t%.9g\n", residues, cosine, diff);
+    }
+    if (t->n > 1 << 16)
+        flush_out(c);
+}
+
+/* --- rows --------------------------------------------------------------------------------------------------------- */
+
+static void complain(struct cmp *c, int what, uint64_t ordinal, struct vnp_str id)
+{
+    struct complaint *p = &c->complaints[what];
+    if (p->count++ >= NAMED)
+        return;
+    vnp_text_printf(&p->names, "%s%llu (", p->names.n > 0 ? ", " : "", (unsigned long long)ordinal);
+    vnp_text_plain(&p->names, id.s, id.n < 100 ? id.n : 100);
+    vnp_text_str(&p->names, ")");
+}
+
+/* Goes to the next row, or sets `end`. With --by ordinal, rows must come in input order. */
+static void advance(struct cmp *c, struct side *s)
+{
+    struct vnp_err err = {0};
+    const struct vnp_head *h = vnp_reader_head(s->reader);
+    if (s->i < s->block.n) {
+        s->vector += vnp_row_vectors(h, &s->block, s->i);
+        s->i++;
+    }
+    if (s->i == s->block.n) {
+        enum vnp_status st = vnp_reader_next(s->reader, &s->block, &err);
+        s->end = st == VNP_END;
+        s->i = s->vector = 0;
+        if (s->end)
+            return;
+        die_on(c, st, &err);
+    }
+    uint64_t ordinal = s->block.ordinal[s->i];
+    uint32_t window = s->block.window != NULL ? s->block.window[s->i] : 0;
+    if (!c->opt.by_id && s->rows > 0 &&
+        (ordinal < s->last_ordinal || (ordinal == s->last_ordinal && window <= s->last_window)))
+        die_on(c, vnp_error(&err, VNP_DATA, "%s: ordinal %llu comes after %llu: the rows are not in input order; use --by id",
+                            vnp_reader_name(s->reader), (unsigned long long)ordinal,
+                            (unsigned long long)s->last_ordinal), &err);
+    s->last_ordinal = ordinal;
+    s->last_window = window;
+    s->rows++;
+}
+
+/* The row that a side is at, its vectors as they lie in the block. */
+static struct vnp_held row_at(const struct side *s)
+{
+    const struct vnp_head *h = vnp_reader_head(s->reader);
+    const struct vnp_block *b = &s->block;
+    size_t bytes = (size_t)h->width * vnp_dtype_bytes(h->dtype);
+    return (struct vnp_held){.ordinal = b->ordinal[s->i],
+                             .id = b->id[s->i],
+                             .residues = b->residues[s->i],
+                             .window = b->window != NULL ? b->window[s->i] : 0,
+                             .vectors = vnp_row_vectors(h, b, s->i),
+                             .data = (const uint8_t *)b->bulk + (size_t)s->vector * bytes};
+}
+
+/* Vector k of a row of side s. */
+static const float *vector_of(const struct side *s, const struct vnp_held *row, int64_t k)
+{
+    struct vnp_block b = {.bulk = row->data};
+    return vnp_vectors_f32(vnp_reader_head(s->reader), &b, k, 1, s->scratch);
+}
+
+/* Compares two rows that belong together; a sequence of several vectors is as good as its worst. */
+static void compare(struct cmp *c, const struct vnp_held *a, const struct vnp_held *b)
+{
+    int width = vnp_reader_head(c->side[0].reader)->width;
+    double cosine = 1, diff = 0;
+    c->sequences++;
+    if (a->id.n != b->id.n || memcmp(a->id.s, b->id.s, a->id.n) != 0)
+        complain(c, OTHER_ID, a->ordinal, a->id);
+    if (a->residues != b->residues)
+        complain(c, OTHER_LENGTH, a->ordinal, a->id);
+    if (a->vectors != b->vectors)
+        return;
+    for (int64_t k = 0; k < a->vectors; k++) {
+        struct vnp_pair p;
+        const double before = c->agreement.min_cosine;
+        vnp_agreement_add(&c->agreement, vector_of(&c->side[0], a, k), vector_of(&c->side[1], b, k), width, &p);
+        if (!(c->agreement.min_cosine >= before) && !isnan(before)) {
+            c->min_ordinal = a->ordinal;
+            c->min_id.n = 0;
+            vnp_text_add(&c->min_id, a->id.s, a->id.n);
+        }
+        if (!isnan(cosine) && !(p.cosine >= cosine))
+            cosine = p.cosine;
+        if (!isnan(diff) && !(p.max_diff <= diff))
+            diff = p.max_diff;
+    }
+    if (c->opt.each)
+        put_each(c, a->ordinal, a->id, a->residues, cosine, diff);
+}
+
+/* Both streams are in input order: a merge, one block of each in memory. */
+static void pair_by_ordinal(struct cmp *c)
+{
+    struct side *a = &c->side[0], *b = &c->side[1];
+    advance(c, a);
+    advance(c, b);
+    while (!a->end || !b->end) {
+        struct vnp_held x = {0}, y = {0};
+        int order = a->end ? 1 : b->end ? -1 : 0;
+        if (!a->end)
+            x = row_at(a);
+        if (!b->end)
+            y = row_at(b);
+        if (order == 0)
+            order = x.ordinal != y.ordinal ? (x.ordinal < y.ordinal ? -1 : 1) : (x.window > y.window) - (x.window < y.window);
+        if (order == 0)
+            compare(c, &x, &y);
+        else if (order < 0)
+            complain(c, ONLY_A, x.ordinal, x.id);
+        else
+            complain(c, ONLY_B, y.ordinal, y.id);
+        if (order <= 0)
+            advance(c, a);
+        if (order >= 0)
+            advance(c, b);
+    }
+}
+
+static void complain_held(void *data, int side, const struct vnp_held *row)
+{
+    complain(data, side == 0 ? ONLY_A : ONLY_B, row->ordinal, row->id);
+}
+
+/* A row waits until its id comes on the other side too. Both streams advance together, so that what waits is little when
+ * their orders are alike. */
+static void pair_by_id(struct cmp *c)
+{
+    struct vnp_err err = {0};
+    struct vnp_waiting *waiting = vnp_waiting_new();
+    size_t row_bytes[2];
+    for (int k = 0; k < 2; k++) {
+        const struct vnp_head *h = vnp_reader_head(c->side[k].reader);
+        row_bytes[k] = (size_t)h->width * vnp_dtype_bytes(h->dtype);
+    }
+    while (!c->side[0].end || !c->side[1].end)
+        for (int k = 0; k < 2; k++) {
+            if (c->side[k].end)
+                continue;
+            advance(c, &c->side[k]);
+            if (c->side[k].end)
+                continue;
+            struct vnp_held row = row_at(&c->side[k]);
+            struct vnp_held *other = vnp_waiting_take(waiting, 1 - k, &row);
+            if (other == NULL) {
+                die_on(c, vnp_waiting_add(waiting, k, &row, (size_t)row.vectors * row_bytes[k], &err), &err);
+                continue;
+            }
+            compare(c, k == 0 ? &row : other, k == 0 ? other : &row);
+            free(other);
+        }
+    vnp_waiting_each(waiting, complain_held, c);
+    vnp_waiting_free(waiting);
+}
+
+/* --- the result --------------------------------------------------------------------------------------------------- */
+
+struct result {
+    uint64_t outliers_a, outliers_b;
+    double std_a, std_b, std_percent, norm_percent, outlier_percent;
+    bool agree;
+};
+
+static struct result conclude(const struct cmp *c)
+{
+    const struct vnp_agreement *g = &c->agreement;
+    struct result r;
+    r.std_a = vnp_moments_std(&g->a.values);
+    r.std_b = vnp_moments_std(&g->b.values);
+    r.std_percent = vnp_percent(r.std_a, r.std_b);
+    r.norm_percent = vnp_percent(g->a.norms.mean, g->b.norms.mean);
+    r.outliers_a = vnp_side_outliers(&g->a, OUTLIER_Z);
+    r.outliers_b = vnp_side_outliers(&g->b, OUTLIER_Z);
+    r.outlier_percent = vnp_percent((double)r.outliers_a, (double)r.outliers_b);
+    r.agree = c->sequences > 0 && g->nonfinite == 0 && g->min_cosine >= c->opt.min_cosine;
+    for (int i = 0; i < N_COMPLAINTS; i++) /* other lengths matter where there is a vector a residue */
+        if (c->complaints[i].count > 0 && (i != OTHER_LENGTH || strcmp(vnp_reader_head(c->side[0].reader)->pool, "none") == 0))
+            r.agree = false;
+    return r;
+}
+
+static void report_text(struct cmp *c, const struct result *r)
+{
+    const struct vnp_agreement *g = &c->agreement;
+    struct vnp_text *t = &c->out;
+    vnp_text_printf(t, "sequences       %llu on both sides, %lld vectors of %d\n", (unsigned long long)c->sequences,
+                    (long long)g->vectors, vnp_reader_head(c->side[0].reader)->width);
+    vnp_text_printf(t, "cosine          min %.9g", g->min_cosine);
+    if (c->min_id.n > 0) {
+        vnp_text_printf(t, " (ordinal %llu, ", (unsigned long long)c->min_ordinal);
+        vnp_text_plain(t, c->min_id.p, c->min_id.n);
+        vnp_text_str(t, ")");
+    }
+    vnp_text_printf(t, ", mean %.9g\n", vnp_agreement_mean_cosine(g));
+    vnp_text_printf(t, "largest |a-b|   %.6g\n", g->max_diff);
+    vnp_text_printf(t, "mean            %.6g and %.6g, |difference| %.3g\n", g->a.values.mean, g->b.values.mean,
+                    fabs(g->a.values.mean - g->b.values.mean));
+    vnp_text_printf(t, "deviation       %.6g and %.6g, difference %.3g %%\n", r->std_a, r->std_b, r->std_percent);
+    vnp_text_printf(t, "mean L2 norm    %.6g and %.6g, difference %.3g %%\n", g->a.norms.mean, g->b.norms.mean,
+                    r->norm_percent);
+    vnp_text_printf(t, "L2 norms        %.6g to %.6g and %.6g to %.6g\n", g->a.min_norm, g->a.max_norm, g->b.min_norm,
+                    g->b.max_norm);
+    vnp_text_printf(t, "|z| > %-9g %llu and %llu values, difference %.3g %%\n", OUTLIER_Z,
+                    (unsigned long long)r->outliers_a, (unsigned long long)r->outliers_b, r->outlier_percent);
+    vnp_text_printf(t, "not finite      %lld\n", (long long)g->nonfinite);
+    for (int i = 0; i < N_COMPLAINTS; i++)
+        vnp_text_printf(t, "%-15s %llu%s%.*s%s\n", c->complaints[i].what, (unsigned long long)c->complaints[i].count,
+                        c->complaints[i].count > 0 ? ": " : "", (int)c->complaints[i].names.n,
+                        c->complaints[i].count > 0 ? c->complaints[i].names.p : "",
+                        c->complaints[i].count > NAMED ? ", ..." : "");
+    vnp_text_printf(t, "verdict         %s (every cosine >= %.9g wanted)\n",
+                    r->agree ? "agree" : c->sequences == 0 ? "nothing to compare" : "differ", c->opt.min_cosine);
+}
+
+static void report_json(struct cmp *c, const struct result *r)
+{
+    const struct vnp_agreement *g = &c->agreement;
+    struct vnp_text *t = &c->out;
+    vnp_text_printf(t, "{\"sequences\":%llu,\"vectors\":%lld,\"width\":%d", (unsigned long long)c->sequences,
+                    (long long)g->vectors, vnp_reader_head(c->side[0].reader)->width);
+    put_number(t, "min_cosine", g->min_cosine);
+    if (c->min_id.n > 0) {
+        vnp_text_printf(t, ",\"min_cosine_ordinal\":%llu,\"min_cosine_id\":", (unsigned long long)c->min_ordinal);
+        vnp_text_json(t, c->min_id.p, c->min_id.n);
+    }
+    put_number(t, "mean_cosine", vnp_agreement_mean_cosine(g));
+    put_number(t, "max_abs_diff", g->max_diff);
+    put_number(t, "mean_a", g->a.values.mean);
+    put_number(t, "mean_b", g->b.values.mean);
+    put_number(t, "mean_diff", fabs(g->a.values.mean - g->b.values.mean));
+    put_number(t, "std_a", r->std_a);
+    put_number(t, "std_b", r->std_b);
+    put_number(t, "std_diff_percent", r->std_percent);
+    put_number(t, "norm_a", g->a.norms.mean);
+    put_number(t, "norm_b", g->b.norms.mean);
+    put_number(t, "norm_diff_percent", r->norm_percent);
+    put_number(t, "min_norm_a", g->a.min_norm);
+    put_number(t, "max_norm_a", g->a.max_norm);
+    put_number(t, "min_norm_b", g->b.min_norm);
+    put_number(t, "max_norm_b", g->b.max_norm);
+    vnp_text_printf(t, ",\"outliers_a\":%llu,\"outliers_b\":%llu", (unsigned long long)r->outliers_a,
+                    (unsigned long long)r->outliers_b);
+    put_number(t, "outliers_diff_percent", r->outlier_percent);
+    vnp_text_printf(t, ",\"nonfinite\":%lld", (long long)g->nonfinite);
+    for (int i = 0; i < N_COMPLAINTS; i++)
+        vnp_text_printf(t, ",\"%s\":%llu", c->complaints[i].key, (unsigned long long)c->complaints[i].count);
+    put_number(t, "threshold", c->opt.min_cosine);
+    vnp_text_printf(t, ",\"agree\":%s}\n", r->agree ? "true" : "false");
+}
+
+/* With --json too, people see on stderr what is missing. */
+static void name_complaints(const struct cmp *c)
+{
+    for (int i = 0; i < N_COMPLAINTS; i++) {
+        const struct complaint *p = &c->complaints[i];
+        if (p->count > 0)
+            vnp_warn("%s: %llu rows: %.*s%s", p->what, (unsigned long long)p->count, (int)p->names.n, p->names.p,
+                     p->count > NAMED ? ", ..." : "");
+    }
+}
+
+/* --- main --------------------------------------------------------------------------------------------------------- */
+
+static void parse_options(struct options *o, int argc, char **argv)
+{
+    enum { BY = VNP_OPT_OWN, MIN_COSINE, EACH, JSON };
+    static const struct option table[] = {{"by", required_argument, NULL, BY},
+                                          {"min-cosine", required_argument, NULL, MIN_COSINE},
+                                          {"each", no_argument, NULL, EACH},
+                                          {"json", no_argument, NULL, JSON},
+                                          VNP_COMMON_OPTIONS,
+                                          {NULL, 0, NULL, 0}};
+    int c;
+    while ((c = getopt_long(argc, argv, "hqvo:", table, NULL)) != -1)
+        switch (c) {
+        case BY:
+            o->by_id = strcmp(optarg, "id") == 0;
+            if (!o->by_id && strcmp(optarg, "ordinal") != 0)
+                vnp_die(VNP_USAGE, "--by: ordinal or id, not %s", optarg);
+            break;
+        case MIN_COSINE: o->min_cosine = vnp_option_double("--min-cosine", optarg, -1, 1); break;
+        case EACH: o->each = true; break;
+        case JSON: o->json = true; break;
+        case 'o': o->output = optarg; break;
+        default: vnp_common_option(c, usage);
+        }
+    if (argc - optind != 2) {
+        usage(stderr);
+        exit(VNP_USAGE);
+    }
+    o->path[0] = argv[optind];
+    o->path[1] = argv[optind + 1];
+    if (strcmp(o->path[0], "-") == 0 && strcmp(o->path[1], "-") == 0)
+        vnp_die(VNP_USAGE, "A and B can't both be stdin");
+}
+
+static void open_sides(struct cmp *c)
+{
+    struct vnp_err err = {0};
+    const struct vnp_head *h[2];
+    for (int k = 0; k < 2; k++) {
+        die_on(c, vnp_reader_open(&c->side[k].reader, c->opt.path[k], &err), &err);
+        die_on(c, vnp_reader_expect(c->side[k].reader, VNP_EMBEDDINGS, &err), &err);
+        h[k] = vnp_reader_head(c->side[k].reader);
+        c->side[k].scratch = xreallocarray(NULL, (size_t)h[k]->width, sizeof(float));
+    }
+    if (h[0]->width != h[1]->width || h[0]->layer != h[1]->layer || strcmp(h[0]->pool, h[1]->pool) != 0)
+        die_on(c, vnp_error(&err, VNP_DATA, "not comparable: %s has width %d, layer %d, pool %s; %s has width %d, layer %d, pool %s",
+                            vnp_reader_name(c->side[0].reader), h[0]->width, h[0]->layer, h[0]->pool,
+                            vnp_reader_name(c->side[1].reader), h[1]->width, h[1]->layer, h[1]->pool), &err);
+    if (strcmp(h[0]->fingerprint, h[1]->fingerprint) != 0)
+        vnp_warn("different models: %s has %s (%s), %s has %s (%s)", vnp_reader_name(c->side[0].reader), h[0]->model,
+                 h[0]->fingerprint, vnp_reader_name(c->side[1].reader), h[1]->model, h[1]->fingerprint);
+}
+
+int main(int argc, char **argv)
+{
+    struct cmp c = {.opt = defaults,
+                    .complaints = {[ONLY_A] = {.key = "only_in_a", .what = "only in A"},
+                                   [ONLY_B] = {.key = "only_in_b", .what = "only in B"},
+                                   [OTHER_ID] = {.key = "other_id", .what = "another id"},
+                                   [OTHER_LENGTH] = {.key = "other_length", .what = "another length"}}};
+    struct vnp_err err = {0};
+    vnp_stage_init("vnp-cmp");
+    parse_options(&c.opt, argc, argv);
+    open_sides(&c);
+    if (c.opt.output != NULL && strcmp(c.opt.output, "-") != 0)
+        die_on(&c, vnp_output_open(&c.file, c.opt.output, 0, &err), &err);
+
+    vnp_agreement_init(&c.agreement);
+    if (c.opt.by_id)
+        pair_by_id(&c);
+    else
+        pair_by_ordinal(&c);
+
+    struct result result = conclude(&c);
+    name_complaints(&c);
+    (c.opt.json ? report_json : report_text)(&c, &result);
+    flush_out(&c);
+    if (c.file != NULL && vnp_output_commit(c.file, &err) != VNP_OK)
+        vnp_stage_fail(NULL, &err);
+    if (ferror(stdout) || fclose(stdout) != 0)
+        vnp_die(VNP_IO, "stdout: can't be written: %s", strerror(errno));
+    return result.agree ? VNP_OK : VNP_FAIL;
+}
