@@ -1,8 +1,8 @@
 #include "esm2_cpu.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "block.h"
 #include "cpu_tiles.h"
@@ -366,15 +366,4 @@ double vnp_esm2_flops(const struct vnp_model_config *c, int layer, int64_t token
 {
     const double w = c->width, n = (double)tokens;
     return layer * n * (2 * w * (4 * w + 2 * (double)c->ffn) + 4 * n * w);
-}
-
-bool vnp_cpu_nonfinite(const float *x, int64_t n)
-{
-    uint32_t any = 0;
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, &x[i], sizeof bits);
-        any |= (bits & 0x7f800000u) == 0x7f800000u;
-    }
-    return any != 0;
 }

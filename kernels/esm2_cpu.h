@@ -2,7 +2,6 @@
 #ifndef VNP_ESM2_CPU_H
 #define VNP_ESM2_CPU_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "cpu_attention.h"
@@ -46,9 +45,6 @@ double vnp_esm2_flops(const struct vnp_model_config *c, int layer, int64_t token
 
 /* NULL is allowed. */
 void vnp_esm2_cpu_close(struct vnp_esm2_cpu *m);
-
-/* Whether any of x [n] is NaN or infinite. */
-bool vnp_cpu_nonfinite(const float *x, int64_t n);
 
 #ifdef __cplusplus
 }

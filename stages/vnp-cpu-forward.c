@@ -1,0 +1,358 @@
+/* vnp-cpu-forward: batches of tokens to hidden states or embeddings, in FP32 on the CPU. See man/vnp-cpu-forward.1. */
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu_blas.h"
+#include "esm2_cpu.h"
+#include "pool.h"
+#include "rows.h"
+#include "stage.h"
+#include "xmalloc.h"
+
+#define LAYER_LAST INT64_MIN
+#define MAX_THREADS 1024
+
+struct options {
+    const char *output, *model; /* model NULL: $VNP_MODEL */
+    int64_t layer, threads;
+    enum vnp_pool pool; /* VNP_POOL_NONE: hidden states */
+    bool keep_nonfinite;
+};
+
+struct work {
+    struct options opt;
+    struct vnp_model *model;
+    const struct vnp_model_config *config;
+    struct vnp_cpu_threads *threads;
+    struct vnp_esm2_cpu *net;
+    int layer;
+    struct vnp_reader *in;
+    struct vnp_writer *out;
+    /* Of the batch at hand, room for cap_rows: flags, first tokens, and with --pool the embeddings [cap_rows, width]. */
+    uint32_t *flags;
+    int64_t *first;
+    float *pooled;
+    int64_t cap_rows;
+    double begin, computing, flops; /* seconds; seconds; operations */
+};
+
+static void usage(FILE *to)
+{
+    fprintf(to,
+            "usage: vnp-cpu-forward [options] [FILE]\n"
+            "Runs a language model on batches of tokens (FILE or stdin; from vnp-pack): hidden states, FP32, all cores.\n"
+            "\n"
+            "  -m, --model PATH    model file, directory or name in the caches (default: $VNP_MODEL)\n"
+            "      --layer N       0: the embedding, N: the output of layer N, -1: the last (default: the last)\n"
+            "      --pool mean|cls|max\n"
+            "                      one vector a sequence, as vnp-pool makes it (default: one a token)\n"
+            "      --threads N     threads (default: %d, the CPUs this process may use)\n"
+            "      --on-nonfinite fail|keep\n"
+            "                      a sequence with NaN or Inf: stop, or mark it and go on (default: fail)\n"
+            "  -o, --output FILE   write to FILE, which appears when it is whole (default: stdout)\n"
+            "  -q, --quiet         errors only\n"
+            "  -v, --verbose       more on stderr\n"
+            "  -h, --help          this text\n"
+            "      --version       version and build\n"
+            "\n"
+            "Example: vnp-fasta2tok in.fa | vnp-pack -b 8192 | vnp-cpu-forward --model DIR | vnp-pool > emb.zst\n",
+            vnp_cpu_count());
+}
+
+static bool parse_nonfinite(const char *text)
+{
+    if (strcmp(text, "keep") != 0 && strcmp(text, "fail") != 0)
+        vnp_die(VNP_USAGE, "--on-nonfinite: fail or keep, not %s (what comes out here is FP32 already)", text);
+    return strcmp(text, "keep") == 0;
+}
+
+static enum vnp_pool parse_pool(const char *text)
+{
+    enum vnp_pool pool;
+    if (!vnp_pool_parse(text, &pool) || pool == VNP_POOL_NONE)
+        vnp_die(VNP_USAGE, "--pool: mean, cls or max, not %s", text);
+    return pool;
+}
+
+static struct options parse(int argc, char **argv)
+{
+    enum { LAYER = VNP_OPT_OWN, POOL, THREADS, NONFINITE };
+    static const struct option table[] = {{"model", required_argument, NULL, 'm'},
+                                          {"layer", required_argument, NULL, LAYER},
+                                          {"pool", required_argument, NULL, POOL},
+                                          {"threads", required_argument, NULL, THREADS},
+                                          {"on-nonfinite", required_argument, NULL, NONFINITE},
+                                          VNP_COMMON_OPTIONS,
+                                          {NULL, 0, NULL, 0}};
+    struct options opt = {.layer = LAYER_LAST, .pool = VNP_POOL_NONE, .threads = vnp_cpu_count()};
+    int c;
+    while ((c = getopt_long(argc, argv, "m:hqvo:", table, NULL)) != -1)
+        switch (c) {
+        case 'm':
+            opt.model = optarg;
+            break;
+        case LAYER:
+            opt.layer = vnp_option_int("--layer", optarg, -10000, 10000);
+            break;
+        case POOL:
+            opt.pool = parse_pool(optarg);
+            break;
+        case THREADS:
+            opt.threads = vnp_option_int("--threads", optarg, 1, MAX_THREADS);
+            break;
+        case NONFINITE:
+            opt.keep_nonfinite = parse_nonfinite(optarg);
+            break;
+        case 'o':
+            opt.output = optarg;
+            break;
+        default:
+            vnp_common_option(c, usage);
+        }
+    if (argc - optind > 1)
+        vnp_die(VNP_USAGE, "one FILE at most, not %d", argc - optind);
+    return opt;
+}
+
+/* Counted from the end when negative, -1 the last, as fair-esm does. */
+static void choose_layer(struct work *w)
+{
+    const int64_t layers = w->config->layers;
+    int64_t n = w->opt.layer == LAYER_LAST ? layers : w->opt.layer;
+    if (n < 0)
+        n += layers + 1;
+    if (n < 0 || n > layers) {
+        struct vnp_err err;
+        vnp_error(&err, VNP_USAGE, "--layer: %s has layers 0 to %lld (or %lld to -1), not %lld", w->config->name,
+                  (long long)layers, (long long)-layers - 1, (long long)w->opt.layer);
+        vnp_stage_fail(w->out, &err);
+    }
+    w->layer = (int)n;
+}
+
+static void open_model(struct work *w)
+{
+    struct vnp_err err;
+    if (vnp_model_open(&w->model, w->opt.model, &err) != VNP_OK)
+        vnp_stage_fail(w->out, &err);
+    w->config = vnp_model_config(w->model);
+    choose_layer(w);
+    w->threads = vnp_cpu_threads_new((int)w->opt.threads);
+    if (!w->threads) {
+        vnp_error(&err, VNP_OS, "the system gives no %lld threads: try fewer with --threads",
+                  (long long)w->opt.threads);
+        vnp_stage_fail(w->out, &err);
+    }
+    switch (w->config->arch) {
+    case VNP_ESM2:
+        if (vnp_esm2_cpu_open(&w->net, w->model, w->threads, &err) != VNP_OK)
+            vnp_stage_fail(w->out, &err);
+        return;
+    default:
+        vnp_error(&err, VNP_DATA, "%s: this stage runs ESM-2 models, and this is none", w->config->name);
+        vnp_stage_fail(w->out, &err);
+    }
+}
+
+/* The tokens must be this model's. */
+static void check_vocabulary(struct work *w, const struct vnp_head *head)
+{
+    struct vnp_err err;
+    if (strcmp(head->vocab, "esm2") == 0 && head->vocab_size <= w->config->vocab)
+        return;
+    vnp_error(&err, VNP_DATA,
+              "%s: tokens of vocabulary %s (%d ids), but %s is an ESM-2 with %d ids: vnp-fasta2tok makes its tokens",
+              vnp_reader_name(w->in), head->vocab, head->vocab_size, w->config->name, w->config->vocab);
+    vnp_stage_fail(w->out, &err);
+}
+
+static void write_head(struct work *w)
+{
+    struct vnp_err err;
+    struct vnp_head head = *vnp_reader_head(w->in);
+    check_vocabulary(w, &head);
+    struct vnp_producer *self = vnp_head_add_stage(&head, vnp_log_stage());
+    if (!self) {
+        vnp_error(&err, VNP_DATA, "%s: has come through too many stages", vnp_reader_name(w->in));
+        vnp_stage_fail(w->out, &err);
+    }
+    vnp_producer_param(self, "layer", "%d", w->layer);
+    head.kind = VNP_HIDDEN;
+    if (w->opt.pool != VNP_POOL_NONE) {
+        head.kind = VNP_EMBEDDINGS;
+        snprintf(head.pool, sizeof head.pool, "%s", vnp_pool_name(w->opt.pool));
+        vnp_producer_param(self, "pool", "%s", head.pool);
+    }
+    snprintf(head.model, sizeof head.model, "%s", w->config->name);
+    snprintf(head.fingerprint, sizeof head.fingerprint, "%s", w->config->fingerprint);
+    head.layer = w->layer;
+    head.dtype = VNP_F32;
+    head.width = w->config->width;
+    if (vnp_writer_head(w->out, &head, &err) != VNP_OK)
+        vnp_stage_fail(w->out, &err);
+}
+
+static void make_room(struct work *w, int64_t rows)
+{
+    if (rows <= w->cap_rows)
+        return;
+    w->flags = xreallocarray(w->flags, (size_t)rows, sizeof *w->flags);
+    w->first = xreallocarray(w->first, (size_t)rows, sizeof *w->first);
+    if (w->opt.pool != VNP_POOL_NONE)
+        w->pooled = xreallocarray(w->pooled, (size_t)rows, (size_t)w->config->width * sizeof *w->pooled);
+    w->cap_rows = rows;
+}
+
+struct finish_step {
+    struct work *w;
+    const struct vnp_block *batch;
+    const float *hidden;
+};
+
+/* Flags the row if it is not finite, and pools it. */
+static void finish_row(void *ctx, int64_t i, int worker)
+{
+    (void)worker;
+    const struct finish_step *s = ctx;
+    struct work *w = s->w;
+    const int64_t width = w->config->width, tokens = s->batch->tokens[i];
+    const float *x = s->hidden + w->first[i] * width;
+    w->flags[i] = s->batch->flags[i] | (vnp_all_finite(VNP_F32, x, tokens * width) ? 0 : VNP_NONFINITE);
+    if (w->opt.pool == VNP_POOL_NONE)
+        return;
+    int64_t first, count;
+    vnp_pool_span(vnp_reader_head(w->in), w->opt.pool, false, (uint32_t)tokens, &first, &count);
+    vnp_pool_vectors(w->opt.pool, VNP_F32, x + first * width, count, width, w->pooled + i * width);
+}
+
+static void refuse_nonfinite(struct work *w, const struct vnp_block *b)
+{
+    struct vnp_err err;
+    for (int64_t i = 0; i < b->n; i++)
+        if (w->flags[i] & VNP_NONFINITE) {
+            vnp_error(&err, VNP_DATA,
+                      "%s: record %llu (%.*s): NaN or Inf from layer %d, in FP32: look at the weights with vnp-model "
+                      "verify, or mark such records and go on with --on-nonfinite=keep",
+                      vnp_reader_name(w->in), (unsigned long long)b->ordinal[i],
+                      (int)(b->id[i].n < 200 ? b->id[i].n : 200), b->id[i].s, w->layer);
+            vnp_stage_fail(w->out, &err);
+        }
+}
+
+/* Vectors that row i has in the output. */
+static uint64_t vectors_out(const struct work *w, const struct vnp_block *b, int64_t i)
+{
+    return w->opt.pool == VNP_POOL_NONE ? b->tokens[i] : 1;
+}
+
+/* Rows [first, first + n) of the batch, with their vectors. */
+static void write_rows(struct work *w, const struct vnp_block *b, int64_t first, int64_t n, const float *vectors,
+                       uint64_t floats)
+{
+    struct vnp_err err;
+    const struct vnp_block block = {
+        .n = n,
+        .ordinal = b->ordinal + first,
+        .id = b->id + first,
+        .residues = b->residues + first,
+        .total = b->total + first,
+        .flags = w->flags + first,
+        .tokens = b->tokens + first,
+        .window = b->window ? b->window + first : NULL,
+        .windows = b->windows ? b->windows + first : NULL,
+        .start = b->start ? b->start + first : NULL,
+        .bulk = vectors,
+        .bulk_bytes = (int64_t)(floats * sizeof(float)),
+    };
+    if (vnp_writer_block(w->out, &block, &err) != VNP_OK)
+        vnp_stage_fail(w->out, &err);
+}
+
+/* One frame, or several where the batch's vectors are more than a frame may hold. */
+static void write_batch(struct work *w, const struct vnp_block *b, const float *vectors)
+{
+    const uint64_t limit = VNP_FRAME_LIMIT - 4096, width = (uint64_t)w->config->width;
+    for (int64_t first = 0, next; first < b->n; first = next) {
+        uint64_t bytes = 0, floats = 0;
+        for (next = first; next < b->n; next++) {
+            const uint64_t row = vectors_out(w, b, next) * width;
+            bytes += vnp_row_frame_bytes(&(struct vnp_row){.id = b->id[next], .bytes = row * sizeof(float)});
+            if (bytes > limit && next > first)
+                break;
+            floats += row;
+        }
+        write_rows(w, b, first, next - first, vectors, floats);
+        vectors += floats;
+    }
+}
+
+static void run_batch(struct work *w, const struct vnp_block *b)
+{
+    struct vnp_err err;
+    const float *hidden;
+    const struct vnp_cpu_batch batch = {b->n, b->tokens, b->bulk, vnp_reader_head(w->in)->token_bytes};
+    const double before = vnp_now();
+    make_room(w, b->n);
+    if (vnp_esm2_cpu_forward(w->net, &batch, w->layer, &hidden, &err) != VNP_OK)
+        vnp_stage_fail(w->out, &err);
+    int64_t tokens = 0;
+    for (int64_t i = 0; i < b->n; i++) {
+        w->first[i] = tokens;
+        tokens += b->tokens[i];
+        w->flops += vnp_esm2_flops(w->config, w->layer, b->tokens[i]);
+    }
+    vnp_cpu_threads_run(w->threads, b->n, finish_row, &(struct finish_step){w, b, hidden});
+    w->computing += vnp_now() - before;
+    if (!w->opt.keep_nonfinite)
+        refuse_nonfinite(w, b);
+    write_batch(w, b, w->opt.pool == VNP_POOL_NONE ? hidden : w->pooled);
+    const struct vnp_totals *n = vnp_writer_totals(w->out);
+    vnp_progress("%llu sequences, %llu tokens, %.0f tokens/s", (unsigned long long)n->sequences,
+                 (unsigned long long)n->tokens, (double)n->tokens / (vnp_now() - w->begin));
+}
+
+static void summarise(const struct work *w)
+{
+    const struct vnp_totals *n = vnp_writer_totals(w->out);
+    const double seconds = vnp_now() - w->begin, computing = w->computing > 0 ? w->computing : 1e-9;
+    if (n->nonfinite > 0)
+        vnp_warn("%llu sequences hold NaN or Inf and are marked (--on-nonfinite=keep)", (unsigned long long)n->nonfinite);
+    vnp_info("%llu sequences, %llu tokens in %.1f s: %.0f tokens/s, %.1f GFLOP/s while computing (%d threads, %s)",
+             (unsigned long long)n->sequences, (unsigned long long)n->tokens, seconds, (double)n->tokens / seconds,
+             w->flops * 1e-9 / computing, vnp_cpu_threads_n(w->threads), vnp_cpu_blas_core());
+}
+
+int main(int argc, char **argv)
+{
+    vnp_stage_init("vnp-cpu-forward");
+    vnp_cpu_blas_init(argv);
+    struct work w = {.opt = parse(argc, argv), .begin = vnp_now()};
+    struct vnp_block batch;
+    struct vnp_err err;
+    enum vnp_status st;
+
+    if (vnp_writer_open(&w.out, &(struct vnp_writer_options){.path = w.opt.output}, &err) != VNP_OK)
+        vnp_stage_fail(NULL, &err);
+    open_model(&w);
+    if (vnp_reader_open(&w.in, argv[optind], &err) != VNP_OK || vnp_reader_expect(w.in, VNP_BATCHES, &err) != VNP_OK)
+        vnp_stage_fail(w.out, &err);
+    write_head(&w);
+    while ((st = vnp_reader_next(w.in, &batch, &err)) == VNP_OK)
+        run_batch(&w, &batch);
+    if (st != VNP_END)
+        vnp_stage_fail(w.out, &err);
+    vnp_progress_end();
+    summarise(&w);
+    if (vnp_writer_finish(w.out, &err) != VNP_OK)
+        vnp_stage_fail(NULL, &err);
+
+    vnp_reader_close(w.in);
+    vnp_esm2_cpu_close(w.net);
+    vnp_cpu_threads_free(w.threads);
+    vnp_model_close(w.model);
+    free(w.flags);
+    free(w.first);
+    free(w.pooled);
+    return VNP_OK;
+}
