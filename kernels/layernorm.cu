@@ -1,0 +1,160 @@
+/* LayerNorm.
+ *
+ *   y = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * w + b      or y = x without w and b
+ *
+ * x [rows, width] of In, y [rows, width] of Out, dense, 16-byte aligned; w, b [width] FP32.
+ * One warp a row, 8 rows a block; a lane holds chunks lane, lane + 32, ... of 8 elements, up to C of them, so the row is
+ * read once. No shared memory. Sums: over a lane's elements in order, then a butterfly over the warp: the same order for
+ * every row, whatever is beside it.
+ * Reads rows * width * sizeof(In), writes rows * width * sizeof(Out); w and b come from the caches.
+ * NaN and Inf make their own row NaN (as the sum does) and, when asked, set the byte of the row's sequence. */
+#include <float.h>
+
+#include "cuda_check.h"
+#include "half.cuh"
+#include "layernorm.h"
+
+#define WARPS 8
+
+static __device__ __forceinline__ float warp_sum(float v)
+{
+#pragma unroll
+    for (int lanes = 16; lanes > 0; lanes /= 2)
+        v += __shfl_xor_sync(~0u, v, lanes);
+    return v;
+}
+
+/* A lane's share of a row as it lies in memory: 16-bit rows stay packed, which leaves room for twice the warps. */
+template <typename T, int C> struct share {
+    uint4 w[C];
+    __device__ __forceinline__ void load(int c, const T *p) { w[c] = *reinterpret_cast<const uint4 *>(p); }
+    __device__ __forceinline__ void get(int c, float *v) const { vnp_load8(reinterpret_cast<const T *>(&w[c]), v); }
+};
+template <int C> struct share<float, C> {
+    float w[C][8];
+    __device__ __forceinline__ void load(int c, const float *p) { vnp_load8(p, w[c]); }
+    __device__ __forceinline__ void get(int c, float *v) const
+    {
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+            v[i] = w[c][i];
+    }
+};
+
+/* Mean and 1 / sqrt(variance + eps) of the row in x. */
+template <typename T, int C>
+static __device__ __forceinline__ float2 moments(const share<T, C> &x, int lane, int chunks, float eps)
+{
+    const float n = static_cast<float>(chunks * 8);
+    float sum = 0, squares = 0, v[8];
+#pragma unroll
+    for (int c = 0; c < C; c++) {
+        if (c * 32 + lane >= chunks)
+            continue;
+        x.get(c, v);
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+            sum += v[i];
+    }
+    const float mean = warp_sum(sum) / n;
+#pragma unroll
+    for (int c = 0; c < C; c++) {
+        if (c * 32 + lane >= chunks)
+            continue;
+        x.get(c, v);
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+            squares = fmaf(v[i] - mean, v[i] - mean, squares);
+    }
+    return make_float2(mean, 1 / sqrtf(warp_sum(squares) / n + eps));
+}
+
+template <typename In, typename Out, int C>
+static __global__ void __launch_bounds__(32 * WARPS)
+    layernorm(const In *d_x, Out *d_out, const float *__restrict__ w, const float *__restrict__ b, int64_t rows, int chunks,
+              float eps, const int32_t *__restrict__ sequence, uint8_t *nonfinite)
+{
+    const int lane = threadIdx.x & 31;
+    const int64_t row = static_cast<int64_t>(blockIdx.x) * WARPS + threadIdx.x / 32;
+    if (row >= rows)
+        return;
+    const In *src = d_x + row * chunks * 8;
+    Out *dst = d_out + row * chunks * 8;
+    share<In, C> x;
+#pragma unroll
+    for (int c = 0; c < C; c++)
+        if (c * 32 + lane < chunks)
+            x.load(c, src + (c * 32 + lane) * 8);
+    const float2 m = w ? moments(x, lane, chunks, eps) : make_float2(0, 1);
+    bool finite = true;
+#pragma unroll
+    for (int c = 0; c < C; c++) {
+        const int at = (c * 32 + lane) * 8;
+        float v[8];
+        if (c * 32 + lane >= chunks)
+            continue;
+        x.get(c, v);
+        if (w) {
+            float gain[8], bias[8];
+            vnp_load8(w + at, gain);
+            vnp_load8(b + at, bias);
+#pragma unroll
+            for (int i = 0; i < 8; i++)
+                v[i] = fmaf((v[i] - m.x) * m.y, gain[i], bias[i]);
+        }
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+            finite = finite && fabsf(v[i]) <= FLT_MAX;
+        vnp_store8(dst + at, v);
+    }
+    if (nonfinite && !__all_sync(~0u, finite) && lane == 0)
+        nonfinite[sequence[row]] = 1;
+}
+
+template <typename In, typename Out, int C> static void launch(const vnp_layernorm_params *p, cudaStream_t stream)
+{
+    const unsigned blocks = static_cast<unsigned>((p->rows + WARPS - 1) / WARPS);
+    layernorm<In, Out, C><<<blocks, 32 * WARPS, 0, stream>>>(static_cast<const In *>(p->d_x), static_cast<Out *>(p->d_out),
+                                                             p->d_w, p->d_b, p->rows, p->width / 8, p->eps,
+                                                             p->d_sequence, p->d_nonfinite);
+    CUDA_CHECK_LAUNCH();
+}
+
+template <typename In, typename Out> static void by_width(const vnp_layernorm_params *p, cudaStream_t stream)
+{
+    const int per_lane = (p->width / 8 + 31) / 32;
+    if (per_lane <= 2)
+        launch<In, Out, 2>(p, stream);
+    else if (per_lane == 3)
+        launch<In, Out, 3>(p, stream);
+    else if (per_lane <= 5)
+        launch<In, Out, 5>(p, stream);
+    else if (per_lane <= 10)
+        launch<In, Out, 10>(p, stream);
+    else
+        launch<In, Out, 20>(p, stream);
+}
+
+extern "C" void vnp_layernorm(const vnp_layernorm_params *p, cudaStream_t stream)
+{
+    if (p->rows == 0)
+        return;
+    switch (p->in * 3 + p->out) {
+    case VNP_F32 * 3 + VNP_F32:
+        return by_width<float, float>(p, stream);
+    case VNP_F32 * 3 + VNP_F16:
+        return by_width<float, __half>(p, stream);
+    case VNP_F32 * 3 + VNP_BF16:
+        return by_width<float, __nv_bfloat16>(p, stream);
+    case VNP_F16 * 3 + VNP_F32:
+        return by_width<__half, float>(p, stream);
+    case VNP_F16 * 3 + VNP_F16:
+        return by_width<__half, __half>(p, stream);
+    case VNP_BF16 * 3 + VNP_F32:
+        return by_width<__nv_bfloat16, float>(p, stream);
+    case VNP_BF16 * 3 + VNP_BF16:
+        return by_width<__nv_bfloat16, __nv_bfloat16>(p, stream);
+    default:
+        CUDA_CHECK(cudaErrorInvalidValue);
+    }
+}

@@ -1,0 +1,35 @@
+/* LayerNorm over packed rows, and the last step of the network: rows widened to FP32 and looked at for NaN and Inf. */
+#ifndef VNP_LAYERNORM_H
+#define VNP_LAYERNORM_H
+
+#include <cuda_runtime_api.h>
+#include <stdint.h>
+
+#include "block.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VNP_LAYERNORM_MAX_WIDTH 5120 /* and a multiple of 8 */
+
+struct vnp_layernorm_params {
+    enum vnp_dtype in, out;    /* equal, or one of them F32 */
+    const void *d_x;           /* [rows, width], 16-byte aligned */
+    void *d_out;               /* [rows, width]; may be d_x where in and out are equal */
+    const float *d_w, *d_b;    /* [width] both; NULL both: out = x, nothing is normalised */
+    int64_t rows;
+    int width;
+    float eps;
+    const int32_t *d_sequence; /* [rows] each row's sequence; used with d_nonfinite alone */
+    uint8_t *d_nonfinite;      /* [sequences] set to 1 where a row of the result holds NaN or Inf; NULL: nobody asks */
+};
+
+/* out = (x - mean) / sqrt(mean((x - mean)^2) + eps) * w + b in FP32, two passes over the row, which stays in registers; one
+ * rounding at the end. NaN or Inf in a row makes that row NaN. */
+void vnp_layernorm(const struct vnp_layernorm_params *p, cudaStream_t stream);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
