@@ -1,0 +1,253 @@
+#include "model_find.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "mapfile.h"
+#include "xmalloc.h"
+
+#define MAX_INDEX (64u << 20) /* bytes of a shard index; that of ESM-2 15B has under 100 kB */
+
+static bool is_dir(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* dir/name when it exists, for the caller to free; else NULL. */
+static char *existing(const char *dir, const char *name)
+{
+    char *path = xasprintf("%s/%s", dir, name);
+    if (access(path, F_OK) == 0)
+        return path;
+    free(path);
+    return NULL;
+}
+
+/* --- names ------------------------------------------------------------------------------------------------------- */
+
+static void strip_extension(char *name)
+{
+    static const char *const extensions[] = {".safetensors", ".pt", ".pth", ".bin"};
+    const size_t n = strlen(name);
+    for (size_t i = 0; i < sizeof extensions / sizeof *extensions; i++) {
+        const size_t e = strlen(extensions[i]);
+        if (n > e && strcmp(name + n - e, extensions[i]) == 0) {
+            name[n - e] = '\0';
+            return;
+        }
+    }
+}
+
+/* The last part of the path; for a snapshot of the Hugging Face cache, the model it is of. */
+static void name_of(char *name, size_t cap, const char *path)
+{
+    char real[PATH_MAX];
+    /* A file may be a link to a blob with a meaningless name; a directory's links ("." too) are worth following. */
+    const char *p = is_dir(path) && realpath(path, real) != NULL ? real : path;
+    const char *slash = strrchr(p, '/');
+    snprintf(name, cap, "%.*s", (int)cap - 1, slash && slash[1] ? slash + 1 : p);
+    const char *cached = strstr(p, "/models--"), *snap = cached ? strstr(cached, "/snapshots/") : NULL;
+    if (snap != NULL && is_dir(path)) {
+        const char *begin = cached + strlen("/models--");
+        for (const char *s = begin; s + 1 < snap; s++)
+            if (s[0] == '-' && s[1] == '-')
+                begin = s + 2;
+        snprintf(name, cap, "%.*s", (int)(snap - begin), begin);
+    }
+    strip_extension(name);
+}
+
+/* --- caches ------------------------------------------------------------------------------------------------------ */
+
+/* $VARIABLE, or ~/.cache/`fallback`; NULL when there is no home either. */
+static char *cache_root(const char *variable, const char *fallback)
+{
+    const char *dir = getenv(variable);
+    if (dir != NULL && dir[0] != '\0')
+        return xstrdup(dir);
+    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (xdg != NULL && xdg[0] != '\0')
+        return xasprintf("%s/%s", xdg, fallback);
+    return home != NULL ? xasprintf("%s/.cache/%s", home, fallback) : NULL;
+}
+
+/* The snapshot that refs/main of a cached repository points at. */
+static char *hf_snapshot(const char *root, const char *name)
+{
+    char *ref_path = xasprintf("%s/hub/models--facebook--%s/refs/main", root, name), ref[128] = "";
+    FILE *f = fopen(ref_path, "re");
+    free(ref_path);
+    if (f == NULL)
+        return NULL;
+    const bool read = fgets(ref, sizeof ref, f) != NULL;
+    fclose(f);
+    ref[strcspn(ref, "\r\n")] = '\0';
+    if (!read || ref[0] == '\0' || strchr(ref, '/') != NULL)
+        return NULL;
+    char *dir = xasprintf("%s/hub/models--facebook--%s/snapshots/%s", root, name, ref);
+    if (is_dir(dir))
+        return dir;
+    free(dir);
+    return NULL;
+}
+
+static char *find_cached(const char *name)
+{
+    if (strchr(name, '/') != NULL || name[0] == '\0' || name[0] == '.')
+        return NULL;
+    char *hf = cache_root("HF_HOME", "huggingface"), *torch = cache_root("TORCH_HOME", "torch");
+    char *found = hf ? hf_snapshot(hf, name) : NULL;
+    if (found == NULL && torch != NULL) {
+        char *pt = xasprintf("%s/hub/checkpoints/%s.pt", torch, name);
+        if (access(pt, R_OK) == 0)
+            found = pt;
+        else
+            free(pt);
+    }
+    free(hf);
+    free(torch);
+    return found;
+}
+
+/* --- weights ----------------------------------------------------------------------------------------------------- */
+
+static void add_weights(struct vnp_model_files *f, char *path)
+{
+    f->weights = xreallocarray(f->weights, (size_t)f->n_weights + 1, sizeof *f->weights);
+    f->weights[f->n_weights++] = path;
+}
+
+static enum vnp_status add_shard(struct vnp_model_files *f, const char *dir, const json_t *shard, const char *index,
+                                 struct vnp_err *err)
+{
+    const char *file = json_string_value(shard);
+    if (file == NULL || file[0] == '\0' || strchr(file, '/') != NULL)
+        return vnp_error(err, VNP_DATA, "%s: a shard's name is not that of a file beside it", index);
+    char *path = xasprintf("%s/%s", dir, file);
+    for (int i = 0; i < f->n_weights; i++)
+        if (strcmp(f->weights[i], path) == 0) {
+            free(path);
+            return VNP_OK;
+        }
+    if (f->n_weights == 4096) {
+        free(path);
+        return vnp_error(err, VNP_DATA, "%s: over 4096 shards", index);
+    }
+    add_weights(f, path);
+    if (access(path, F_OK) != 0)
+        return vnp_error(err, VNP_DATA, "%s: shard %.200s is missing: %s", index, file, strerror(errno));
+    return VNP_OK;
+}
+
+static enum vnp_status read_index(struct vnp_model_files *f, const char *dir, struct vnp_err *err)
+{
+    struct vnp_map map;
+    enum vnp_status st = vnp_map_open(&map, f->index, err);
+    if (st != VNP_OK)
+        return st;
+    json_error_t je = {.text = "too large"};
+    json_t *o =
+        map.n > MAX_INDEX ? NULL : json_loadb((const char *)map.p, (size_t)map.n, JSON_REJECT_DUPLICATES, &je);
+    const json_t *weights = json_object_get(o, "weight_map");
+    if (o == NULL)
+        st = vnp_error(err, VNP_DATA, "%s: not JSON: %.160s", f->index, je.text);
+    else if (!json_is_object(weights) || json_object_size(weights) == 0)
+        st = vnp_error(err, VNP_DATA, "%s: no weight_map", f->index);
+    const char *name;
+    json_t *shard;
+    json_object_foreach ((json_t *)(uintptr_t)weights, name, shard)
+        if (st == VNP_OK)
+            st = add_shard(f, dir, shard, f->index, err);
+    json_decref(o);
+    vnp_map_close(&map);
+    return st;
+}
+
+static enum vnp_status find_in_dir(struct vnp_model_files *f, const char *dir, struct vnp_err *err)
+{
+    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+                                        "pytorch_model.bin.index.json"};
+    for (int i = 0; i < 4; i++) {
+        char *path = existing(dir, names[i]);
+        if (path == NULL)
+            continue;
+        if (i % 2 == 0) {
+            add_weights(f, path);
+            return VNP_OK;
+        }
+        f->index = path;
+        return read_index(f, dir, err);
+    }
+    return vnp_error(err, VNP_NOINPUT,
+                     "%s: no model.safetensors, pytorch_model.bin or an index of either in this directory", dir);
+}
+
+/* torch's zip archives, and those that are not zip, begin with PK or with a pickle; all else must be safetensors. */
+static enum vnp_status tell_kind(struct vnp_model_files *f, struct vnp_err *err)
+{
+    for (int i = 0; i < f->n_weights; i++) {
+        struct vnp_map map;
+        enum vnp_status st = vnp_map_open(&map, f->weights[i], err);
+        if (st != VNP_OK)
+            return st;
+        const bool zip = map.n >= 4 && memcmp(map.p, "PK\3\4", 4) == 0;
+        const bool pickle = map.n >= 2 && map.p[0] == 0x80 && map.p[1] >= 2 && map.p[1] <= 5;
+        vnp_map_close(&map);
+        const enum vnp_weights_kind kind = zip || pickle ? VNP_WEIGHTS_TORCH : VNP_WEIGHTS_SAFETENSORS;
+        if (i > 0 && kind != f->kind)
+            return vnp_error(err, VNP_DATA, "%s: not the same kind of file as the other shards", f->weights[i]);
+        f->kind = kind;
+    }
+    return VNP_OK;
+}
+
+enum vnp_status vnp_model_find(struct vnp_model_files *f, const char *path, struct vnp_err *err)
+{
+    *f = (struct vnp_model_files){0};
+    if (path == NULL)
+        path = getenv("VNP_MODEL");
+    if (path == NULL || path[0] == '\0')
+        return vnp_error(err, VNP_USAGE, "no model: give --model PATH or set VNP_MODEL");
+    char *found = access(path, F_OK) == 0 ? xstrdup(path) : find_cached(path);
+    if (found == NULL)
+        return vnp_error(err, VNP_NOINPUT, "%s: no such file or directory, nor a model of that name in the caches of Hugging "
+                                           "Face or torch", path);
+    name_of(f->name, sizeof f->name, found);
+    enum vnp_status st = VNP_OK;
+    if (is_dir(found)) {
+        f->config = existing(found, "config.json");
+        f->vocab = existing(found, "vocab.txt");
+        st = find_in_dir(f, found, err);
+    } else {
+        char *slash = strrchr(found, '/');
+        char *dir = slash ? xasprintf("%.*s", (int)(slash - found) + 1, found) : xstrdup(".");
+        f->config = existing(dir, "config.json");
+        add_weights(f, xstrdup(found));
+        free(dir);
+    }
+    if (st == VNP_OK)
+        st = tell_kind(f, err);
+    free(found);
+    if (st != VNP_OK)
+        vnp_model_files_free(f);
+    return st;
+}
+
+void vnp_model_files_free(struct vnp_model_files *f)
+{
+    for (int i = 0; i < f->n_weights; i++)
+        free(f->weights[i]);
+    free(f->weights);
+    free(f->config);
+    free(f->vocab);
+    free(f->index);
+    *f = (struct vnp_model_files){0};
+}

@@ -1,0 +1,26 @@
+/* From what a user calls a model to the files that hold it. */
+#ifndef VNP_MODEL_FIND_H
+#define VNP_MODEL_FIND_H
+
+#include "status.h"
+
+enum vnp_weights_kind { VNP_WEIGHTS_SAFETENSORS, VNP_WEIGHTS_TORCH };
+
+struct vnp_model_files {
+    char name[128];             /* what to call the model */
+    char *config;               /* config.json, or NULL */
+    char *vocab;                /* vocab.txt, or NULL */
+    enum vnp_weights_kind kind; /* told by the file's first bytes */
+    char **weights;             /* n_weights files: one, or the shards that an index names */
+    int n_weights;
+    char *index;                /* the shards' index, or NULL */
+};
+
+/* `path`: a file, a directory or, when neither exists, a bare name looked for in the Hugging Face and torch caches
+ * ($HF_HOME/hub, ~/.cache/huggingface/hub; $TORCH_HOME/hub/checkpoints, ~/.cache/torch/hub/checkpoints). NULL: $VNP_MODEL.
+ * VNP_NOINPUT when there is no such model, VNP_USAGE when neither says which. Free with vnp_model_files_free(). */
+VNP_MUST_CHECK enum vnp_status vnp_model_find(struct vnp_model_files *f, const char *path, struct vnp_err *err);
+
+void vnp_model_files_free(struct vnp_model_files *f);
+
+#endif

@@ -1,0 +1,127 @@
+#include "tempdir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "xmalloc.h"
+
+struct vnp_tempdir {
+    char *path, *target;
+    const char *const *names;
+    int fd;
+};
+
+static const int fatal_signals[] = {SIGINT, SIGTERM, SIGHUP};
+static struct vnp_tempdir *volatile unfinished; /* what the handler removes */
+
+static void remove_all(const struct vnp_tempdir *t)
+{
+    for (const char *const *name = t->names; *name != NULL; name++)
+        unlinkat(t->fd, *name, 0);
+    rmdir(t->path);
+}
+
+static void on_signal(int sig)
+{
+    if (unfinished != NULL)
+        remove_all(unfinished);
+    signal(sig, SIG_DFL);
+    raise(sig);
+}
+
+static void watch_signals(bool on)
+{
+    for (size_t i = 0; i < sizeof fatal_signals / sizeof *fatal_signals; i++) {
+        struct sigaction old, act = {.sa_handler = on ? on_signal : SIG_DFL};
+        /* what the caller ignores (nohup) stays ignored */
+        if (sigaction(fatal_signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+            sigaction(fatal_signals[i], &act, NULL);
+    }
+}
+
+static bool is_empty_dir(const char *path)
+{
+    DIR *d = opendir(path);
+    if (d == NULL)
+        return false;
+    int n = 0;
+    while (readdir(d) != NULL)
+        n++;
+    closedir(d);
+    return n <= 2;
+}
+
+enum vnp_status vnp_tempdir_open(struct vnp_tempdir **out, const char *target, const char *const *names,
+                                 struct vnp_err *err)
+{
+    *out = NULL;
+    size_t n = strlen(target);
+    while (n > 1 && target[n - 1] == '/')
+        n--;
+    if (access(target, F_OK) == 0 && !is_empty_dir(target))
+        return vnp_error(err, VNP_CANTCREAT, "%s: already exists and is not an empty directory", target);
+    struct vnp_tempdir *t = xcalloc(1, sizeof *t);
+    t->names = names;
+    t->target = xasprintf("%.*s", (int)n, target);
+    t->path = xasprintf("%s.tmp.XXXXXX", t->target);
+    const mode_t mask = umask(0); /* mkdtemp() makes it private; it shall have the user's usual mode */
+    umask(mask);
+    enum vnp_status st = VNP_OK;
+    if (mkdtemp(t->path) == NULL)
+        st = vnp_error(err, VNP_CANTCREAT, "%s: can't be made: %s", target, strerror(errno));
+    else if ((t->fd = open(t->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || fchmod(t->fd, 0777 & ~mask) != 0)
+        st = vnp_error(err, VNP_CANTCREAT, "%s: %s", t->path, strerror(errno));
+    if (st != VNP_OK) {
+        rmdir(t->path);
+        free(t->path);
+        free(t->target);
+        free(t);
+        return st;
+    }
+    unfinished = t;
+    watch_signals(true);
+    *out = t;
+    return VNP_OK;
+}
+
+const char *vnp_tempdir_path(const struct vnp_tempdir *t)
+{
+    return t->path;
+}
+
+static void forget(struct vnp_tempdir *t)
+{
+    watch_signals(false);
+    unfinished = NULL;
+    close(t->fd);
+    free(t->path);
+    free(t->target);
+    free(t);
+}
+
+enum vnp_status vnp_tempdir_commit(struct vnp_tempdir *t, struct vnp_err *err)
+{
+    enum vnp_status st = VNP_OK;
+    if (fsync(t->fd) != 0 && errno != EINVAL)
+        st = vnp_error(err, VNP_IO, "%s: can't be written: %s", t->path, strerror(errno));
+    else if (rename(t->path, t->target) != 0)
+        st = vnp_error(err, VNP_CANTCREAT, "%s: can't be renamed to %s: %s", t->path, t->target, strerror(errno));
+    if (st != VNP_OK)
+        remove_all(t);
+    forget(t);
+    return st;
+}
+
+void vnp_tempdir_discard(struct vnp_tempdir *t)
+{
+    remove_all(t);
+    forget(t);
+}

@@ -1,0 +1,24 @@
+/* A directory that appears under its name only when it is whole. */
+#ifndef VNP_TEMPDIR_H
+#define VNP_TEMPDIR_H
+
+#include "status.h"
+
+struct vnp_tempdir;
+
+/* Makes a directory beside `target`, which must not exist or be an empty directory (VNP_CANTCREAT). `names`: the files
+ * that may come to lie in it, up to NULL; borrowed until the end. Until then a signal that ends the process (SIGINT,
+ * SIGTERM, SIGHUP) removes them and the directory first. One at a time. */
+VNP_MUST_CHECK enum vnp_status vnp_tempdir_open(struct vnp_tempdir **out, const char *target, const char *const *names,
+                                                struct vnp_err *err);
+
+/* Borrowed until the end. */
+const char *vnp_tempdir_path(const struct vnp_tempdir *t);
+
+/* Renames it to its target. On failure it is removed. It is gone either way. */
+VNP_MUST_CHECK enum vnp_status vnp_tempdir_commit(struct vnp_tempdir *t, struct vnp_err *err);
+
+/* Removes it with its files. */
+void vnp_tempdir_discard(struct vnp_tempdir *t);
+
+#endif

@@ -1,0 +1,228 @@
+/* vnp-model: look into model files, check them, make them, convert them, fetch them. See vnp-model(1). */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "model.h"
+#include "model_detail.h"
+#include "model_show.h"
+#include "model_verify.h"
+#include "model_write.h"
+#include "stage.h"
+#include "synth.h"
+#include "xmalloc.h"
+
+enum { OPT_JSON = VNP_OPT_OWN, OPT_SEED, OPT_OUTLIERS, OPT_DTYPE, OPT_FORCE };
+
+/* Defaults here are the ones that --help prints. */
+struct options {
+    bool list, json, outliers, force;
+    int64_t seed;
+    const char *dtype;  /* f32, f16, bf16 */
+    const char *output; /* directory */
+};
+static const struct options defaults = {.seed = 1, .dtype = "f32"};
+
+static void usage(FILE *f)
+{
+    fprintf(f,
+            "usage: vnp-model inspect [-l] [--json] [MODEL]\n"
+            "       vnp-model verify [MODEL]\n"
+            "       vnp-model synth SHAPE -o DIR [--seed N] [--outliers] [--dtype TYPE]\n"
+            "       vnp-model convert MODEL -o DIR [--dtype TYPE] [--force]\n"
+            "MODEL is a Hugging Face directory, a .safetensors or torch file, or a name in their caches; without it,\n"
+            "$VNP_MODEL. SHAPE is 8M, 35M, 150M, 650M, 3B, 15B, dnabert-s or LAYERSxHEADSxWIDTH.\n"
+            "  -l, --list       list every tensor\n"
+            "      --json       as JSON\n"
+            "  -o, --output DIR where to write: a directory that does not exist yet, or is empty\n"
+            "      --seed N     of the numbers (default %" PRId64 ")\n"
+            "      --outliers   with a few massive channels, as large trained models have\n"
+            "      --dtype TYPE f32, f16 or bf16 (default %s)\n"
+            "      --force      put the largest value in the place of those that TYPE can't hold\n"
+            "  -q, --quiet      errors only\n"
+            "  -v, --verbose    more on stderr\n"
+            "  -h, --help       this text\n"
+            "      --version    version and build\n",
+            defaults.seed, defaults.dtype);
+}
+
+static struct options parse(int argc, char **argv)
+{
+    static const struct option table[] = {{"list", no_argument, NULL, 'l'},
+                                          {"json", no_argument, NULL, OPT_JSON},
+                                          {"seed", required_argument, NULL, OPT_SEED},
+                                          {"outliers", no_argument, NULL, OPT_OUTLIERS},
+                                          {"dtype", required_argument, NULL, OPT_DTYPE},
+                                          {"force", no_argument, NULL, OPT_FORCE},
+                                          VNP_COMMON_OPTIONS,
+                                          {0}};
+    struct options opt = defaults;
+    for (int c; (c = getopt_long(argc, argv, "lhqvo:", table, NULL)) != -1;)
+        switch (c) {
+        case 'l':
+            opt.list = true;
+            break;
+        case OPT_JSON:
+            opt.json = true;
+            break;
+        case OPT_SEED:
+            opt.seed = vnp_option_int("--seed", optarg, 0, INT64_MAX);
+            break;
+        case OPT_OUTLIERS:
+            opt.outliers = true;
+            break;
+        case OPT_DTYPE:
+            opt.dtype = optarg;
+            break;
+        case OPT_FORCE:
+            opt.force = true;
+            break;
+        case 'o':
+            opt.output = optarg;
+            break;
+        default:
+            vnp_common_option(c, usage);
+        }
+    return opt;
+}
+
+static enum vnp_dtype dtype_named(const char *name)
+{
+    for (int d = VNP_F32; d <= VNP_BF16; d++)
+        if (strcmp(name, vnp_dtype_name((enum vnp_dtype)d)) == 0)
+            return (enum vnp_dtype)d;
+    vnp_die(VNP_USAGE, "--dtype: not f32, f16 or bf16: %s", name);
+}
+
+static struct vnp_model *open_or_die(const char *path)
+{
+    struct vnp_err err;
+    struct vnp_model *m;
+    if (vnp_model_open(&m, path, &err) != VNP_OK)
+        vnp_stage_fail(NULL, &err);
+    return m;
+}
+
+static void print_or_die(const struct vnp_text *t)
+{
+    if (fwrite(t->p, 1, t->n, stdout) != t->n || fflush(stdout) != 0)
+        vnp_die(VNP_IO, "stdout: can't be written: %s", strerror(errno));
+}
+
+static int run_inspect(const struct options *opt, const char *path)
+{
+    struct vnp_model *m = open_or_die(path);
+    struct vnp_text t = {0};
+    (opt->json ? vnp_model_show_json : vnp_model_show)(&t, m, opt->list);
+    print_or_die(&t);
+    free(t.p);
+    vnp_model_close(m);
+    return VNP_OK;
+}
+
+static int run_verify(const struct options *opt, const char *path)
+{
+    (void)opt;
+    struct vnp_model *m = open_or_die(path);
+    const struct vnp_model_config *c = vnp_model_config(m);
+    struct vnp_verified *results = xcalloc(vnp_model_tensors(m), sizeof *results);
+    const uint32_t crc = vnp_model_verify(m, results);
+    int tensors = 0, bad = 0;
+    for (size_t i = 0; i < vnp_model_tensors(m); i++) {
+        const struct vnp_verified *r = &results[i];
+        tensors += r->tensor != NULL;
+        if (r->bad == 0)
+            continue;
+        bad++;
+        vnp_log(VNP_LOG_ERROR, "%s: tensor %.200s: %" PRId64 " values are NaN or infinite, the first at index %" PRId64,
+                vnp_model_file_of(m, r->tensor), r->tensor->name, r->bad, r->first_bad);
+    }
+    if (bad == 0) {
+        struct vnp_text t = {0};
+        vnp_text_plain(&t, c->name, strlen(c->name));
+        vnp_text_printf(&t, ": %d tensors, %" PRId64 " values, all finite, crc32 %08" PRIx32 ", fingerprint %s\n",
+                        tensors, c->parameters, crc, c->fingerprint);
+        print_or_die(&t);
+        free(t.p);
+    }
+    free(results);
+    vnp_model_close(m);
+    return bad ? VNP_DATA : VNP_OK;
+}
+
+static void write_or_die(const struct vnp_model_write *w)
+{
+    struct vnp_model_written done;
+    struct vnp_err err;
+    const double start = vnp_now();
+    if (vnp_model_write(w, &done, &err) != VNP_OK)
+        vnp_stage_fail(NULL, &err);
+    if (done.overflowed > 0)
+        vnp_warn("%" PRIu64 " values were too large for %s; its largest stands in their place", done.overflowed,
+                 vnp_dtype_name(w->dtype));
+    vnp_info("%s: %" PRId64 " parameters, %.1f MB in %.1f s", w->dir, w->config->parameters, (double)done.bytes / 1e6,
+             vnp_now() - start);
+}
+
+static int run_synth(const struct options *opt, const char *shape)
+{
+    struct vnp_synth synth;
+    struct vnp_err err;
+    if (vnp_synth_init(&synth, shape, (uint64_t)opt->seed, opt->outliers, &err) != VNP_OK)
+        vnp_stage_fail(NULL, &err);
+    write_or_die(&(struct vnp_model_write){.dir = opt->output,
+                                           .config = &synth.config,
+                                           .dtype = dtype_named(opt->dtype),
+                                           .saturate = opt->force,
+                                           .fill = vnp_synth_fill,
+                                           .ctx = &synth});
+    return VNP_OK;
+}
+
+static void copy_values(void *model, enum vnp_role role, int layer, int64_t first, int64_t count, float *dst)
+{
+    vnp_tensor_f32(vnp_model_tensor(model, role, layer), first, count, dst);
+}
+
+static int run_convert(const struct options *opt, const char *path)
+{
+    struct vnp_model *m = open_or_die(path);
+    write_or_die(&(struct vnp_model_write){.dir = opt->output,
+                                           .config = vnp_model_config(m),
+                                           .dtype = dtype_named(opt->dtype),
+                                           .saturate = opt->force,
+                                           .fill = copy_values,
+                                           .ctx = m});
+    vnp_model_close(m);
+    return VNP_OK;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        int (*run)(const struct options *, const char *operand);
+        bool needs_operand, needs_output;
+    } commands[] = {{"inspect", run_inspect, false, false},
+                    {"verify", run_verify, false, false},
+                    {"synth", run_synth, true, true},
+                    {"convert", run_convert, true, true}};
+    vnp_stage_init("vnp-model");
+    const struct options opt = parse(argc, argv);
+    const int operands = argc - optind - 1;
+    for (size_t i = 0; i < sizeof commands / sizeof *commands && operands >= 0; i++) {
+        if (strcmp(argv[optind], commands[i].name) != 0)
+            continue;
+        if (operands > 1 || (operands == 0 && commands[i].needs_operand))
+            break;
+        if (commands[i].needs_output && opt.output == NULL)
+            vnp_die(VNP_USAGE, "%s: say where to with -o DIR", commands[i].name);
+        return commands[i].run(&opt, operands ? argv[optind + 1] : NULL);
+    }
+    usage(stderr);
+    return VNP_USAGE;
+}
