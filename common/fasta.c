@@ -260,14 +260,17 @@ static bool take_header(struct vnp_fasta *f, struct vnp_err *err)
     while (from < text && (line[from] == ' ' || line[from] == '\t'))
         from++;
     size_t to = from;
-    while (to < text && (unsigned char)line[to] > ' ')
+    while (to < text && line[to] != ' ' && (line[to] < '\t' || line[to] > '\r'))
         to++;
     f->record = f->pos + from;
     f->out = f->pos + to;
     f->id_n = to - from < VNP_ID_LIMIT ? to - from : VNP_ID_LIMIT;
     f->in_record = true;
-    if (memchr(line, 0, text) != NULL)
-        return fail(f, f->line, err, "NUL byte in the header: damaged, or no text file");
+    if (memchr(line, 0, text) != NULL) {
+        const char *guess = f->number == 1 ? vnp_guess_format(line, n) : NULL;
+        return fail(f, f->line, err, "NUL byte in the header: %s%s", guess ? "looks like " : "damaged, or no text file",
+                    guess ? guess : "");
+    }
     if (memchr(line, '\r', text) != NULL)
         return fail(f, f->line, err, "line ends are bare carriage returns (tr '\\r' '\\n' <FILE |)");
     if (to - from > VNP_ID_LIMIT)
