@@ -184,7 +184,8 @@ static enum vnp_status decode_head(const msgpack_object *map, struct vnp_decoded
     enum vnp_status st = get_fields(map, "the head", f, 9, err);
     if (st != VNP_OK)
         return st;
-    if (v->via.array.size != 2 || v->via.array.ptr[0].type != MSGPACK_OBJECT_POSITIVE_INTEGER)
+    if (v->via.array.size != 2 || v->via.array.ptr[0].type != MSGPACK_OBJECT_POSITIVE_INTEGER ||
+        v->via.array.ptr[1].type != MSGPACK_OBJECT_POSITIVE_INTEGER)
         return vnp_error(err, VNP_DATA, "the head's version is not [major, minor]");
     if (v->via.array.ptr[0].via.u64 != VNP_FORMAT_MAJOR)
         return vnp_error(err, VNP_DATA, "the stream has format version %llu, this program reads version %d; use stages of one release",

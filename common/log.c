@@ -34,11 +34,15 @@ double vnp_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* One write for the whole line, so that the lines of stages that share a terminal don't mix. */
+/* One write for the whole line, so that the lines of stages that share a terminal don't mix. Ids and the like come from
+ * input: what would end the line or steer the terminal is shown as '?'. */
 static void print_line(const char *label, const char *fmt, va_list ap)
 {
     char text[2048];
     vsnprintf(text, sizeof text, fmt, ap);
+    for (char *c = text; *c != '\0'; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = '?';
     vnp_progress_end();
     fprintf(stderr, "%s: %s%s\n", stage_name, label, text);
 }
