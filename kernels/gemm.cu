@@ -1,0 +1,113 @@
+/* vnp_gemm: checks the contract, then chooses by device and type. The choice never depends on m. */
+#include <atomic>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "gemm_impl.h"
+#include "rotary.h"
+
+namespace
+{
+
+bool aligned(const void *p)
+{
+    return p != nullptr && (uintptr_t)p % 16 == 0;
+}
+
+bool valid(const vnp_gemm_params *p)
+{
+    const int64_t most = INT32_MAX - 1024; /* rows and columns are 32-bit coordinates on the device */
+    if (p->m < 1 || p->n < 8 || p->k < 8 || p->m > most || p->n > most || p->k > most || p->n % 8 || p->k % 8)
+        return false;
+    if (!aligned(p->d_a) || !aligned(p->d_w) || !aligned(p->d_out) || (p->d_bias != nullptr && !aligned(p->d_bias)))
+        return false;
+    switch (p->epilogue) {
+    case VNP_GEMM_BIAS:
+    case VNP_GEMM_BIAS_GELU:
+        return true;
+    case VNP_GEMM_BIAS_RESIDUAL:
+        return aligned(p->d_residual);
+    case VNP_GEMM_BIAS_ROTARY:
+        return p->head_dim >= 2 && p->head_dim % 2 == 0 && p->n % 3 == 0 && p->n / 3 % p->head_dim == 0 &&
+               p->d_pos != nullptr && aligned(p->d_rotary);
+    }
+    return false;
+}
+
+/* Compute capability of the current device, 90 for Hopper; 0 when there is none. Asked of the driver once a device. */
+int capability(void)
+{
+    static std::atomic<int> known[64];
+    int device = 0, major = 0, minor = 0;
+    if (cudaGetDevice(&device) != cudaSuccess)
+        return 0;
+    int cc = known[device & 63].load();
+    if (cc == 0 && cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
+        cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device) == cudaSuccess) {
+        cc = 10 * major + minor;
+        known[device & 63].store(cc);
+    }
+    return cc;
+}
+
+bool hopper(const vnp_gemm_params *p)
+{
+    return capability() == 90 && (p->type == VNP_GEMM_F16 || p->type == VNP_GEMM_BF16);
+}
+
+int launch(const vnp_gemm_params *p, cudaStream_t stream)
+{
+    if (hopper(p))
+        return vnp_gemm_sm90(p, 0, stream);
+    return p->type == VNP_GEMM_F32 ? vnp_gemm_fp32(p, stream) : vnp_gemm_mma(p, stream);
+}
+
+/* Is the rotation part of the kernel that would run? */
+bool fused(const vnp_gemm_params *p)
+{
+    if (p->epilogue != VNP_GEMM_BIAS_ROTARY)
+        return true;
+    if (hopper(p))
+        return vnp_gemm_sm90_tile(p) != 0;
+    return p->type != VNP_GEMM_F32 && vnp_gemm_mma_rotates(p->head_dim);
+}
+
+} // namespace
+
+int vnp_gemm(const struct vnp_gemm_params *params, cudaStream_t stream)
+{
+    if (!valid(params))
+        return cudaErrorInvalidValue;
+    if (fused(params))
+        return launch(params, stream);
+    vnp_gemm_params plain = *params;
+    plain.epilogue = VNP_GEMM_BIAS;
+    const int status = launch(&plain, stream);
+    if (status != cudaSuccess)
+        return status;
+    return vnp_rotary(params->d_out, params->type, params->m, params->n / 3, params->head_dim, params->q_scale,
+                      params->d_pos, params->d_rotary, stream);
+}
+
+const char *vnp_gemm_kernel_name(const struct vnp_gemm_params *params)
+{
+    static const char *const sm90[2][2] = {{"sm90 wgmma 256x256 f16", "sm90 wgmma 256x160 f16"},
+                                           {"sm90 wgmma 256x256 bf16", "sm90 wgmma 256x160 bf16"}};
+    if (hopper(params)) {
+        vnp_gemm_params plain = *params;
+        if (!fused(params))
+            plain.epilogue = VNP_GEMM_BIAS;
+        return sm90[params->type == VNP_GEMM_BF16][vnp_gemm_sm90_tile(&plain) == 160];
+    }
+    switch (params->type) {
+    case VNP_GEMM_F16:
+        return "mma.sync 128x128 f16";
+    case VNP_GEMM_BF16:
+        return "mma.sync 128x128 bf16";
+    case VNP_GEMM_TF32:
+        return "mma.sync 128x128 tf32";
+    case VNP_GEMM_F32:
+        break;
+    }
+    return "multiply-add 128x128 f32";
+}
