@@ -159,10 +159,10 @@ install: all
 ## dist: a tarball that runs where it is unpacked: third-party libraries are linked in
 DIST := vnp-$(VERSION)-$(shell uname -s | tr A-Z a-z)-$(shell uname -m)
 dist:
-	$(MAKE) --no-print-directory BUILD=build/static STATIC=1 all
+	$(MAKE) --no-print-directory STATIC=1 BIN=$(BUILD)/static all
 	rm -rf build/dist && mkdir -p build/dist/$(DIST)/bin build/dist/$(DIST)/man
-	cp build/static/bin/* build/dist/$(DIST)/bin
-	find build/dist/$(DIST)/bin -type f ! -name '*-embed' -exec strip {} +
+	cp $(BUILD)/static/* build/dist/$(DIST)/bin
+	find build/dist/$(DIST)/bin -type f ! -name vnp-embed -exec strip {} +
 	cp $(PAGES) build/dist/$(DIST)/man
 	cp README.md LICENSE tests/data/proteins.faa build/dist/$(DIST)
 	tar -C build/dist -czf build/$(DIST).tar.gz --owner=0 --group=0 $(DIST)

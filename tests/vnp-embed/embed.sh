@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# vnp-embed: the pipeline in one command, all or nothing.
+. "$(dirname "$0")/../lib.sh"
+mkdir "$T/work" && cd "$T/work" || exit 2
+vnp-model synth 2x2x32 -o model --seed 1 2>/dev/null
+awk '/^>/ { n++ } n <= 12' "$PROTEINS" >in.fa
+gzip -c in.fa >in.fa.gz
+embed() { vnp-embed -q --device cpu -m model "$@"; }
+
+vnp-fasta2tok -q in.fa | vnp-pack -q | vnp-cpu-forward -q --model model | vnp-pool -q >want.zst
+check 'a file' embed -o got.zst in.fa
+same 'gives what the four stages give' want.zst got.zst
+status 'stdin to stdout' 0 embed -o - <in.fa
+same 'gives the same' want.zst "$T/out"
+check 'gzip' embed -o gz.zst in.fa.gz
+same 'gives the same' want.zst gz.zst
+check 'the model from VNP_MODEL' env VNP_MODEL=model vnp-embed -q -d cpu -o env.zst in.fa
+same 'gives the same' want.zst env.zst
+check 'two files' embed -o two.zst in.fa in.fa.gz
+check 'hold twice the records' sh -c 'vnp-cat --check two.zst | grep -q "24 sequences"'
+check 'a file whose name begins with a dash' sh -c 'cp in.fa ./-dash.fa && vnp-embed -q -d cpu -m model -o dash.zst -- -dash.fa'
+check 'options reach their stages' embed --cls --layer 1 --max-len 20 --f16 --plain -b 512 -o options.vnp in.fa
+vnp-cat --summary options.vnp >summary 2>&1
+for word in 'budget=512' 'layer=1' 'pool=cls' 'max-len=20' 'f16'; do
+    check "the head says $word" grep -q -- "$word" summary
+done
+
+# All or nothing.
+cp want.zst old.zst
+printf '>a\nMKV\n>b\nMK\0V\n' >bad.fa
+status 'a bad record fails with the status of the first stage' 65 embed -o old.zst bad.fa
+says 'and says which stage' 'vnp-fasta2tok: .*bad.fa'
+same 'the older file is untouched' want.zst old.zst
+status 'a missing file' 66 embed -o new.zst missing.fa
+status 'a missing model' 66 vnp-embed -q -d cpu -m nowhere -o new.zst in.fa
+status 'no model' 2 env -u VNP_MODEL vnp-embed -q -d cpu -o new.zst in.fa
+status 'no such device' 2 vnp-embed -d tpu -m model in.fa
+status 'FP16 on the CPU' 2 embed --fp16 -o new.zst in.fa
+status 'a folder as output' 73 embed -o model in.fa
+status 'an output in no folder' 73 embed -o nowhere/emb.zst in.fa
+check 'none of these left a file' [ -z "$(find . -name 'new*' -o -name '*.part*' -o -name '*.tmp')" ]
+
+interrupted() { # interrupted SIGNAL: status of a vnp-embed whose input never ends
+    mkfifo never
+    sleep 20 >never &
+    local feed=$!
+    env --default-signal=INT setsid vnp-embed -q -d cpu -m model -o new.zst <never &
+    local pid=$!
+    sleep 0.5
+    kill "-$1" -- "-$pid"
+    wait $pid
+    local rc=$?
+    kill $feed
+    rm -f never
+    return $rc
+}
+status 'SIGTERM' 143 interrupted TERM
+status 'Ctrl-C' 130 interrupted INT
+check 'neither left a file' [ -z "$(find . -name 'new*' -o -name '*.part*' -o -name '*.tmp')" ]
+finish
