@@ -14,6 +14,8 @@
 #include "cuda_check.h"
 #include "half.cuh"
 
+/* For other targets the kernel is empty, and vnp_attention() never launches it there. */
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
 #define PANEL (64 * 128) /* bytes of 64 rows x 64 dimensions */
 
 /* A panel as a matrix operand. The two strides, in bytes: between groups of eight rows 1024; between panels PANEL. */
@@ -176,6 +178,8 @@ static __device__ __forceinline__ void run(const T *qkv, T *out, const vnp_atten
     if (active)
         store<T, D>(out + (static_cast<int64_t>(tile.first) + tile.query) * width + head * D, width, o, sum, smem, rows);
 }
+
+#endif
 
 template <typename T, int D>
 static __global__ void __launch_bounds__(128, D == 64 ? 4 : 2)

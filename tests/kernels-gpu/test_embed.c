@@ -1,0 +1,64 @@
+/* vnp_embed() against the CPU's embedding: equal bits, rounded once for the 16-bit types. */
+#include "cpu_embed.h"
+#include "embed.h"
+#include "gpu.h"
+
+#define VOCAB 33
+#define MASK 32
+
+static void check(enum vnp_dtype dtype, int id_bytes, int width, int dropout)
+{
+    const int lengths[] = {1, 5, 130, 64, 2};
+    uint64_t seed = 3;
+    float word[VOCAB * 1280], unmasked[5];
+    uint16_t ids[202];
+    uint8_t ids8[202];
+    int32_t sequence[202];
+    float *want = xmalloc((size_t)202 * (size_t)width * 4);
+    int64_t at = 0;
+    for (int i = 0; i < VOCAB * width; i++)
+        word[i] = normal(&seed);
+    for (int s = 0; s < 5; s++) {
+        int masks = 0;
+        for (int64_t t = at; t < at + lengths[s]; t++) {
+            ids[t] = (uint16_t)(s == 2 && t % 9 == 0 ? MASK : uniform(&seed) * 32);
+            ids8[t] = (uint8_t)ids[t];
+            sequence[t] = s;
+            masks += ids[t] == MASK;
+        }
+        unmasked[s] = 1.0f - (float)masks / (float)lengths[s];
+        vnp_cpu_embed_esm2(want + at * width, word, ids + at, 2, lengths[s], width, dropout, MASK);
+        at += lengths[s];
+    }
+    void *d_word = to_device(word, VOCAB * width, VNP_F32), *d_out = poisoned(202 * width, dtype);
+    void *d_ids = id_bytes == 1 ? bytes_to_device(ids8, sizeof ids8) : bytes_to_device(ids, sizeof ids);
+    void *d_sequence = bytes_to_device(sequence, sizeof sequence), *d_unmasked = to_device(unmasked, 5, VNP_F32);
+    const struct vnp_embed_params p = {dtype, d_word, d_ids, id_bytes, d_out, 202, width, dropout, MASK, d_sequence, d_unmasked};
+    vnp_embed(&p, 0);
+    float *got = from_device(d_out, 202 * width, dtype);
+    for (int i = 0; i < 202 * width; i++)
+        if (!(got[i] == rounded(want[i], dtype)))
+            fail_msg("dtype %d width %d token %d column %d: %.8g, wanted %.8g", dtype, width, i / width, i % width, got[i],
+                     rounded(want[i], dtype));
+    cudaFree(d_word), cudaFree(d_out), cudaFree(d_ids), cudaFree(d_sequence), cudaFree(d_unmasked);
+    free(got), free(want);
+}
+
+static void as_on_the_cpu(void **state)
+{
+    const enum vnp_dtype dtypes[] = {VNP_F32, VNP_F16, VNP_BF16};
+    const int widths[] = {8, 64, 320, 1280};
+    (void)state;
+    need_gpu();
+    for (int t = 0; t < 3; t++)
+        for (int w = 0; w < 4; w++)
+            for (int bytes = 1; bytes <= 2; bytes++)
+                for (int dropout = 0; dropout < 2; dropout++)
+                    check(dtypes[t], bytes, widths[w], dropout);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(as_on_the_cpu)};
+    return cmocka_run_group_tests_name("embed-gpu", tests, NULL, NULL);
+}
