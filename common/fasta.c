@@ -43,18 +43,12 @@ const char *vnp_printable_id(char text[64], struct vnp_str id)
     return text;
 }
 
-static enum vnp_status describe(struct vnp_err *err, const char *name, uint64_t line, uint64_t number,
-                                struct vnp_str id, const char *what)
+const char *vnp_fasta_place(const struct vnp_fasta *f, const struct vnp_record *rec, char *text, size_t cap)
 {
-    char text[64];
-    return vnp_error(err, VNP_DATA, "%s:%llu: record %llu (%s): %s", name, (unsigned long long)line,
-                     (unsigned long long)number, vnp_printable_id(text, id), what);
-}
-
-enum vnp_status vnp_fasta_error(const struct vnp_fasta *f, const struct vnp_record *rec, struct vnp_err *err,
-                                const char *what)
-{
-    return describe(err, f->name, rec->line, rec->number, rec->id, what);
+    char id[64];
+    snprintf(text, cap, "%s:%llu: record %llu (%s)", f->name, (unsigned long long)rec->line,
+             (unsigned long long)rec->number, vnp_printable_id(id, rec->id));
+    return text;
 }
 
 /* "file:line: record N (id): what", as much of it as is known. Returns false for the callers' sake. */
@@ -62,18 +56,21 @@ static bool fail(const struct vnp_fasta *f, uint64_t line, struct vnp_err *err, 
     __attribute__((format(printf, 4, 5)));
 static bool fail(const struct vnp_fasta *f, uint64_t line, struct vnp_err *err, const char *fmt, ...)
 {
-    char what[512];
+    char what[512], place[512];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(what, sizeof what, fmt, ap);
     va_end(ap);
+    const struct vnp_record rec = {
+        .id = {f->buf + f->record, (uint32_t)f->id_n}, .line = line, .number = f->number};
     if (f->in_record)
-        describe(err, f->name, line, f->number, (struct vnp_str){f->buf + f->record, (uint32_t)f->id_n}, what);
+        vnp_fasta_place(f, &rec, place, sizeof place);
     else if (f->number > 0)
-        vnp_error(err, VNP_DATA, "%s:%llu: after record %llu: %s", f->name, (unsigned long long)line,
-                  (unsigned long long)f->number, what);
+        snprintf(place, sizeof place, "%s:%llu: after record %llu", f->name, (unsigned long long)line,
+                 (unsigned long long)f->number);
     else
-        vnp_error(err, VNP_DATA, "%s:%llu: %s", f->name, (unsigned long long)line, what);
+        snprintf(place, sizeof place, "%s:%llu", f->name, (unsigned long long)line);
+    vnp_error(err, VNP_DATA, "%s: %s", place, what);
     return false;
 }
 

@@ -36,10 +36,9 @@ void vnp_fasta_limit(struct vnp_fasta *f, uint64_t letters, const char *way_out)
  * VNP_OS when a record does not fit into memory. A record without letters is no error here: rec->n is 0. */
 VNP_MUST_CHECK enum vnp_status vnp_fasta_next(struct vnp_fasta *f, struct vnp_record *rec, struct vnp_err *err);
 
-/* The file that the last record came from, and "file:line: record N (id): what" about that record. */
+/* The file that the last record came from, and where in it that record is: "file:line: record N (id)", cut to fit. */
 const char *vnp_fasta_name(const struct vnp_fasta *f);
-enum vnp_status vnp_fasta_error(const struct vnp_fasta *f, const struct vnp_record *rec, struct vnp_err *err,
-                                const char *what);
+const char *vnp_fasta_place(const struct vnp_fasta *f, const struct vnp_record *rec, char *text, size_t cap);
 
 /* Bytes read so far, after decompression: for progress. */
 uint64_t vnp_fasta_bytes(const struct vnp_fasta *f);

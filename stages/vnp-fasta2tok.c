@@ -17,11 +17,11 @@ struct options {
     bool overlap_given;
 };
 
-/* What the closing warnings are made of. `first_*` is "file:line: record N (id)" of the first such record. */
+/* What the closing lines are made of; the first record of each kind that is warned about, by its place. */
 struct counts {
     uint64_t records, residues, truncated, windowed, empty, nameless;
     struct vnp_unknown unknown;
-    struct vnp_err first_unknown, first_empty, first_nameless;
+    char first_unknown[256], first_empty[256], first_nameless[256];
 };
 
 struct work {
@@ -48,9 +48,7 @@ static void usage(FILE *to)
             "  -q, --quiet         errors only\n"
             "  -v, --verbose       more on stderr\n"
             "  -h, --help          this text\n"
-            "      --version       version and build\n"
-            "\n"
-            "Example: vnp-fasta2tok in.fa | vnp-pack -b 8192 | vnp-cpu-forward --model DIR | vnp-pool > emb.zst\n",
+            "      --version       version and build\n",
             (long long)defaults.overlap);
 }
 
@@ -123,13 +121,13 @@ static void flush(struct work *w)
 static void add_row(struct work *w, const struct vnp_record *rec, struct vnp_row *row)
 {
     struct vnp_err err;
+    char place[256];
     const uint64_t bound = vnp_tokenizer_bound(w->tokenizer, row->residues);
     if (w->rows.n == BLOCK_ROWS || w->rows.bulk.n + bound > BLOCK_BYTES || w->rows.text.n + rec->id.n > BLOCK_BYTES)
         flush(w);
     void *tokens = vnp_rows_room(&w->rows, bound);
     if (tokens == NULL) {
-        vnp_fasta_error(w->in, rec, &err, "out of memory for its tokens");
-        err.status = VNP_OS;
+        vnp_error(&err, VNP_OS, "%s: out of memory for its tokens", vnp_fasta_place(w->in, rec, place, sizeof place));
         vnp_stage_fail(w->out, &err);
     }
     row->tokens = (uint32_t)vnp_tokenize(w->tokenizer, rec->seq + row->start, row->residues, tokens, &w->n.unknown);
@@ -145,8 +143,10 @@ static void add_windows(struct work *w, const struct vnp_record *rec, struct vnp
     const uint64_t size = (uint64_t)w->opt.window, step = size - (uint64_t)w->opt.overlap;
     const uint64_t windows = 1 + (row->total - size + step - 1) / step;
     struct vnp_err err;
+    char place[256];
     if (windows > UINT32_MAX) {
-        vnp_fasta_error(w->in, rec, &err, "more than 2^32 windows: make --window longer or --overlap shorter");
+        vnp_error(&err, VNP_DATA, "%s: %llu windows, more than 2^32 - 1: make --window longer or --overlap shorter",
+                  vnp_fasta_place(w->in, rec, place, sizeof place), (unsigned long long)windows);
         vnp_stage_fail(w->out, &err);
     }
     w->n.windowed++;
@@ -158,16 +158,14 @@ static void add_windows(struct work *w, const struct vnp_record *rec, struct vnp
     }
 }
 
-static void remember_first(struct work *w, const struct vnp_record *rec, uint64_t before, uint64_t now,
-                           struct vnp_err *first)
+static void remember_first(const struct work *w, const struct vnp_record *rec, uint64_t n, char first[256])
 {
-    if (before == 0 && now > 0)
-        vnp_fasta_error(w->in, rec, first, "the first");
+    if (n > 0 && first[0] == '\0')
+        vnp_fasta_place(w->in, rec, first, 256);
 }
 
 static void add_record(struct work *w, const struct vnp_record *rec)
 {
-    const struct counts before = {.empty = w->n.empty, .nameless = w->n.nameless, .unknown.n = w->n.unknown.n};
     struct vnp_row row = {.ordinal = w->n.records++, .id = rec->id, .windows = 1};
     row.total = vnp_tokenizer_residues(w->tokenizer, rec->seq, rec->n);
     w->n.residues += row.total;
@@ -187,9 +185,14 @@ static void add_record(struct work *w, const struct vnp_record *rec)
         }
         add_row(w, rec, &row);
     }
-    remember_first(w, rec, before.unknown.n, w->n.unknown.n, &w->n.first_unknown);
-    remember_first(w, rec, before.empty, w->n.empty, &w->n.first_empty);
-    remember_first(w, rec, before.nameless, w->n.nameless, &w->n.first_nameless);
+    remember_first(w, rec, w->n.unknown.n, w->n.first_unknown);
+    remember_first(w, rec, w->n.empty, w->n.first_empty);
+    remember_first(w, rec, w->n.nameless, w->n.first_nameless);
+}
+
+static const char *plural(uint64_t n)
+{
+    return n == 1 ? "" : "s";
 }
 
 static void summarise(const struct work *w, double seconds)
@@ -198,18 +201,23 @@ static void summarise(const struct work *w, double seconds)
     const struct counts *n = &w->n;
     typedef unsigned long long ull;
     if (n->unknown.n > 0)
-        vnp_warn("%llu letters outside the alphabet became <unk>: %s; %s", (ull)n->unknown.n,
-                 vnp_unknown_text(&n->unknown, letters, sizeof letters), n->first_unknown.msg);
+        vnp_warn("%llu letter%s outside the alphabet became <unk>: %s; the first in %s", (ull)n->unknown.n,
+                 plural(n->unknown.n), vnp_unknown_text(&n->unknown, letters, sizeof letters), n->first_unknown);
     if (n->empty > 0)
-        vnp_warn("%llu records are empty and become <cls><eos>; %s", (ull)n->empty, n->first_empty.msg);
+        vnp_warn("%llu empty record%s became <cls><eos>; the first: %s", (ull)n->empty, plural(n->empty),
+                 n->first_empty);
     if (n->nameless > 0)
-        vnp_warn("%llu records have no id; %s", (ull)n->nameless, n->first_nameless.msg);
+        vnp_warn("%llu record%s without an id; the first: %s", (ull)n->nameless, plural(n->nameless),
+                 n->first_nameless);
     if (n->truncated > 0)
-        vnp_warn("%llu records were cut after %lld residues (--max-len)", (ull)n->truncated, (long long)w->opt.max_len);
+        vnp_warn("%llu record%s cut after %lld residues (--max-len)", (ull)n->truncated, plural(n->truncated),
+                 (long long)w->opt.max_len);
     if (n->windowed > 0)
-        vnp_info("%llu records were split into windows of %lld residues", (ull)n->windowed, (long long)w->opt.window);
-    vnp_info("%llu records, %llu residues, %llu tokens; %.1f MB read in %.1f s", (ull)n->records, (ull)n->residues,
-             (ull)vnp_writer_totals(w->out)->tokens, 1e-6 * (double)vnp_fasta_bytes(w->in), seconds);
+        vnp_info("%llu record%s split into windows of %lld residues", (ull)n->windowed, plural(n->windowed),
+                 (long long)w->opt.window);
+    const uint64_t tokens = vnp_writer_totals(w->out)->tokens;
+    vnp_info("%llu record%s, %llu residue%s, %llu tokens; %.1f MB read in %.1f s", (ull)n->records, plural(n->records),
+             (ull)n->residues, plural(n->residues), (ull)tokens, 1e-6 * (double)vnp_fasta_bytes(w->in), seconds);
 }
 
 int main(int argc, char **argv)

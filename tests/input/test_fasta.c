@@ -283,9 +283,10 @@ static void several_files_and_lines_of_each(void **state)
         assert_string_equal(vnp_fasta_name(f), paths[want[i].file]);
     }
     char text[300];
-    vnp_fasta_error(f, &rec, &err, "what");
-    snprintf(text, sizeof text, "%s:1: record 1 (c): what", paths[1]);
-    assert_string_equal(err.msg, text);
+    char place[300];
+    snprintf(text, sizeof text, "%s:1: record 1 (c)", paths[1]);
+    assert_string_equal(vnp_fasta_place(f, &rec, place, sizeof place), text);
+    assert_string_equal(vnp_fasta_place(f, &rec, place, 5), (text[4] = '\0', text));
     assert_int_equal(vnp_fasta_next(f, &rec, &err), VNP_DATA);
     vnp_fasta_close(f);
     char *missing[] = {paths[0], (char *)(uintptr_t)"/nonexistent"};
