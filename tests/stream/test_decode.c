@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 
+#include "limits.h"
 #include "samples.h"
 
 static enum vnp_status decode(const struct sample *s, const void *map, size_t n, struct vnp_decoded *d,
@@ -448,5 +449,6 @@ int main(void)
         cmocka_unit_test(random_damage),
         cmocka_unit_test(a_block_over_the_limit),
     };
+    cap_memory();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
