@@ -68,7 +68,12 @@ all: $(STAGES) $(DRIVERS)
 $(BUILD)/libvnp.a: $(COMMON_OBJ)
 	rm -f $@ && $(AR) rcs $@ $^
 
-$(BUILD)/obj/%.o: %.c $(BUILD)/flags
+# Once: a missing library gets a line that names its package, before the compiler says it less well.
+$(BUILD)/libraries:
+	@.ci/deps check
+	@mkdir -p $(@D) && touch $@
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(BUILD)/libraries
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(VNP_CFLAGS) -MMD -MP -c -o $@ $<
 
