@@ -48,7 +48,7 @@ CUDA_LIB  ?= $(firstword $(wildcard $(CUDA_HOME)/lib64 $(CUDA_HOME)/lib))
 GENCODE   ?= $(foreach a,80 86 89 90a,-gencode arch=compute_$(a),code=sm_$(a)) \
              -gencode arch=compute_100,code=[sm_100,compute_100]
 NVCCFLAGS ?= -O3 -lineinfo
-VNP_NVCCFLAGS := -std=c++17 $(GENCODE) -Werror all-warnings -Xcompiler -Wall,-Wextra,-fno-exceptions,-pthread
+VNP_NVCCFLAGS := -std=c++17 $(GENCODE) -Werror all-warnings -Xcompiler -Wall,-Wextra,-fno-exceptions,-fno-threadsafe-statics,-pthread
 CUDA_LDLIBS := -L$(CUDA_LIB) -lcudart_static -ldl -lrt
 CUDA_OBJ   := $(patsubst %,$(BUILD)/obj/%.o,$(wildcard kernels/*.cu)) \
               $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard kernels/*_gpu.c))

@@ -23,7 +23,7 @@ struct vnp_attention_tile {
 
 /* Tiles that `n` sequences with cumulative token offsets cu[n + 1] need. */
 int64_t vnp_attention_count(const int32_t *cu, int64_t n);
-/* Writes them, longest sequences first, so that the last blocks to run are short ones. tiles[] holds
+/* Writes them, longest sequences first (to 64 tokens), so that the last blocks to run are short ones. tiles[] holds
  * vnp_attention_count() entries; order[n] is scratch. */
 void vnp_attention_tiles(const int32_t *cu, int64_t n, int32_t *order, struct vnp_attention_tile *tiles);
 
