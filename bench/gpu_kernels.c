@@ -1,0 +1,189 @@
+/* Each kernel of the forward pass but the matrix products, alone: microseconds (median, L2 scrubbed before each run), GB/s
+ * counting every byte of input and output once, and the share of this card's copy bandwidth measured in the same run. One
+ * JSON object a line. usage: gpu_kernels [FILTER] */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attention.h"
+#include "cuda_check.h"
+#include "embed.h"
+#include "layernorm.h"
+#include "log.h"
+#include "pooling.h"
+#include "xmalloc.h"
+
+#define BUDGET 32768
+#define RUNS 30
+#define SCRUB ((size_t)256 << 20)
+
+static const struct model {
+    const char *name;
+    int heads, dim;
+} models[] = {{"8M", 20, 16}, {"35M", 20, 24}, {"150M", 20, 32}, {"650M", 20, 64}, {"3B", 40, 64}, {"15B", 40, 128}};
+
+static const struct stratum {
+    const char *name;
+    int tokens; /* of each sequence; 0: a mix, log-normal around 150 */
+} strata[] = {{"50", 52}, {"150", 152}, {"300", 302}, {"1022", 1024}, {"mix", 0}};
+
+static void *d_scrub, *d_a, *d_b;
+static double copy_rate; /* bytes/s, read and written */
+static cudaEvent_t begin, end;
+
+static int by_value(const void *a, const void *b)
+{
+    const float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* Median seconds of fn(ctx). */
+static double timed(void (*fn)(const void *ctx), const void *ctx)
+{
+    float ms[RUNS];
+    for (int i = -3; i < RUNS; i++) {
+        CUDA_CHECK(cudaMemsetAsync(d_scrub, i & 1, SCRUB, 0));
+        CUDA_CHECK(cudaEventRecord(begin, 0));
+        fn(ctx);
+        CUDA_CHECK(cudaEventRecord(end, 0));
+        CUDA_CHECK(cudaEventSynchronize(end));
+        CUDA_CHECK(cudaEventElapsedTime(&ms[i < 0 ? 0 : i], begin, end));
+    }
+    qsort(ms, RUNS, sizeof *ms, by_value);
+    return ms[RUNS / 2] * 1e-3;
+}
+
+static void report(const char *kernel, const char *model, const char *what, double seconds, double bytes, double flops)
+{
+    printf("{\"kernel\":\"%s\",\"model\":\"%s\",\"shape\":\"%s\",\"us\":%.1f,\"gb_s\":%.0f,\"of_copy\":%.3f", kernel, model, what,
+           seconds * 1e6, bytes / seconds * 1e-9, bytes / seconds / copy_rate);
+    printf(flops > 0 ? ",\"tflop_s\":%.0f}\n" : "}\n", flops / seconds * 1e-12);
+    fflush(stdout);
+}
+
+/* Cumulative offsets of a batch of about BUDGET tokens; returns the sequences. */
+static int64_t batch(const struct stratum *s, int32_t *cu)
+{
+    uint64_t seed = 1;
+    int64_t n = 0;
+    for (cu[0] = 0;; n++) {
+        int length = s->tokens;
+        if (!length) { /* a sum of uniforms is near enough to normal */
+            double z = -6;
+            for (int i = 0; i < 12; i++) {
+                seed = seed * 6364136223846793005u + 1442695040888963407u;
+                z += (double)(seed >> 33) * 0x1p-31;
+            }
+            length = (int)fmin(1022, fmax(20, exp(log(150) + 0.7 * z))) + 2;
+        }
+        if (cu[n] + length > BUDGET)
+            return n;
+        cu[n + 1] = cu[n] + length;
+    }
+}
+
+static void run_copy(const void *ctx)
+{
+    CUDA_CHECK(cudaMemcpyAsync(d_b, d_a, *(const size_t *)ctx, cudaMemcpyDeviceToDevice, 0));
+}
+static void run_attention(const void *ctx)
+{
+    vnp_attention(ctx, 0);
+}
+static void run_layernorm(const void *ctx)
+{
+    vnp_layernorm(ctx, 0);
+}
+static void run_embed(const void *ctx)
+{
+    vnp_embed(ctx, 0);
+}
+static void run_pooling(const void *ctx)
+{
+    vnp_pooling(ctx, 0);
+}
+
+static void *upload(const void *v, size_t bytes)
+{
+    void *d;
+    CUDA_CHECK(cudaMalloc(&d, bytes));
+    CUDA_CHECK(cudaMemcpy(d, v, bytes, cudaMemcpyHostToDevice));
+    return d;
+}
+
+static void bench_attention(const struct model *m, const struct stratum *s, enum vnp_dtype dtype)
+{
+    int32_t *cu = xcalloc(BUDGET + 1, 4), *order = xcalloc(BUDGET, 4);
+    const int64_t n = batch(s, cu), tiles = vnp_attention_count(cu, n);
+    struct vnp_attention_tile *t = xcalloc((size_t)tiles, sizeof *t);
+    char what[64];
+    double pairs = 0;
+    vnp_attention_tiles(cu, n, order, t);
+    for (int64_t i = 0; i < n; i++)
+        pairs += (double)(cu[i + 1] - cu[i]) * (cu[i + 1] - cu[i]);
+    void *d_tiles = upload(t, (size_t)tiles * sizeof *t);
+    const struct vnp_attention_params p = {dtype, m->heads, m->dim, d_a, d_b, d_tiles, tiles};
+    const double width = m->heads * m->dim;
+    snprintf(what, sizeof what, "%s %s, %d tokens", s->name, vnp_dtype_name(dtype), cu[n]);
+    report(vnp_attention_kernel(dtype, m->dim), m->name, what, timed(run_attention, &p),
+           4 * width * cu[n] * (double)vnp_dtype_bytes(dtype), 4 * pairs * width);
+    cudaFree(d_tiles);
+    free(cu), free(order), free(t);
+}
+
+static void bench_rows(const struct model *m)
+{
+    const int width = m->heads * m->dim;
+    const double elements = (double)BUDGET * width;
+    char what[64];
+    float *ones = xcalloc((size_t)width * 33, 4);
+    int32_t *sequence = xcalloc(BUDGET, 4), *cu = xcalloc(BUDGET + 1, 4);
+    const int64_t n = batch(&strata[0], cu);
+    void *d_w = upload(ones, (size_t)width * 33 * 4), *d_sequence = upload(sequence, BUDGET * 4), *d_cu = upload(cu, BUDGET * 4);
+    struct vnp_layernorm_params ln = {VNP_F16, VNP_F16, d_a, d_b, d_w, d_w, BUDGET, width, 1e-5f, d_sequence, NULL};
+    snprintf(what, sizeof what, "f16 to f16, %d x %d", BUDGET, width);
+    report("layernorm", m->name, what, timed(run_layernorm, &ln), 4 * elements, 0);
+    ln.out = VNP_F32, ln.d_nonfinite = d_scrub;
+    snprintf(what, sizeof what, "f16 to f32, checked, %d x %d", BUDGET, width);
+    report("layernorm", m->name, what, timed(run_layernorm, &ln), 6 * elements, 0);
+    const struct vnp_embed_params e = {VNP_F16, d_w, d_sequence, 1, d_b, BUDGET, width, 1, 32, d_sequence, d_w};
+    snprintf(what, sizeof what, "f16, %d x %d", BUDGET, width);
+    report("embed", m->name, what, timed(run_embed, &e), 2 * elements, 0);
+    const struct vnp_pooling_params pool = {VNP_POOL_MEAN, d_a, d_b, d_cu, n, width, 1, 1};
+    snprintf(what, sizeof what, "mean, %lld x 52 x %d", (long long)n, width);
+    report("pooling", m->name, what, timed(run_pooling, &pool), 4.0 * 52 * (double)n * width, 0);
+    cudaFree(d_w), cudaFree(d_sequence), cudaFree(d_cu);
+    free(ones), free(sequence), free(cu);
+}
+
+int main(int argc, char **argv)
+{
+    const size_t room = (size_t)BUDGET * 3 * 5120 * 4;
+    struct cudaDeviceProp prop;
+    vnp_log_init("gpu_kernels");
+    CUDA_CHECK(cudaGetDeviceProperties(&prop, 0));
+    CUDA_CHECK(cudaMalloc(&d_scrub, SCRUB));
+    CUDA_CHECK(cudaMalloc(&d_a, room));
+    CUDA_CHECK(cudaMalloc(&d_b, room));
+    CUDA_CHECK(cudaEventCreate(&begin));
+    CUDA_CHECK(cudaEventCreate(&end));
+    uint16_t *h = xmalloc((size_t)64 << 20); /* FP16 values of either sign around 1, of no use as FP32 but finite */
+    for (size_t i = 0; i < (size_t)32 << 20; i++)
+        h[i] = (uint16_t)(0x3800 + (i * 2654435761u >> 13) % 0x700 + (i * 40503u >> 7 & 1) * 0x8000);
+    for (size_t at = 0; at < room; at += (size_t)64 << 20)
+        CUDA_CHECK(cudaMemcpy((char *)d_a + at, h, room - at < (size_t)64 << 20 ? room - at : (size_t)64 << 20,
+                              cudaMemcpyHostToDevice));
+    free(h);
+    copy_rate = 2.0 * (double)room / timed(run_copy, &room);
+    printf("{\"device\":\"%s\",\"copy_gb_s\":%.0f}\n", prop.name, copy_rate * 1e-9);
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        if (argc > 1 && !strstr(argv[1], models[i].name))
+            continue;
+        for (size_t s = 0; s < sizeof strata / sizeof *strata; s++)
+            bench_attention(&models[i], &strata[s], VNP_F16);
+        bench_attention(&models[i], &strata[2], VNP_F32);
+        bench_rows(&models[i]);
+    }
+    return 0;
+}
