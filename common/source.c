@@ -44,8 +44,9 @@ enum vnp_status vnp_source_open(struct vnp_source **out, const char *path, struc
     struct stat st;
     if (fd < 0)
         return vnp_error(err, VNP_NOINPUT, "%s: %s", path, strerror(errno));
-    if (fstat(fd, &st) != 0)
-        return vnp_error(err, VNP_NOINPUT, "stdin: %s", errno == EBADF ? "closed" : strerror(errno));
+    const int mode = fcntl(fd, F_GETFL);
+    if (mode < 0 || (mode & O_ACCMODE) == O_WRONLY || fstat(fd, &st) != 0)
+        return vnp_error(err, VNP_NOINPUT, "%s: closed", is_stdin ? "stdin" : path);
     if (S_ISDIR(st.st_mode)) {
         if (!is_stdin)
             close(fd);
@@ -234,7 +235,7 @@ static ssize_t read_gzip(struct vnp_source *s, void *buf, size_t cap, struct vnp
         } else if (rc == Z_MEM_ERROR) {
             vnp_error(err, VNP_OS, "%s: out of memory", s->name);
             return -1;
-        } else if (rc != Z_OK && rc != Z_BUF_ERROR) {
+        } else if (rc != Z_OK && rc != Z_BUF_ERROR && got == 0) { /* zlib will say so again after what is good */
             return damaged(s, "gzip", s->z.msg ? s->z.msg : "not deflate", err);
         }
         if (got > 0)
