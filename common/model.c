@@ -10,6 +10,7 @@
 #include "model_config.h"
 #include "model_detail.h"
 #include "safetensors.h"
+#include "torchfile.h"
 #include "xmalloc.h"
 
 struct vnp_model {
@@ -26,7 +27,9 @@ struct vnp_model {
 static enum vnp_status read_files(struct vnp_model *m, struct vnp_hints *hints, struct vnp_err *err)
 {
     for (int i = 0; i < m->files.n_weights; i++) {
-        enum vnp_status st = vnp_safetensors_read(&m->stored, m->files.weights[i], err);
+        enum vnp_status st = m->files.kind == VNP_WEIGHTS_TORCH
+                                 ? vnp_torchfile_read(&m->stored, m->files.weights[i], hints, err)
+                                 : vnp_safetensors_read(&m->stored, m->files.weights[i], err);
         if (st != VNP_OK)
             return st;
     }
@@ -82,9 +85,9 @@ static enum vnp_status bind_all(struct vnp_model *m, struct vnp_err *err)
         char name[256];
         const enum vnp_role role = vnp_role_at(i, &layer);
         const int ndim = vnp_role_shape(c, role, shape);
-        if (ndim == 0 || !vnp_role_name(&m->scheme, role, layer, name, sizeof name))
+        if (ndim == 0)
             continue;
-        const struct vnp_stored *s = vnp_stored_find(&m->stored, name);
+        const struct vnp_stored *s = vnp_role_find(&m->stored, &m->scheme, role, layer, name, sizeof name);
         if (s == NULL)
             return vnp_error(err, VNP_DATA, "%s: tensor %s is missing",
                              m->files.index ? m->files.index : m->files.weights[0], name);

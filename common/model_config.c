@@ -155,8 +155,7 @@ static enum vnp_status matrix_shape(const struct vnp_stored_set *s, const struct
                                     int64_t shape[2], struct vnp_err *err)
 {
     char name[256];
-    vnp_role_name(scheme, role, 0, name, sizeof name);
-    const struct vnp_stored *t = vnp_stored_find(s, name);
+    const struct vnp_stored *t = vnp_role_find(s, scheme, role, 0, name, sizeof name);
     if (t == NULL)
         return vnp_error(err, VNP_DATA, "%s: tensor %s is missing", s->paths[0], name);
     if (t->ndim != 2 || t->shape[0] < 1 || t->shape[1] < 1 || t->shape[0] > 1 << 24 || t->shape[1] > 1 << 24) {

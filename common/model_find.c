@@ -46,23 +46,30 @@ static void strip_extension(char *name)
     }
 }
 
-/* The last part of the path; for a snapshot of the Hugging Face cache, the model it is of. */
+/* The last part of the path that says something: of a file that always has the same name, its directory's; of a snapshot
+ * in the Hugging Face cache, the model it is of. */
 static void name_of(char *name, size_t cap, const char *path)
 {
-    char real[PATH_MAX];
-    /* A file may be a link to a blob with a meaningless name; a directory's links ("." too) are worth following. */
-    const char *p = is_dir(path) && realpath(path, real) != NULL ? real : path;
-    const char *slash = strrchr(p, '/');
-    snprintf(name, cap, "%.*s", (int)cap - 1, slash && slash[1] ? slash + 1 : p);
-    const char *cached = strstr(p, "/models--"), *snap = cached ? strstr(cached, "/snapshots/") : NULL;
-    if (snap != NULL && is_dir(path)) {
-        const char *begin = cached + strlen("/models--");
-        for (const char *s = begin; s + 1 < snap; s++)
-            if (s[0] == '-' && s[1] == '-')
-                begin = s + 2;
-        snprintf(name, cap, "%.*s", (int)(snap - begin), begin);
+    char real[PATH_MAX], *dir = xstrdup(path), *slash = strrchr(dir, '/');
+    const char *const file = slash ? slash + 1 : dir;
+    if (is_dir(path) || strncmp(file, "model.", 6) == 0 || strncmp(file, "pytorch_model", 13) == 0) {
+        if (!is_dir(path) && slash != NULL)
+            *slash = '\0';
+        const char *p = realpath(is_dir(path) || slash != NULL ? dir : ".", real) != NULL ? real : dir, *last = strrchr(p, '/');
+        const char *cached = strstr(p, "/models--"), *snapshot = cached ? strstr(cached, "/snapshots/") : NULL;
+        snprintf(name, cap, "%.*s", (int)cap - 1, last ? last + 1 : p);
+        if (snapshot != NULL) {
+            const char *begin = cached + strlen("/models--");
+            for (const char *s = begin; s + 1 < snapshot; s++)
+                if (s[0] == '-' && s[1] == '-')
+                    begin = s + 2;
+            snprintf(name, cap, "%.*s", (int)(snapshot - begin), begin);
+        }
+    } else {
+        snprintf(name, cap, "%.*s", (int)cap - 1, file);
+        strip_extension(name);
     }
-    strip_extension(name);
+    free(dir);
 }
 
 /* --- caches ------------------------------------------------------------------------------------------------------ */
@@ -190,7 +197,20 @@ static enum vnp_status find_in_dir(struct vnp_model_files *f, const char *dir, s
                      "%s: no model.safetensors, pytorch_model.bin or an index of either in this directory", dir);
 }
 
-/* torch's zip archives, and those that are not zip, begin with PK or with a pickle; all else must be safetensors. */
+/* A safetensors header's length can look like the beginning of a pickle, so what comes behind it is looked at first. What is
+ * neither is left to the reader of safetensors, which will say so. */
+static enum vnp_weights_kind kind_of(const struct vnp_map *map)
+{
+    uint64_t n_header = 0;
+    for (int i = 0; i < 8 && map->n > 8; i++)
+        n_header |= (uint64_t)map->p[i] << (8 * i);
+    if (map->n > 8 && n_header <= map->n - 8 && map->p[8] == '{')
+        return VNP_WEIGHTS_SAFETENSORS;
+    const bool zip = map->n >= 4 && memcmp(map->p, "PK\3\4", 4) == 0;
+    const bool pickle = map->n >= 2 && map->p[0] == 0x80 && map->p[1] >= 2 && map->p[1] <= 5;
+    return zip || pickle ? VNP_WEIGHTS_TORCH : VNP_WEIGHTS_SAFETENSORS;
+}
+
 static enum vnp_status tell_kind(struct vnp_model_files *f, struct vnp_err *err)
 {
     for (int i = 0; i < f->n_weights; i++) {
@@ -198,10 +218,8 @@ static enum vnp_status tell_kind(struct vnp_model_files *f, struct vnp_err *err)
         enum vnp_status st = vnp_map_open(&map, f->weights[i], err);
         if (st != VNP_OK)
             return st;
-        const bool zip = map.n >= 4 && memcmp(map.p, "PK\3\4", 4) == 0;
-        const bool pickle = map.n >= 2 && map.p[0] == 0x80 && map.p[1] >= 2 && map.p[1] <= 5;
+        const enum vnp_weights_kind kind = kind_of(&map);
         vnp_map_close(&map);
-        const enum vnp_weights_kind kind = zip || pickle ? VNP_WEIGHTS_TORCH : VNP_WEIGHTS_SAFETENSORS;
         if (i > 0 && kind != f->kind)
             return vnp_error(err, VNP_DATA, "%s: not the same kind of file as the other shards", f->weights[i]);
         f->kind = kind;

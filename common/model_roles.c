@@ -96,13 +96,32 @@ bool vnp_role_name(const struct vnp_scheme *scheme, enum vnp_role role, int laye
     return true;
 }
 
+const struct vnp_stored *vnp_role_find(const struct vnp_stored_set *s, const struct vnp_scheme *scheme, enum vnp_role role,
+                                       int layer, char *name, size_t cap)
+{
+    static const char *const spellings[][2] = {{"LayerNorm.weight", "LayerNorm.gamma"},
+                                               {"LayerNorm.bias", "LayerNorm.beta"}};
+    if (!vnp_role_name(scheme, role, layer, name, cap))
+        return NULL;
+    const struct vnp_stored *t = vnp_stored_find(s, name);
+    for (int i = 0; i < 2 && t == NULL; i++) {
+        const size_t n = strlen(name), k = strlen(spellings[i][0]);
+        if (n < k || strcmp(name + n - k, spellings[i][0]) != 0)
+            continue;
+        char other[256];
+        snprintf(other, sizeof other, "%.*s%s", (int)(n - k), name, spellings[i][1]);
+        t = vnp_stored_find(s, other);
+    }
+    return t;
+}
+
 /* Names of the scheme's global tensors and of its first layer that the set holds. */
 static int score(const struct vnp_stored_set *s, const struct vnp_scheme *scheme)
 {
     char name[256];
     int n = 0;
     for (int r = 0; r < VNP_N_ROLES; r++)
-        n += vnp_role_name(scheme, r, 0, name, sizeof name) && vnp_stored_find(s, name) != NULL;
+        n += vnp_role_find(s, scheme, r, 0, name, sizeof name) != NULL;
     return n;
 }
 
@@ -139,11 +158,14 @@ enum vnp_status vnp_scheme_layers(const struct vnp_stored_set *s, const struct v
     for (size_t i = 0; i < s->n; i++) {
         if (strncmp(s->v[i].name, stem, n_stem) != 0)
             continue;
+        const char *const number = s->v[i].name + n_stem;
         char *end;
-        const long n = strtol(s->v[i].name + n_stem, &end, 10);
-        if (end == s->v[i].name + n_stem || *end != '.' || n < 0 || (size_t)n >= s->n)
+        if (*number < '0' || *number > '9') /* transformers 5 writes a buffer for layer "*" */
+            continue;
+        const unsigned long n = strtoul(number, &end, 10);
+        if (*end != '.' || n >= s->n)
             return vnp_error(err, VNP_DATA, "%s: tensor %.200s: no sensible layer number", s->v[i].file, s->v[i].name);
-        if (n >= *layers)
+        if ((int)n >= *layers)
             *layers = (int)n + 1;
     }
     return VNP_OK;
