@@ -31,6 +31,7 @@ COMMON_OBJ := $(COMMON_SRC:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/version.o
 STAGES     := $(STAGE_SRC:stages/%.c=$(BIN)/%)
 UNIT_SRC   := $(filter-out tests/kernels-gpu/%,$(wildcard tests/*/test_*.c))
 UNITS      := $(UNIT_SRC:tests/%.c=$(BUILD)/tests/%)
+TOOLS      := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/*/tool_*.c)) # what the shell tests call
 DRIVERS    := $(patsubst pipelines/%,$(BIN)/%,$(wildcard pipelines/vnp-*))
 PAGES      := $(wildcard man/*.[157])
 
@@ -89,6 +90,8 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libvnp.a
 	@mkdir -p $(@D)
 	$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
+$(BUILD)/tests/schemas/test_cddl $(BUILD)/tests/schemas/tool_cddl: $(BUILD)/obj/tests/schemas/cddl.o
+
 ifndef NO_CUDA
 $(BUILD)/libvnp_cuda.a: $(CUDA_OBJ)
 	rm -f $@ && $(AR) rcs $@ $^
@@ -134,7 +137,7 @@ demo: deps
 	@$(MAKE) --no-print-directory all
 	@VNP_BUILD=$(abspath $(BUILD)) pipelines/demo
 
-units: $(UNITS)
+units: $(UNITS) $(TOOLS)
 
 ## check: all tests, twice: as built for users, and under AddressSanitizer and UBSan; the pages are linted among them
 check:

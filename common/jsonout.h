@@ -7,8 +7,8 @@
 
 #define VNP_FLOAT_TEXT 24 /* room for any float's text and its NUL */
 
-/* Writes the shortest decimal that reads back as the same float32 (of several, the nearest), laid out as NumPy and
- * Python do: 0.25, 1.0, 1e-05, 1.5e+16, -0.0, nan, inf. Returns its length. */
+/* Writes the shortest decimal that reads back as the same float32 (of several, the nearest), laid out as
+ * Python does: 0.25, 1.0, 1e-05, 1.5e+16, -0.0, nan, inf. Returns its length. */
 size_t vnp_float_text(char dst[VNP_FLOAT_TEXT], float x);
 
 /* Appends to a buffer that grows. Zero-initialised is empty; free(t->p) ends it. Out of memory ends the process. */
