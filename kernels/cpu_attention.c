@@ -41,22 +41,20 @@ static float sum_of(const float *x, int64_t n)
 
 float vnp_cpu_softmax_terms(float *x, int64_t n)
 {
-    const float max = max_of(x, n);
-    for (int64_t i = 0; i < n; i++)
-        x[i] -= max;
-    vnp_cpu_exp(x, x, n);
+    vnp_cpu_exp(x, x, max_of(x, n), n);
     return sum_of(x, n);
 }
 
 void vnp_cpu_attention(const struct vnp_cpu_attention *p)
 {
-    float *s = p->scores;
+    float *s = p->scores, *sums = s + p->queries * p->keys;
     vnp_cpu_gemm_nt(p->queries, p->keys, p->head_dim, p->q, p->stride, p->k, p->stride, s, p->keys);
-    for (int64_t i = 0; i < p->queries; i++) {
-        float *row = s + i * p->keys;
-        const float one_over = 1.0f / vnp_cpu_softmax_terms(row, p->keys);
-        for (int64_t j = 0; j < p->keys; j++)
-            row[j] *= one_over;
-    }
+    for (int64_t i = 0; i < p->queries; i++)
+        sums[i] = vnp_cpu_softmax_terms(s + i * p->keys, p->keys);
     vnp_cpu_gemm_nn(p->queries, p->head_dim, p->keys, s, p->keys, p->v, p->stride, p->out, p->out_stride);
+    for (int64_t i = 0; i < p->queries; i++) {
+        float *row = p->out + i * p->out_stride;
+        for (int j = 0; j < p->head_dim; j++)
+            row[j] /= sums[i];
+    }
 }

@@ -16,14 +16,14 @@ struct vnp_cpu_attention {
     int64_t stride;        /* floats from row to row of q, k and v */
     float *out;            /* [queries, head_dim] */
     int64_t out_stride;
-    float *scores; /* scratch: [queries, keys] */
+    float *scores; /* scratch: [queries, keys + 1] */
 };
 
 /* out[i] = sum_j exp(s_ij - max_j s_ij) v_j / sum_j exp(s_ij - max_j s_ij), s = q k^T, all in FP32. A NaN or +Inf in a row
  * of the scores makes that row of the result NaN. */
 void vnp_cpu_attention(const struct vnp_cpu_attention *p);
 
-/* y[0 .. n) = exp(x - max x), in place; returns its sum. */
+/* x = exp(x - max x), in place, n >= 1; returns the sum. */
 float vnp_cpu_softmax_terms(float *x, int64_t n);
 
 #ifdef __cplusplus

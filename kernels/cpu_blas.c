@@ -1,31 +1,14 @@
 #include "cpu_blas.h"
 
 #include <cblas.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 /* In OpenBLAS's own cblas.h; repeated for systems whose cblas.h is another library's. */
 void openblas_set_num_threads(int n);
 char *openblas_get_corename(void);
 
-static int avx512_unused(void)
-{
-#ifdef __x86_64__
-    const char *core = openblas_get_corename();
-    return (!strcmp(core, "Haswell") || !strcmp(core, "Zen")) && __builtin_cpu_supports("avx512f") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
-#else
-    return 0;
-#endif
-}
-
-void vnp_cpu_blas_init(char **argv)
+void vnp_cpu_blas_init(void)
 {
     openblas_set_num_threads(1);
-    if (!getenv("OPENBLAS_CORETYPE") && avx512_unused() && setenv("OPENBLAS_CORETYPE", "SkylakeX", 0) == 0)
-        execv("/proc/self/exe", argv);
 }
 
 const char *vnp_cpu_blas_core(void)

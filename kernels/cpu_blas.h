@@ -8,13 +8,11 @@
 extern "C" {
 #endif
 
-/* First thing in main(). OpenBLAS releases older than the processor take it for the last one they knew: 0.3.21 runs AVX2
- * kernels on AVX-512 AMD parts, at half the speed. The kernel set is fixed while the library loads, so where that happened
- * and $OPENBLAS_CORETYPE is not set this sets it and executes the program again; otherwise, and if that fails, it returns.
- * Also tells OpenBLAS to keep to the calling thread. */
-void vnp_cpu_blas_init(char **argv);
+/* Once, before the first call: tells OpenBLAS to keep to the calling thread. */
+void vnp_cpu_blas_init(void);
 
-/* OpenBLAS's name for the kernels in use: "SkylakeX". Results are the same bytes on machines where it is the same. */
+/* OpenBLAS's name for the kernels in use ("SkylakeX"; $OPENBLAS_CORETYPE chooses others). Results are the same bytes on
+ * machines where it is the same. */
 const char *vnp_cpu_blas_core(void);
 
 /* c[m, n] = a[m, k] x b, with b [n, k] (transposed) or [k, n]; row-major, lda/ldb/ldc floats from row to row. */

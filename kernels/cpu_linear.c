@@ -5,12 +5,14 @@
 #include "cpu_blas.h"
 #include "cpu_math.h"
 
+VNP_CPU_CLONES
 static void add_bias(float *v, const float *bias, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
         v[i] += bias[i];
 }
 
+VNP_CPU_CLONES
 static void add(float *restrict out, const float *restrict v, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)

@@ -59,10 +59,10 @@ INLINE float erf_one(float x)
 }
 
 VNP_CPU_CLONES
-void vnp_cpu_exp(float *y, const float *x, int64_t n)
+void vnp_cpu_exp(float *y, const float *x, float shift, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
-        y[i] = exp_one(x[i]);
+        y[i] = exp_one(x[i] - shift);
 }
 
 VNP_CPU_CLONES

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "block.h"
+#include "cpu_blas.h"
 #include "cpu_tiles.h"
 #include "xmalloc.h"
 
@@ -32,7 +33,7 @@ struct vnp_esm2_cpu {
     int64_t n_owned;
 
     struct area x, y, big;   /* [tokens, width]; [tokens, width]; [tokens, max(3 width, ffn)] */
-    struct area rotary;      /* [positions, head_dim / 2, 2] */
+    struct area rotary;      /* [positions, 2, head_dim / 2] */
     struct area *scratch;    /* a thread each: scores, or a product before the residual */
     int64_t positions;       /* rows of `rotary` that are filled */
     struct vnp_cpu_tile *tiles, *queries;
@@ -104,6 +105,7 @@ enum vnp_status vnp_esm2_cpu_open(struct vnp_esm2_cpu **out, const struct vnp_mo
 {
     struct vnp_esm2_cpu *m = xcalloc(1, sizeof *m);
     *out = NULL;
+    vnp_cpu_blas_init();
     m->config = vnp_model_config(model);
     m->threads = threads;
     m->scratch = xcalloc((size_t)vnp_cpu_threads_n(threads), sizeof *m->scratch);
@@ -161,7 +163,7 @@ static enum vnp_status grow_rotary(struct vnp_esm2_cpu *m, int64_t positions, st
     m->positions = 0;
     if (grow(&m->rotary, positions * d, err) != VNP_OK)
         return err->status;
-    vnp_cpu_rotary_table(m->rotary.p, 0, positions, d);
+    vnp_cpu_rotary_table(m->rotary.p, positions, d);
     m->positions = positions;
     return VNP_OK;
 }
@@ -186,7 +188,7 @@ static enum vnp_status prepare(struct vnp_esm2_cpu *m, const struct vnp_cpu_batc
         const int64_t queries = length < vnp_cpu_queries(length) ? length : vnp_cpu_queries(length);
         rows += length;
         longest = length > longest ? length : longest;
-        scores = queries * length > scores ? queries * length : scores;
+        scores = queries * (length + 1) > scores ? queries * (length + 1) : scores;
     }
     const int64_t wide = c->ffn > 3 * c->width ? c->ffn : 3 * c->width;
     if (grow(&m->x, rows * c->width, err) != VNP_OK || grow(&m->y, rows * c->width, err) != VNP_OK ||
