@@ -78,7 +78,8 @@ void vnp_pair_compare(struct vnp_pair *p, const float *a, const float *b, int64_
             most[k] = d > most[k] ? d : most[k];
         }
     }
-    double sum_aa = fold(aa), sum_bb = fold(bb), norms = sqrt(sum_aa) * sqrt(sum_bb);
+    /* The root of the product, which fits a double, and not the product of the roots: equal vectors give exactly 1. */
+    double sum_aa = fold(aa), sum_bb = fold(bb), norms = sqrt(sum_aa * sum_bb);
     p->norm_a = sqrt(sum_aa);
     p->norm_b = sqrt(sum_bb);
     /* A float squared can't overflow a double, so the sums are finite exactly when every element is. */
