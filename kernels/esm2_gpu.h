@@ -1,0 +1,53 @@
+/* ESM-2 on the GPU: weights in one slab, one workspace, and the walk through the layers for a batch. */
+#ifndef VNP_ESM2_GPU_H
+#define VNP_ESM2_GPU_H
+
+#include <stdint.h>
+
+#include "batch_gpu.h"
+#include "gemm.h"
+#include "model.h"
+#include "status.h"
+
+struct vnp_esm2_gpu;
+
+struct vnp_esm2_gpu_options {
+    enum vnp_gemm_type type; /* numbers: F16, BF16, F32 or TF32 */
+    int layer;               /* representation: 0 the embedding, n the raw output of layer n, the last after its LayerNorm */
+    enum vnp_pool pool;      /* none: a vector a token */
+    int prefix, suffix;      /* special tokens around the residues, for pooling */
+    int64_t tokens;          /* of a batch, at most */
+};
+
+/* Device memory for these options, `batches` of that many tokens in flight: what the weights take and what the rest takes
+ * for each token of a batch. */
+void vnp_esm2_gpu_bytes(const struct vnp_model_config *c, const struct vnp_esm2_gpu_options *o, int batches, int64_t *weights,
+                        int64_t *per_token);
+
+/* Makes `model` (an ESM-2, borrowed for this call) ready on the calling thread's device. VNP_DATA for a shape there are no
+ * kernels for, VNP_OS when the memory is not there. */
+VNP_MUST_CHECK enum vnp_status vnp_esm2_gpu_open(struct vnp_esm2_gpu **out, const struct vnp_model *model,
+                                                 const struct vnp_esm2_gpu_options *options, struct vnp_err *err);
+
+/* Makes room for batches of `tokens`, which waits for what is under way; nothing when there is room. VNP_OS when there is
+ * not the memory: the workspace is then as it was. */
+VNP_MUST_CHECK enum vnp_status vnp_esm2_gpu_reserve(struct vnp_esm2_gpu *m, int64_t tokens, struct vnp_err *err);
+
+/* Sends a filled batch through: copy in, compute and copy out on three streams, so that three batches overlap. Returns at
+ * once; vnp_gpu_batch_wait() waits. A sequence's vectors are the same bytes in every batch. nonfinite[i] says whether
+ * sequence i's representation holds NaN or Inf. */
+void vnp_esm2_gpu_enqueue(struct vnp_esm2_gpu *m, struct vnp_gpu_batch *b);
+
+/* The kernels that run, one name a line, for --report. Static text but for one call to the next. */
+const char *vnp_esm2_gpu_report(struct vnp_esm2_gpu *m);
+
+/* The stream of computations, to time it. */
+cudaStream_t vnp_esm2_gpu_stream(struct vnp_esm2_gpu *m);
+
+/* NULL is allowed. */
+void vnp_esm2_gpu_close(struct vnp_esm2_gpu *m);
+
+/* "fp16", "bf16", "fp32", "tf32" */
+const char *vnp_gpu_type_name(enum vnp_gemm_type type);
+
+#endif

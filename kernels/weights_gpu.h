@@ -1,0 +1,44 @@
+/* An ESM-2's weights on the device: one slab, converted on the way up. */
+#ifndef VNP_WEIGHTS_GPU_H
+#define VNP_WEIGHTS_GPU_H
+
+#include <stdint.h>
+
+#include "model.h"
+#include "status.h"
+
+#define VNP_MAX_LAYERS 512
+
+/* Device pointers into the slab. Matrices [out, in] of the storage type; vectors, and the word table, FP32. */
+struct vnp_gpu_layer {
+    const float *ln1_w, *ln1_b; /* [width] */
+    const void *qkv_w;          /* [3 width, width]: q, k, v one below the other */
+    const float *qkv_b;         /* [3 width] */
+    const void *out_w;          /* [width, width] */
+    const float *out_b;         /* [width] */
+    const float *ln2_w, *ln2_b; /* [width] */
+    const void *fc1_w;          /* [ffn, width] */
+    const float *fc1_b;         /* [ffn] */
+    const void *fc2_w;          /* [width, ffn] */
+    const float *fc2_b;         /* [width] */
+};
+
+struct vnp_gpu_weights {
+    void *d_slab;
+    int64_t bytes;
+    int layers;                         /* how many are there: as many as the wanted representation needs */
+    const float *word;                  /* [vocab, width] */
+    const float *final_ln_w, *final_ln_b; /* [width]; NULL when the last layer is not wanted */
+    struct vnp_gpu_layer layer[VNP_MAX_LAYERS];
+};
+
+/* Bytes of the slab for `layers` layers with matrices of `dtype`. */
+int64_t vnp_gpu_weights_bytes(const struct vnp_model_config *c, enum vnp_dtype dtype, int layers);
+
+/* Reads the tensors of `layers` layers (all of them: the final LayerNorm too) through pinned buffers on several threads,
+ * converts them on the device and returns when all are there. VNP_OS when the device has not the memory. */
+VNP_MUST_CHECK enum vnp_status vnp_gpu_weights_load(struct vnp_gpu_weights *w, const struct vnp_model *model,
+                                                    enum vnp_dtype dtype, int layers, struct vnp_err *err);
+void vnp_gpu_weights_free(struct vnp_gpu_weights *w);
+
+#endif
