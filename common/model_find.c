@@ -1,5 +1,6 @@
 #include "model_find.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <jansson.h>
 #include <limits.h>
@@ -13,6 +14,7 @@
 #include "mapfile.h"
 #include "xmalloc.h"
 
+#define MAX_SHARDS 4096
 #define MAX_INDEX (64u << 20) /* bytes of a shard index; that of ESM-2 15B has under 100 kB */
 
 static bool is_dir(const char *path)
@@ -86,10 +88,18 @@ static char *cache_root(const char *variable, const char *fallback)
     return home != NULL ? xasprintf("%s/.cache/%s", home, fallback) : NULL;
 }
 
-/* The snapshot that refs/main of a cached repository points at. */
-static char *hf_snapshot(const char *root, const char *name)
+char *vnp_model_cache(const char *name)
 {
-    char *ref_path = xasprintf("%s/hub/models--facebook--%s/refs/main", root, name), ref[128] = "";
+    char *root = cache_root("HF_HOME", "huggingface");
+    char *dir = root != NULL ? xasprintf("%s/hub/models--facebook--%s", root, name) : NULL;
+    free(root);
+    return dir;
+}
+
+/* The snapshot that refs/main of a cached repository points at. */
+static char *hf_snapshot(const char *cache)
+{
+    char *ref_path = xasprintf("%s/refs/main", cache), ref[128] = "";
     FILE *f = fopen(ref_path, "re");
     free(ref_path);
     if (f == NULL)
@@ -99,7 +109,7 @@ static char *hf_snapshot(const char *root, const char *name)
     ref[strcspn(ref, "\r\n")] = '\0';
     if (!read || ref[0] == '\0' || strchr(ref, '/') != NULL)
         return NULL;
-    char *dir = xasprintf("%s/hub/models--facebook--%s/snapshots/%s", root, name, ref);
+    char *dir = xasprintf("%s/snapshots/%s", cache, ref);
     if (is_dir(dir))
         return dir;
     free(dir);
@@ -110,8 +120,8 @@ static char *find_cached(const char *name)
 {
     if (strchr(name, '/') != NULL || name[0] == '\0' || name[0] == '.')
         return NULL;
-    char *hf = cache_root("HF_HOME", "huggingface"), *torch = cache_root("TORCH_HOME", "torch");
-    char *found = hf ? hf_snapshot(hf, name) : NULL;
+    char *hf = vnp_model_cache(name), *torch = cache_root("TORCH_HOME", "torch");
+    char *found = hf ? hf_snapshot(hf) : NULL;
     if (found == NULL && torch != NULL) {
         char *pt = xasprintf("%s/hub/checkpoints/%s.pt", torch, name);
         if (access(pt, R_OK) == 0)
@@ -144,9 +154,9 @@ static enum vnp_status add_shard(struct vnp_model_files *f, const char *dir, con
             free(path);
             return VNP_OK;
         }
-    if (f->n_weights == 4096) {
+    if (f->n_weights == MAX_SHARDS) {
         free(path);
-        return vnp_error(err, VNP_DATA, "%s: over 4096 shards", index);
+        return vnp_error(err, VNP_DATA, "%s: over %d shards", index, MAX_SHARDS);
     }
     add_weights(f, path);
     if (access(path, F_OK) != 0)
@@ -178,6 +188,39 @@ static enum vnp_status read_index(struct vnp_model_files *f, const char *dir, st
     return st;
 }
 
+/* Shards without an index: STEM-00001-of-0000N.EXTENSION, all N. False when the directory has no first one. */
+static bool find_shards(struct vnp_model_files *f, const char *dir, enum vnp_status *st, struct vnp_err *err)
+{
+    static const struct {
+        const char *stem, *extension;
+    } kinds[] = {{"model", "safetensors"}, {"pytorch_model", "bin"}};
+    DIR *d = opendir(dir);
+    int kind = -1, count = 0, n, end;
+    for (const struct dirent *e; d != NULL && (e = readdir(d)) != NULL;)
+        for (int k = 0; k < 2; k++) {
+            char *format = xasprintf("%s-00001-of-%%5d.%s%%n", kinds[k].stem, kinds[k].extension);
+            end = 0;
+            if (sscanf(e->d_name, format, &n, &end) == 1 && end > 0 && e->d_name[end] == '\0' && (kind < 0 || k < kind)) {
+                kind = k;
+                count = n;
+            }
+            free(format);
+        }
+    if (d != NULL)
+        closedir(d);
+    *st = kind >= 0 && (count < 1 || count > MAX_SHARDS) ? vnp_error(err, VNP_DATA, "%s: %d shards", dir, count) : VNP_OK;
+    for (int i = 1; i <= count && *st == VNP_OK; i++) {
+        char *name = xasprintf("%s-%05d-of-%05d.%s", kinds[kind].stem, i, count, kinds[kind].extension);
+        char *path = existing(dir, name);
+        if (path != NULL)
+            add_weights(f, path);
+        else
+            *st = vnp_error(err, VNP_DATA, "%s: shard %s is missing", dir, name);
+        free(name);
+    }
+    return kind >= 0;
+}
+
 static enum vnp_status find_in_dir(struct vnp_model_files *f, const char *dir, struct vnp_err *err)
 {
     static const char *const names[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
@@ -193,6 +236,9 @@ static enum vnp_status find_in_dir(struct vnp_model_files *f, const char *dir, s
         f->index = path;
         return read_index(f, dir, err);
     }
+    enum vnp_status st;
+    if (find_shards(f, dir, &st, err))
+        return st;
     return vnp_error(err, VNP_NOINPUT,
                      "%s: no model.safetensors, pytorch_model.bin or an index of either in this directory", dir);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fetch.h"
 #include "log.h"
 #include "model.h"
 #include "model_detail.h"
@@ -16,7 +17,7 @@
 #include "synth.h"
 #include "xmalloc.h"
 
-enum { OPT_JSON = VNP_OPT_OWN, OPT_SEED, OPT_OUTLIERS, OPT_DTYPE, OPT_FORCE };
+enum { OPT_JSON = VNP_OPT_OWN, OPT_SEED, OPT_OUTLIERS, OPT_DTYPE, OPT_FORCE, OPT_DIR, OPT_LIST_FILE };
 
 /* Defaults here are the ones that --help prints. */
 struct options {
@@ -24,6 +25,7 @@ struct options {
     int64_t seed;
     const char *dtype;  /* f32, f16, bf16 */
     const char *output; /* directory */
+    const char *dir, *models; /* fetch: where to, and the list */
 };
 static const struct options defaults = {.seed = 1, .dtype = "f32"};
 
@@ -34,6 +36,7 @@ static void usage(FILE *f)
             "       vnp-model verify [MODEL]\n"
             "       vnp-model synth SHAPE -o DIR [--seed N] [--outliers] [--dtype TYPE]\n"
             "       vnp-model convert MODEL -o DIR [--dtype TYPE] [--force]\n"
+            "       vnp-model fetch NAME [--dir DIR] [--models FILE]\n"
             "MODEL is a Hugging Face directory, a .safetensors or torch file, or a name in their caches; without it,\n"
             "$VNP_MODEL. SHAPE is 8M, 35M, 150M, 650M, 3B, 15B, dnabert-s or LAYERSxHEADSxWIDTH.\n"
             "  -l, --list       list every tensor\n"
@@ -43,6 +46,8 @@ static void usage(FILE *f)
             "      --outliers   with a few massive channels, as large trained models have\n"
             "      --dtype TYPE f32, f16 or bf16 (default %s)\n"
             "      --force      put the largest value in the place of those that TYPE can't hold\n"
+            "      --dir DIR    where to put what is fetched (default: the cache of Hugging Face)\n"
+            "      --models FILE  a list of files and their SHA-256 instead of the built-in one\n"
             "  -q, --quiet      errors only\n"
             "  -v, --verbose    more on stderr\n"
             "  -h, --help       this text\n"
@@ -58,6 +63,8 @@ static struct options parse(int argc, char **argv)
                                           {"outliers", no_argument, NULL, OPT_OUTLIERS},
                                           {"dtype", required_argument, NULL, OPT_DTYPE},
                                           {"force", no_argument, NULL, OPT_FORCE},
+                                          {"dir", required_argument, NULL, OPT_DIR},
+                                          {"models", required_argument, NULL, OPT_LIST_FILE},
                                           VNP_COMMON_OPTIONS,
                                           {0}};
     struct options opt = defaults;
@@ -80,6 +87,12 @@ static struct options parse(int argc, char **argv)
             break;
         case OPT_FORCE:
             opt.force = true;
+            break;
+        case OPT_DIR:
+            opt.dir = optarg;
+            break;
+        case OPT_LIST_FILE:
+            opt.models = optarg;
             break;
         case 'o':
             opt.output = optarg;
@@ -201,6 +214,22 @@ static int run_convert(const struct options *opt, const char *path)
     return VNP_OK;
 }
 
+static int run_fetch(const struct options *opt, const char *name)
+{
+    const char *base = getenv("VNP_FETCH_BASE");
+    struct vnp_err err;
+    char *path;
+    const struct vnp_fetch fetch = {.model = name,
+                                    .list = opt->models,
+                                    .base = base != NULL && base[0] != '\0' ? base : "https://huggingface.co",
+                                    .dir = opt->dir};
+    if (vnp_fetch_model(&fetch, &path, &err) != VNP_OK)
+        vnp_stage_fail(NULL, &err);
+    vnp_info("%s is in %s", name, path);
+    free(path);
+    return VNP_OK;
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -210,7 +239,8 @@ int main(int argc, char **argv)
     } commands[] = {{"inspect", run_inspect, false, false},
                     {"verify", run_verify, false, false},
                     {"synth", run_synth, true, true},
-                    {"convert", run_convert, true, true}};
+                    {"convert", run_convert, true, true},
+                    {"fetch", run_fetch, true, false}};
     vnp_stage_init("vnp-model");
     const struct options opt = parse(argc, argv);
     const int operands = argc - optind - 1;
