@@ -15,8 +15,8 @@ struct vnp_join {
     uint64_t end, tokens; /* residues covered and tokens so far */
     uint32_t next;        /* window */
     struct vnp_buf id;
-    double *sum, weight; /* mean, cls */
-    float *out;          /* mean, cls, max */
+    double *sum, weight;    /* mean, cls */
+    float *out;             /* mean, cls, max */
     struct vnp_buf vectors; /* none */
 };
 
@@ -49,8 +49,8 @@ static enum vnp_status bad(const struct vnp_join *j, const struct vnp_row *row, 
                            const char *what, struct vnp_err *err)
 {
     return vnp_error(err, status, "%s: record %llu (%.*s), window %u of %u: %s", j->name,
-                     (unsigned long long)row->ordinal, (int)(row->id.n < 200 ? row->id.n : 200), row->id.s,
-                     row->window, row->windows, what);
+                     (unsigned long long)row->ordinal, (int)(row->id.n < 200 ? row->id.n : 200), row->id.s, row->window,
+                     row->windows, what);
 }
 
 static enum vnp_status begin(struct vnp_join *j, const struct vnp_row *row, struct vnp_err *err)
@@ -109,7 +109,8 @@ static enum vnp_status add_vectors(struct vnp_join *j, const struct vnp_row *row
     size_t skip = (size_t)(cut - row->start) * j->row_bytes, keep = (size_t)cut * j->row_bytes;
     size_t bytes = keep + (row->bytes - skip);
     if (bytes > j->max_bytes)
-        return bad(j, row, VNP_DATA, "with a vector a residue the record is too large for one frame: pool it, or leave --window out",
+        return bad(j, row, VNP_DATA,
+                   "with a vector a residue the record is too large for one frame: pool it, or leave --window out",
                    err);
     if (bytes > j->vectors.cap && !vnp_buf_reserve(&j->vectors, bytes + bytes / 2))
         return bad(j, row, VNP_OS, "out of memory", err);

@@ -16,10 +16,10 @@ struct slot {
 struct vnp_packer {
     struct vnp_packer_options opt;
     struct vnp_packer_stats stats;
-    uint64_t oldest, next; /* numbers of the oldest waiting row (or == next) and of the next to come */
-    struct slot *slots;    /* lookahead of them; row i is in slot i % lookahead */
-    int32_t oversize;      /* the slot of a row that must leave alone and at once, or NONE */
-    int32_t *head, *tail;  /* budget + 1 each: waiting rows of a cost, oldest first, or NONE */
+    uint64_t oldest, next;  /* numbers of the oldest waiting row (or == next) and of the next to come */
+    struct slot *slots;     /* lookahead of them; row i is in slot i % lookahead */
+    int32_t oversize;       /* the slot of a row that must leave alone and at once, or NONE */
+    int32_t *head, *tail;   /* budget + 1 each: waiting rows of a cost, oldest first, or NONE */
     uint64_t *bits[LEVELS]; /* bits[0]: costs that are waiting; bits[k]: words of bits[k - 1] that are not zero */
 };
 

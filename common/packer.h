@@ -1,14 +1,15 @@
 /* Packs rows into batches of at most `budget` tokens: best fit over a bounded window of rows. No I/O.
  *
  * Rows are numbered as they come. The window holds those numbered less than `lookahead` after the oldest that is still
- * waiting, so that a reader which puts rows back in order never holds more than `lookahead` of them. A batch is filled in
- * input order, the oldest row first, so that none starves, while the largest waiting row would still fit; then with the
- * two waiting rows (the oldest of equals) whose sum comes nearest to what is left, again and again until none fits. A row
- * larger than the budget is a batch of its own, at once. What comes out depends on the rows alone, never on how they were
- * cut into blocks.
+ * waiting, so that a reader which puts rows back in order never holds more than `lookahead` of them. A batch is filled
+ * in input order, the oldest row first, so that none starves, while the largest waiting row would still fit; then with
+ * the two waiting rows (the oldest of equals) whose sum comes nearest to what is left, again and again until none fits.
+ * A row larger than the budget is a batch of its own, at once. What comes out depends on the rows alone, never on how
+ * they were cut into blocks.
  *
  * Largest first, the textbook's way, leaves a window of small rows that holds less than a batch: 90% where this reaches
- * the bound (bench/results/pack.txt). Lengths that wait are bits in a tree of words (64 a node): a look-up is a few words. */
+ * the bound (bench/results/pack.txt). Lengths that wait are bits in a tree of words (64 a node): a look-up is a few
+ * words. */
 #ifndef VNP_PACKER_H
 #define VNP_PACKER_H
 
@@ -27,7 +28,7 @@ struct vnp_packer_options {
 
 /* What went through. Batches of one oversize row are counted apart: they say nothing about the packing. */
 struct vnp_packer_stats {
-    uint64_t rows, batches, tokens;         /* packed: efficiency is tokens / (batches x budget) */
+    uint64_t rows, batches, tokens;          /* packed: efficiency is tokens / (batches x budget) */
     uint64_t oversize_rows, oversize_tokens; /* larger than the budget */
 };
 

@@ -17,9 +17,9 @@ void vnp_pool_span(const struct vnp_head *head, enum vnp_pool pool, bool all_tok
                    int64_t *count);
 
 /* Pools `count` vectors [count, width] of `dtype` into dst[width]. Not for "none".
- * Mean: the sum in double precision, four vectors at a time ((v0 + v1) + (v2 + v3), the rest one by one), divided by the
- * count and rounded once: the same bytes wherever the sequence lies. Max: NaN wins, so that it can't hide. Cls: the first
- * vector. No vectors: zeros. */
+ * Mean: the sum in double precision, four vectors at a time ((v0 + v1) + (v2 + v3), the rest one by one), divided by
+ * the count and rounded once: the same bytes wherever the sequence lies. Max: NaN wins, so that it can't hide. Cls: the
+ * first vector. No vectors: zeros. */
 void vnp_pool_vectors(enum vnp_pool pool, enum vnp_dtype dtype, const void *src, int64_t count, int64_t width,
                       float *dst);
 

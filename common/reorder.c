@@ -21,7 +21,8 @@ enum vnp_status vnp_held_new(struct vnp_held **out, const struct vnp_row *row, s
     const size_t head = (sizeof(struct vnp_held) + 15) / 16 * 16;
     *out = bytes < SIZE_MAX / 2 ? malloc(head + bytes + row->id.n) : NULL;
     if (*out == NULL)
-        return vnp_error(err, VNP_OS, "record %llu: out of memory (%zu bytes)", (unsigned long long)row->ordinal, bytes);
+        return vnp_error(err, VNP_OS, "record %llu: out of memory (%zu bytes)", (unsigned long long)row->ordinal,
+                         bytes);
     struct vnp_held *h = *out;
     h->row = *row;
     h->data = (char *)h + head;

@@ -13,8 +13,8 @@ struct vnp_row {
     size_t bytes;
 };
 
-/* Row i of a block. Its bulk is `bytes` long, and `at` bytes into the block's: the caller adds them up, and gets VNP_DATA
- * (with the record) when the bulk is too short. */
+/* Row i of a block. Its bulk is `bytes` long, and `at` bytes into the block's: the caller adds them up, and gets
+ * VNP_DATA (with the record) when the bulk is too short. */
 VNP_MUST_CHECK enum vnp_status vnp_row_of(const struct vnp_block *b, int64_t i, size_t at, size_t bytes,
                                           struct vnp_row *row, struct vnp_err *err);
 

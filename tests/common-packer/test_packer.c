@@ -238,7 +238,9 @@ static void test_efficiency(void **state)
     static const struct {
         const char *name;
         double median, sigma, lo, hi;
-    } shapes[] = {{"mixed", 150, 0.7, 20, 1022}, {"wide", 150, 1.0, 20, 1022}, {"narrow", 150, 0.4, 20, 1022},
+    } shapes[] = {{"mixed", 150, 0.7, 20, 1022},
+                  {"wide", 150, 1.0, 20, 1022},
+                  {"narrow", 150, 0.4, 20, 1022},
                   {"short", 51, 0.4, 5, 166}};
     static const int64_t budgets[] = {1024, 2048, 4096, 8192, 16384, 65536};
     uint32_t *tokens = malloc(ROWS * sizeof *tokens);
@@ -263,9 +265,9 @@ static void test_efficiency(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_row_once),   cmocka_unit_test(test_by_hand),
-        cmocka_unit_test(test_full_is_refused),  cmocka_unit_test(test_lookahead_1_packs_nothing),
-        cmocka_unit_test(test_frame_limit),      cmocka_unit_test(test_efficiency),
+        cmocka_unit_test(test_every_row_once),  cmocka_unit_test(test_by_hand),
+        cmocka_unit_test(test_full_is_refused), cmocka_unit_test(test_lookahead_1_packs_nothing),
+        cmocka_unit_test(test_frame_limit),     cmocka_unit_test(test_efficiency),
     };
     return cmocka_run_group_tests_name("packer", tests, NULL, NULL);
 }

@@ -95,9 +95,9 @@ static void pooled(const struct cut *c, enum vnp_pool pool)
     vnp_join_free(j);
 }
 
-static const uint32_t shapes[][3] = {{5, 5, 0},   {6, 5, 0},    {10, 5, 0},   {100, 10, 0}, {100, 10, 1}, {100, 10, 2},
-                                     {101, 10, 3}, {99, 10, 5}, {99, 10, 6},  {57, 10, 7},  {30, 10, 9},  {11, 10, 9},
-                                     {2294, 1022, 256}, {7, 2, 1}, {3, 1, 0}};
+static const uint32_t shapes[][3] = {{5, 5, 0},    {6, 5, 0},    {10, 5, 0},        {100, 10, 0}, {100, 10, 1},
+                                     {100, 10, 2}, {101, 10, 3}, {99, 10, 5},       {99, 10, 6},  {57, 10, 7},
+                                     {30, 10, 9},  {11, 10, 9},  {2294, 1022, 256}, {7, 2, 1},    {3, 1, 0}};
 
 static void test_pooled(void **state)
 {
@@ -223,13 +223,34 @@ static void refused(void (*change)(struct vnp_row *), const char *why)
     vnp_join_free(j);
 }
 
-static void other_id(struct vnp_row *r) { r->id.s = "namE"; }
-static void other_ordinal(struct vnp_row *r) { r->ordinal++; }
-static void other_total(struct vnp_row *r) { r->total++; }
-static void other_count(struct vnp_row *r) { r->windows++; }
-static void gap(struct vnp_row *r) { r->start++; }
-static void same_start(struct vnp_row *r) { r->start = 0; }
-static void inside(struct vnp_row *r) { r->start = 3, r->residues = 4; }
+static void other_id(struct vnp_row *r)
+{
+    r->id.s = "namE";
+}
+static void other_ordinal(struct vnp_row *r)
+{
+    r->ordinal++;
+}
+static void other_total(struct vnp_row *r)
+{
+    r->total++;
+}
+static void other_count(struct vnp_row *r)
+{
+    r->windows++;
+}
+static void gap(struct vnp_row *r)
+{
+    r->start++;
+}
+static void same_start(struct vnp_row *r)
+{
+    r->start = 0;
+}
+static void inside(struct vnp_row *r)
+{
+    r->start = 3, r->residues = 4;
+}
 
 static void test_refused(void **state)
 {
@@ -283,9 +304,12 @@ static void test_too_large_for_a_frame(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pooled),           cmocka_unit_test(test_none),
-        cmocka_unit_test(test_nan_is_not_hidden), cmocka_unit_test(test_records_do_not_mix),
-        cmocka_unit_test(test_refused),          cmocka_unit_test(test_record_goes_on),
+        cmocka_unit_test(test_pooled),
+        cmocka_unit_test(test_none),
+        cmocka_unit_test(test_nan_is_not_hidden),
+        cmocka_unit_test(test_records_do_not_mix),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_record_goes_on),
         cmocka_unit_test(test_too_large_for_a_frame),
     };
     return cmocka_run_group_tests_name("join", tests, NULL, NULL);

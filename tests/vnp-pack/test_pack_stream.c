@@ -68,9 +68,18 @@ static void write_tokens(const char *path, int64_t per_block, int token_bytes)
         for (size_t k = 0, at = 0; k < (size_t)n; k++)
             for (uint32_t j = 0; j < tokens[(size_t)i + k]; j++, at += (size_t)token_bytes)
                 bulk[at] = (uint8_t)((ordinal[(size_t)i + k] * 31 + j) % 33);
-        struct vnp_block b = {.n = n, .ordinal = ordinal + i, .id = id + i, .residues = residues + i,
-                              .total = total + i, .flags = flags + i, .tokens = tokens + i, .window = window + i,
-                              .windows = windows + i, .start = start + i, .bulk = bulk, .bulk_bytes = (int64_t)bytes};
+        struct vnp_block b = {.n = n,
+                              .ordinal = ordinal + i,
+                              .id = id + i,
+                              .residues = residues + i,
+                              .total = total + i,
+                              .flags = flags + i,
+                              .tokens = tokens + i,
+                              .window = window + i,
+                              .windows = windows + i,
+                              .start = start + i,
+                              .bulk = bulk,
+                              .bulk_bytes = (int64_t)bytes};
         assert_int_equal(vnp_writer_block(w, &b, &err), VNP_OK);
         free(bulk);
         i += n;

@@ -1,5 +1,6 @@
 /* vnp-pool as people run it, on streams of hidden states made here: order, values, dtypes, windows, and what is wrong
- * with a stream. Hidden states are a function of (ordinal, window, token, column), so that every value can be checked. */
+ * with a stream. Hidden states are a function of (ordinal, window, token, column), so that every value can be checked.
+ */
 #include <zstd.h>
 
 #include "../lib.h"
@@ -44,9 +45,19 @@ static void stream_open(struct stream *s, enum vnp_kind kind, enum vnp_dtype dty
     struct vnp_err err = {0};
     const struct vnp_writer_options opt = {.path = in};
     memset(s, 0, sizeof *s);
-    s->head = (struct vnp_head){.kind = kind, .n_by = 1, .by = {{.stage = "test", .version = "1"}}, .vocab = "esm2",
-                                .vocab_size = 33, .prefix = 1, .suffix = 1, .token_bytes = 1, .model = "m",
-                                .fingerprint = "f", .layer = 2, .dtype = dtype, .width = width};
+    s->head = (struct vnp_head){.kind = kind,
+                                .n_by = 1,
+                                .by = {{.stage = "test", .version = "1"}},
+                                .vocab = "esm2",
+                                .vocab_size = 33,
+                                .prefix = 1,
+                                .suffix = 1,
+                                .token_bytes = 1,
+                                .model = "m",
+                                .fingerprint = "f",
+                                .layer = 2,
+                                .dtype = dtype,
+                                .width = width};
     snprintf(s->head.pool, sizeof s->head.pool, "%s", pool);
     assert_int_equal(vnp_writer_open(&s->w, &opt, &err), VNP_OK);
     assert_int_equal(vnp_writer_head(s->w, &s->head, &err), VNP_OK);
@@ -71,7 +82,8 @@ static void stream_close(struct stream *s)
 
 static float value(uint64_t ordinal, uint32_t window, int64_t token, int64_t column)
 {
-    uint64_t h = (ordinal * 1000003 + window * 7919 + (uint64_t)token * 104729 + (uint64_t)column) * 0x9e3779b97f4a7c15u;
+    uint64_t h =
+        (ordinal * 1000003 + window * 7919 + (uint64_t)token * 104729 + (uint64_t)column) * 0x9e3779b97f4a7c15u;
     return (float)((int64_t)(h >> 44) - (1 << 19)) / (float)(1 << 17); /* in [-4, 4), 20 bits */
 }
 
@@ -92,8 +104,13 @@ static uint8_t *vectors(const struct vnp_head *h, uint64_t ordinal, uint32_t win
 static struct vnp_row whole(uint64_t ordinal, uint32_t residues, char *id)
 {
     int n = snprintf(id, 32, "name%llu", (unsigned long long)ordinal);
-    return (struct vnp_row){.ordinal = ordinal, .total = residues, .residues = residues, .tokens = residues + 2,
-                            .flags = residues == 0 ? VNP_EMPTY : 0, .windows = 1, .id = {id, (uint32_t)n}};
+    return (struct vnp_row){.ordinal = ordinal,
+                            .total = residues,
+                            .residues = residues,
+                            .tokens = residues + 2,
+                            .flags = residues == 0 ? VNP_EMPTY : 0,
+                            .windows = 1,
+                            .id = {id, (uint32_t)n}};
 }
 
 static void add(struct stream *s, struct vnp_row row)
@@ -256,11 +273,13 @@ static void test_pooled_before(void **state)
         assert_int_equal(t_run("vnp-pool -q '%s' > '%s'", in, out), 0);
         assert_int_equal(t_run("vnp-pool -q --%s '%s' > '%s'", pools[i], in, again), 0);
         assert_int_equal(t_run("cmp -s '%s' '%s'", out, again), 0);
-        assert_int_equal(t_run("vnp-pool -q --%s '%s' > '%s' 2>'%s'", pools[(i + 1) % 4], in, again, err_text), VNP_DATA);
+        assert_int_equal(t_run("vnp-pool -q --%s '%s' > '%s' 2>'%s'", pools[(i + 1) % 4], in, again, err_text),
+                         VNP_DATA);
         assert_int_equal(t_run("grep -q 'was pooled before (%s)' '%s'", pools[i], err_text), 0);
         assert_int_equal(t_run("vnp-pool -q --f16 '%s' | vnp-cat --tsv > '%s'", in, again), 0);
         assert_int_equal(t_run("vnp-pool -q --f16 '%s' | vnp-cat --tsv | cmp -s - '%s'", out, again), 0);
-        assert_int_equal(t_run("vnp-pool -q --plain '%s' | vnp-pool -q --level 3 | vnp-cat --tsv > '%s'", out, again), 0);
+        assert_int_equal(t_run("vnp-pool -q --plain '%s' | vnp-pool -q --level 3 | vnp-cat --tsv > '%s'", out, again),
+                         0);
         assert_int_equal(t_run("vnp-cat --tsv '%s' | cmp -s - '%s'", out, again), 0);
         assert_int_equal(t_run("test -s '%s'", again), 0);
     }
@@ -448,8 +467,10 @@ static void test_not_finite(void **state)
         for (int pool = VNP_POOL_MEAN; pool <= VNP_POOL_NONE; pool++) {
             const char *name = vnp_pool_name((enum vnp_pool)pool);
             assert_int_equal(t_run("vnp-pool --%s --f16 '%s' 2> '%s' | vnp-cat --summary | grep -q ' %d not finite'",
-                                   name, in, err_text, pool != VNP_POOL_CLS), 0);
-            assert_int_equal(t_run("grep -q 'warning: 1 of them hold NaN or Inf' '%s'", err_text), pool == VNP_POOL_CLS);
+                                   name, in, err_text, pool != VNP_POOL_CLS),
+                             0);
+            assert_int_equal(t_run("grep -q 'warning: 1 of them hold NaN or Inf' '%s'", err_text),
+                             pool == VNP_POOL_CLS);
         }
     }
 }
@@ -484,10 +505,14 @@ static void test_cut_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values_and_order), cmocka_unit_test(test_same_bytes),
-        cmocka_unit_test(test_pooled_before),    cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_missing_and_doubled), cmocka_unit_test(test_bad_streams),
-        cmocka_unit_test(test_no_rows),          cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_values_and_order),
+        cmocka_unit_test(test_same_bytes),
+        cmocka_unit_test(test_pooled_before),
+        cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_missing_and_doubled),
+        cmocka_unit_test(test_bad_streams),
+        cmocka_unit_test(test_no_rows),
+        cmocka_unit_test(test_not_finite),
         cmocka_unit_test(test_cut_files),
     };
     return cmocka_run_group_tests_name("vnp-pool", tests, make_folder, remove_folder);
