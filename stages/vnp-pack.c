@@ -27,8 +27,8 @@ static void usage(FILE *f)
 {
     fprintf(f,
             "usage: vnp-pack [options] [file]\n"
-            "Packs the sequences of a token stream (default: stdin) into batches for the model. Nothing is padded, cut or\n"
-            "dropped; a sequence larger than the budget is a batch of its own.\n\n"
+            "Packs the sequences of a token stream (default: stdin) into batches for the model. Nothing is padded,\n"
+            "cut or dropped; a sequence larger than the budget is a batch of its own.\n\n"
             "  -b, --budget TOKENS   at most so many tokens a batch, special ones included (default: %lld)\n"
             "      --lookahead N     choose among N sequences (default: budget/16, at least %lld)\n"
             "      --no-packing      one sequence a batch; VIRNUCPRO_DISABLE_PACKING=1 does the same\n"

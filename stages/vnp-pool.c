@@ -42,8 +42,8 @@ static void usage(FILE *f)
 {
     fprintf(f,
             "usage: vnp-pool [options] [file]\n"
-            "Makes embeddings, in input order, from a stream of hidden states (default: stdin), or writes one that was\n"
-            "pooled before again.\n\n"
+            "Makes embeddings, in input order, from a stream of hidden states (default: stdin), or writes one that\n"
+            "was pooled before again.\n\n"
             "      --mean           the mean over residues (default)\n"
             "      --cls            the first token's vector\n"
             "      --max            the largest value over residues\n"
