@@ -55,6 +55,7 @@ static bool shape_of(const uint8_t *p, size_t n, struct shape *s)
 bool vnp_msg_plausible(const uint8_t *p, size_t n)
 {
     uint64_t left[VNP_MSG_DEPTH + 1] = {1}; /* messages still to come at each depth */
+    uint64_t budget = n / 16 + 1024;        /* messages inside containers */
     int depth = 0;
     while (depth >= 0) {
         if (left[depth] == 0) {
@@ -68,8 +69,9 @@ bool vnp_msg_plausible(const uint8_t *p, size_t n)
         p += s.header + s.body;
         n -= s.header + s.body;
         if (s.inside > 0) {
-            if (depth == VNP_MSG_DEPTH)
+            if (depth == VNP_MSG_DEPTH || s.inside > budget)
                 return false;
+            budget -= s.inside;
             left[++depth] = s.inside;
         }
     }

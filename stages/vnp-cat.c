@@ -286,6 +286,8 @@ static void cat_file(struct cat *c, const char *path)
     for (uint64_t block = 0; (st = vnp_reader_next(r, &b, &err)) == VNP_OK; block++)
         put_block(c, vnp_reader_head(r), &b, block);
     if (st != VNP_END) {
+        if (c->out.file == NULL)
+            sink_flush(c, &c->out);
         fflush(stdout);
         die_on(c, st, &err);
     }

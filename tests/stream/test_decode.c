@@ -379,6 +379,24 @@ static void deep_nesting(void **state)
     free(deep);
 }
 
+/* A million one-byte messages would become tens of megabytes. */
+static void many_small_messages(void **state)
+{
+    (void)state;
+    enum { MANY = 1000000 };
+    struct sample s[SAMPLES];
+    struct vnp_err err;
+    samples_make(s);
+    char *array = malloc(MANY + 5);
+    memcpy(array, "\xdd\x00\x0f\x42\x40", 5);
+    memset(array + 5, 1, MANY);
+    assert_int_equal(try_spoilt(&s[0], SPOIL_ADD, "new", array, MANY + 5, &err), VNP_DATA);
+    memcpy(array, "\xdd\x00\x00\x03\xe8", 5); /* a thousand are fine */
+    assert_int_equal(try_spoilt(&s[0], SPOIL_ADD, "new", array, 1005, &err), VNP_OK);
+    free(array);
+    samples_free(s);
+}
+
 /* Every prefix of every frame, and every frame with a byte too many. */
 static void frames_cut_and_extended(void **state)
 {
@@ -445,6 +463,7 @@ int main(void)
         cmocka_unit_test(frames_in_the_wrong_place),
         cmocka_unit_test(claims_are_not_believed),
         cmocka_unit_test(deep_nesting),
+        cmocka_unit_test(many_small_messages),
         cmocka_unit_test(frames_cut_and_extended),
         cmocka_unit_test(random_damage),
         cmocka_unit_test(a_block_over_the_limit),

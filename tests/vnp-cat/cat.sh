@@ -121,6 +121,9 @@ status 'a cut file' 65 vnp-cat --check emb cut none
 says 'is named with its frames' '^vnp-cat: cut: ends after 1 whole frames without an end frame'
 check 'the others are checked all the same' [ "$(grep -c ': ok, ' out)" = 2 ]
 status 'a cut file as JSON' 65 vnp-cat cut
+head -c -5 emb >"cut"
+status 'a file without its end' 65 vnp-cat cut
+same 'shows what came before' out json
 status 'a cut file as an array' 65 vnp-cat --npy cut.npy --ids cut.ids -o cut.json cut
 check 'leaves nothing' sh -c '! ls cut.npy cut.ids cut.json cut*tmp* 2>/dev/null'
 printf 'head tokens 0 - - 0 -\nrow 0 a 1 0 0 4 2\nfail 74 in.fa: read error\n' | mk >failed
