@@ -307,6 +307,12 @@ void vnp_esm2_gpu_enqueue(struct vnp_esm2_gpu *m, struct vnp_gpu_batch *b)
     CUDA_CHECK(cudaEventRecord(b->done, m->out));
 }
 
+double vnp_esm2_gpu_flops(const struct vnp_model_config *c, int layer, int64_t tokens)
+{
+    const double w = c->width, t = (double)tokens;
+    return layer * t * (2 * (4 * w * w + 2 * w * c->ffn) + 4 * t * w);
+}
+
 const char *vnp_esm2_gpu_report(struct vnp_esm2_gpu *m)
 {
     const struct vnp_gpu_layer *l = &m->weights.layer[0];

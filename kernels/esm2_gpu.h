@@ -38,6 +38,9 @@ VNP_MUST_CHECK enum vnp_status vnp_esm2_gpu_reserve(struct vnp_esm2_gpu *m, int6
  * sequence i's representation holds NaN or Inf. */
 void vnp_esm2_gpu_enqueue(struct vnp_esm2_gpu *m, struct vnp_gpu_batch *b);
 
+/* Floating-point operations (2 a multiply-add) of the matrices and of attention for a sequence of `tokens`. */
+double vnp_esm2_gpu_flops(const struct vnp_model_config *c, int layer, int64_t tokens);
+
 /* The kernels that run, one name a line, for --report. Static text but for one call to the next. */
 const char *vnp_esm2_gpu_report(struct vnp_esm2_gpu *m);
 

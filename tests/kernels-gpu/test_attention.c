@@ -109,13 +109,14 @@ static double tolerance(enum vnp_dtype dtype)
     return dtype == VNP_F32 ? 5e-6 : dtype == VNP_F16 ? 2e-3 : 1.6e-2;
 }
 
+/* FP32 rounding of a score counts in full in its exponential. */
 static void check_all(const int *lengths, int n, int heads, float sharpness)
 {
     for (size_t t = 0; t < sizeof dtypes / sizeof *dtypes; t++)
         for (size_t d = 0; d < sizeof dims / sizeof *dims; d++) {
             struct batch b = make(dtypes[t], heads, dims[d], lengths, n, sharpness, 1 + t * 10 + d);
             float *got = run(&b);
-            compare(&b, got, tolerance(b.dtype));
+            compare(&b, got, tolerance(b.dtype) * fmaxf(1, sharpness / 4));
             free(got);
             drop(&b);
         }

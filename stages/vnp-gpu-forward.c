@@ -1,0 +1,623 @@
+/* vnp-gpu-forward: batches of tokens to hidden states or embeddings, on a CUDA device. See man/vnp-gpu-forward.1. */
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cuda_check.h"
+#include "device_gpu.h"
+#include "esm2_gpu.h"
+#include "exact_gpu.h"
+#include "ring_gpu.h"
+#include "stage.h"
+#include "stats.h"
+#include "xmalloc.h"
+
+#define LAYER_LAST INT64_MIN
+#define DEFAULT_TOKENS 8192           /* where the stream doesn't say how large its batches are */
+#define MARGIN ((int64_t)512 << 20)   /* bytes of the device left to the driver and to fragmentation */
+#define COMPARED_TOKENS 2048
+
+enum on_nonfinite { REDO, FAIL, KEEP };
+
+struct options {
+    const char *output, *model; /* model NULL: $VNP_MODEL */
+    int64_t layer, device, compare;
+    double min_cosine;
+    enum vnp_gemm_type type;
+    enum vnp_pool pool; /* VNP_POOL_NONE: hidden states */
+    enum on_nonfinite on_nonfinite;
+    bool report, probe;
+};
+
+struct work {
+    struct options opt;
+    struct vnp_device device;
+    struct vnp_model *model;
+    const struct vnp_model_config *config;
+    struct vnp_esm2_gpu *net;
+    struct vnp_exact *exact;
+    int layer;
+    int64_t budget; /* tokens of a batch */
+    struct vnp_reader *in;
+    struct vnp_writer *out;
+    struct vnp_ring ring;
+    struct vnp_agreement agreement;
+    double begin, flops;
+};
+
+/* Two threads may fail at once: the first tells why, and is the only one to write the stream's end. Recursive, because a
+ * CUDA error can end the thread that is writing. */
+static pthread_mutex_t output_lock;
+static struct vnp_writer *output;
+
+static void fail(const struct vnp_err *err) __attribute__((noreturn));
+static void fail(const struct vnp_err *err)
+{
+    pthread_mutex_lock(&output_lock);
+    vnp_stage_fail(output, err);
+}
+
+static void usage(FILE *to)
+{
+    const struct options o = {.min_cosine = 0.999};
+    fprintf(to,
+            "usage: vnp-gpu-forward [options] [FILE]\n"
+            "Runs a language model on batches of tokens (FILE or stdin; from vnp-pack) on a CUDA device: hidden states.\n"
+            "\n"
+            "  -m, --model PATH    model file, directory or name in the caches (default: $VNP_MODEL)\n"
+            "      --fp16 | --bf16 | --tf32 | --fp32\n"
+            "                      numbers (default: --fp16, with sums, softmax and norms in FP32; --fp32 is true FP32)\n"
+            "      --layer N       0: the embedding, N: the output of layer N, -1: the last (default: the last)\n"
+            "      --pool mean|cls|max\n"
+            "                      one vector a sequence, as vnp-pool makes it (default: one a token)\n"
+            "      --on-nonfinite fp32|fail|keep\n"
+            "                      a sequence with NaN or Inf: redo it in FP32, stop, or mark it (default: fp32)\n"
+            "      --compare-fp32 N\n"
+            "                      run every Nth sequence in FP32 too, and fail under --min-cosine (default: %lld, none)\n"
+            "      --min-cosine X  (default: %g)\n"
+            "      --device N      which GPU (default: %lld)\n"
+            "      --probe         only say whether there is a GPU that will do: exit 0 or 69\n"
+            "      --report        name the device and the kernels that run\n"
+            "  -o, --output FILE   write to FILE, which appears when it is whole (default: stdout)\n"
+            "  -q, --quiet         errors only\n"
+            "  -v, --verbose       more on stderr\n"
+            "  -h, --help          this text\n"
+            "      --version       version and build\n"
+            "\n"
+            "Example: vnp-fasta2tok in.fa | vnp-pack -b 8192 | vnp-gpu-forward --model DIR | vnp-pool > emb.zst\n",
+            (long long)o.compare, o.min_cosine, (long long)o.device);
+}
+
+static enum on_nonfinite parse_nonfinite(const char *text)
+{
+    static const char *const names[] = {[REDO] = "fp32", [FAIL] = "fail", [KEEP] = "keep"};
+    for (int i = 0; i < 3; i++)
+        if (strcmp(text, names[i]) == 0)
+            return (enum on_nonfinite)i;
+    vnp_die(VNP_USAGE, "--on-nonfinite: fp32, fail or keep, not %s", text);
+}
+
+static enum vnp_pool parse_pool(const char *text)
+{
+    enum vnp_pool pool;
+    if (!vnp_pool_parse(text, &pool) || pool == VNP_POOL_NONE)
+        vnp_die(VNP_USAGE, "--pool: mean, cls or max, not %s", text);
+    return pool;
+}
+
+enum { LAYER = VNP_OPT_OWN, POOL, NONFINITE, COMPARE, MIN_COSINE, DEVICE, PROBE, REPORT, TYPE };
+
+static void set_option(struct options *opt, int c)
+{
+    switch (c) {
+    case 'm':
+        opt->model = optarg;
+        break;
+    case LAYER:
+        opt->layer = vnp_option_int("--layer", optarg, -10000, 10000);
+        break;
+    case POOL:
+        opt->pool = parse_pool(optarg);
+        break;
+    case NONFINITE:
+        opt->on_nonfinite = parse_nonfinite(optarg);
+        break;
+    case COMPARE:
+        opt->compare = vnp_option_int("--compare-fp32", optarg, 1, INT64_MAX);
+        break;
+    case MIN_COSINE:
+        opt->min_cosine = vnp_option_double("--min-cosine", optarg, -1, 1);
+        break;
+    case DEVICE:
+        opt->device = vnp_option_int("--device", optarg, 0, 1023);
+        break;
+    case PROBE:
+        opt->probe = true;
+        break;
+    case REPORT:
+        opt->report = true;
+        break;
+    case 'o':
+        opt->output = optarg;
+        break;
+    default:
+        if (c >= TYPE && c <= TYPE + VNP_GEMM_TF32)
+            opt->type = (enum vnp_gemm_type)(c - TYPE);
+        else
+            vnp_common_option(c, usage);
+    }
+}
+
+static struct options parse(int argc, char **argv)
+{
+    static const struct option table[] = {{"model", required_argument, NULL, 'm'},
+                                          {"fp16", no_argument, NULL, TYPE + VNP_GEMM_F16},
+                                          {"bf16", no_argument, NULL, TYPE + VNP_GEMM_BF16},
+                                          {"fp32", no_argument, NULL, TYPE + VNP_GEMM_F32},
+                                          {"tf32", no_argument, NULL, TYPE + VNP_GEMM_TF32},
+                                          {"layer", required_argument, NULL, LAYER},
+                                          {"pool", required_argument, NULL, POOL},
+                                          {"on-nonfinite", required_argument, NULL, NONFINITE},
+                                          {"compare-fp32", required_argument, NULL, COMPARE},
+                                          {"min-cosine", required_argument, NULL, MIN_COSINE},
+                                          {"device", required_argument, NULL, DEVICE},
+                                          {"probe", no_argument, NULL, PROBE},
+                                          {"report", no_argument, NULL, REPORT},
+                                          VNP_COMMON_OPTIONS,
+                                          {NULL, 0, NULL, 0}};
+    struct options opt = {.layer = LAYER_LAST, .pool = VNP_POOL_NONE, .type = VNP_GEMM_F16, .min_cosine = 0.999};
+    int c;
+    while ((c = getopt_long(argc, argv, "m:hqvo:", table, NULL)) != -1)
+        set_option(&opt, c);
+    if (argc - optind > 1)
+        vnp_die(VNP_USAGE, "one FILE at most, not %d", argc - optind);
+    if (opt.type != VNP_GEMM_F32 && vnp_env_true("VIRNUCPRO_DISABLE_FP16")) {
+        vnp_warn("VIRNUCPRO_DISABLE_FP16 is set: FP32 instead of %s", vnp_gpu_type_name(opt.type));
+        opt.type = VNP_GEMM_F32;
+    }
+    return opt;
+}
+
+/* --- setting up --------------------------------------------------------------------------------------------------- */
+
+static void open_device(struct work *w)
+{
+    struct vnp_err err;
+    if (vnp_device_open(&w->device, (int)w->opt.device, &err) != VNP_OK)
+        vnp_die(err.status, "%s", err.msg);
+    vnp_cuda_on_error = fail;
+    if (!w->opt.probe)
+        return;
+    vnp_info("GPU %d: %s, compute capability %d.%d, %.0f GB", w->device.index, w->device.name, w->device.major, w->device.minor,
+             (double)w->device.total_bytes * 1e-9);
+    exit(VNP_OK);
+}
+
+/* Counted from the end when negative, -1 the last, as fair-esm does. */
+static void choose_layer(struct work *w)
+{
+    const int64_t layers = w->config->layers;
+    struct vnp_err err;
+    int64_t n = w->opt.layer == LAYER_LAST ? layers : w->opt.layer;
+    if (n < 0)
+        n += layers + 1;
+    if (n < 0 || n > layers) {
+        vnp_error(&err, VNP_USAGE, "--layer: %s has layers 0 to %lld (or %lld to -1), not %lld", w->config->name,
+                  (long long)layers, (long long)-layers - 1, (long long)w->opt.layer);
+        fail(&err);
+    }
+    w->layer = (int)n;
+}
+
+/* The tokens must be this model's. Also learns how large the batches are. */
+static void check_input(struct work *w, const struct vnp_head *head)
+{
+    struct vnp_err err;
+    if (strcmp(head->vocab, "esm2") != 0 || head->vocab_size > w->config->vocab) {
+        vnp_error(&err, VNP_DATA,
+                  "%s: tokens of vocabulary %s (%d ids), but %s is an ESM-2 with %d ids: vnp-fasta2tok makes its tokens",
+                  vnp_reader_name(w->in), head->vocab, head->vocab_size, w->config->name, w->config->vocab);
+        fail(&err);
+    }
+    w->budget = DEFAULT_TOKENS;
+    for (int i = 0; i < head->n_by; i++)
+        for (int j = 0; j < head->by[i].n_params; j++)
+            if (strcmp(head->by[i].params[j].key, "budget") == 0) {
+                const int64_t budget = strtoll(head->by[i].params[j].value, NULL, 10);
+                w->budget = budget < 64 ? 64 : budget > INT32_MAX / 2 ? INT32_MAX / 2 : budget;
+            }
+}
+
+static struct vnp_esm2_gpu_options net_options(const struct work *w)
+{
+    const struct vnp_head *head = vnp_reader_head(w->in);
+    return (struct vnp_esm2_gpu_options){.type = w->opt.type,
+                                         .layer = w->layer,
+                                         .pool = w->opt.pool,
+                                         .prefix = head->prefix,
+                                         .suffix = head->suffix,
+                                         .tokens = w->budget};
+}
+
+/* Before any work: does it fit, and if not, what would? */
+static void check_memory(const struct work *w)
+{
+    const struct vnp_esm2_gpu_options o = net_options(w);
+    struct vnp_esm2_gpu_options exact = o;
+    int64_t weights, per_token, weights32 = 0, per_token32 = 0;
+    struct vnp_err err;
+    vnp_esm2_gpu_bytes(w->config, &o, VNP_SLOTS, &weights, &per_token);
+    exact.type = VNP_GEMM_F32;
+    if (w->opt.compare > 0)
+        vnp_esm2_gpu_bytes(w->config, &exact, 1, &weights32, &per_token32);
+    const int64_t fixed = weights + weights32 + COMPARED_TOKENS * per_token32 + MARGIN, room = vnp_device_free() - fixed;
+    if (w->budget * per_token <= room)
+        return;
+    if (room / per_token < 1024)
+        vnp_error(&err, VNP_OS, "GPU %d has %.1f GB free; %s in %s takes %.1f GB before any batch", w->device.index,
+                  (double)vnp_device_free() * 1e-9, w->config->name, vnp_gpu_type_name(w->opt.type), (double)fixed * 1e-9);
+    else
+        vnp_error(&err, VNP_OS, "batches of %lld tokens need %.1f GB and GPU %d has %.1f GB free: vnp-pack -b %lld fits",
+                  (long long)w->budget, (double)(fixed + w->budget * per_token) * 1e-9, w->device.index,
+                  (double)vnp_device_free() * 1e-9, (long long)(room / per_token / 512 * 512));
+    fail(&err);
+}
+
+/* Slots for batches of w->budget tokens. When the memory that was free a moment ago is gone, half of that: larger batches
+ * are split, which changes no byte of the result. */
+static void make_slots(struct work *w)
+{
+    struct vnp_err err;
+    vnp_ring_init(&w->ring);
+    for (int i = 0; i < VNP_SLOTS; i++)
+        while (vnp_gpu_batch_init(&w->ring.slot[i].batch, w->budget, w->budget / 2 + 1, w->config->width, w->opt.pool, &err) !=
+               VNP_OK) {
+            if (w->budget < 1024)
+                fail(&err);
+            w->budget /= 2;
+            vnp_warn("%s: going on with %lld", err.msg, (long long)w->budget);
+        }
+}
+
+static void open_net(struct work *w)
+{
+    const double before = vnp_now();
+    struct vnp_err err;
+    check_memory(w);
+    make_slots(w);
+    const struct vnp_esm2_gpu_options o = net_options(w);
+    if (vnp_esm2_gpu_open(&w->net, w->model, &o, &err) != VNP_OK)
+        fail(&err);
+    w->exact = vnp_exact_new(w->model, &o);
+    vnp_log(VNP_LOG_DEBUG, "%s ready in %.2f s", w->config->name, vnp_now() - before);
+    if (w->opt.report)
+        vnp_info("GPU %d: %s, compute capability %d.%d, CUDA %d.%d\n%s", w->device.index, w->device.name, w->device.major,
+                 w->device.minor, w->device.runtime / 1000, w->device.runtime % 1000 / 10, vnp_esm2_gpu_report(w->net));
+}
+
+static void write_head(struct work *w)
+{
+    struct vnp_err err;
+    struct vnp_head head = *vnp_reader_head(w->in);
+    struct vnp_producer *self = vnp_head_add_stage(&head, vnp_log_stage());
+    if (!self) {
+        vnp_error(&err, VNP_DATA, "%s: has come through too many stages", vnp_reader_name(w->in));
+        fail(&err);
+    }
+    vnp_producer_param(self, "layer", "%d", w->layer);
+    vnp_producer_param(self, "numbers", "%s", vnp_gpu_type_name(w->opt.type));
+    head.kind = VNP_HIDDEN;
+    if (w->opt.pool != VNP_POOL_NONE) {
+        head.kind = VNP_EMBEDDINGS;
+        snprintf(head.pool, sizeof head.pool, "%s", vnp_pool_name(w->opt.pool));
+        vnp_producer_param(self, "pool", "%s", head.pool);
+    }
+    snprintf(head.model, sizeof head.model, "%s", w->config->name);
+    snprintf(head.fingerprint, sizeof head.fingerprint, "%s", w->config->fingerprint);
+    head.layer = w->layer;
+    head.dtype = VNP_F32;
+    head.width = w->config->width;
+    if (vnp_writer_head(w->out, &head, &err) != VNP_OK)
+        fail(&err);
+}
+
+/* --- reading ------------------------------------------------------------------------------------------------------ */
+
+/* Rows [first, first + n) of the block into a slot. */
+static void fill_slot(struct work *w, struct vnp_slot *s, const struct vnp_block *b, int64_t first, int64_t n, int64_t at)
+{
+    const int id_bytes = vnp_reader_head(w->in)->token_bytes;
+    const int64_t tokens = (int64_t)vnp_sum(b->tokens + first, n);
+    struct vnp_err err;
+    if (tokens > s->batch.cap_tokens) { /* one record longer than a batch */
+        vnp_gpu_batch_free(&s->batch);
+        if (vnp_gpu_batch_init(&s->batch, tokens, tokens / 2 + 1, w->config->width, w->opt.pool, &err) != VNP_OK) {
+            snprintf(err.msg, sizeof err.msg, "%s: record %llu has %lld tokens, and there is no memory for it: cut it with "
+                     "vnp-fasta2tok --max-len or --window", vnp_reader_name(w->in), (unsigned long long)b->ordinal[first],
+                     (long long)tokens);
+            fail(&err);
+        }
+    }
+    vnp_gpu_batch_fill(&s->batch, n, b->tokens + first, (const char *)b->bulk + at * id_bytes, id_bytes,
+                       (uint32_t)w->config->mask_id);
+    vnp_rows_clear(&s->rows);
+    for (int64_t i = first; i < first + n; i++) {
+        const struct vnp_row row = {.ordinal = b->ordinal[i],
+                                    .total = b->total[i],
+                                    .start = b->start ? b->start[i] : 0,
+                                    .residues = b->residues[i],
+                                    .flags = b->flags[i],
+                                    .tokens = b->tokens[i],
+                                    .window = b->window ? b->window[i] : 0,
+                                    .windows = b->windows ? b->windows[i] : 1,
+                                    .id = b->id[i]};
+        if (vnp_rows_add(&s->rows, &row, &err) != VNP_OK)
+            fail(&err);
+    }
+}
+
+/* Thread: blocks of the stream into slots, split where they are larger than a slot. */
+static void *read_all(void *ctx)
+{
+    struct work *w = ctx;
+    struct vnp_block b;
+    struct vnp_err err;
+    enum vnp_status st;
+    int64_t turn = 0;
+    CUDA_CHECK(cudaSetDevice(w->device.index));
+    while ((st = vnp_reader_next(w->in, &b, &err)) == VNP_OK) {
+        int64_t at = 0, tokens;
+        for (int64_t first = 0, next; first < b.n; first = next, at += tokens) {
+            tokens = b.tokens[first];
+            for (next = first + 1; next < b.n && tokens + b.tokens[next] <= w->budget; next++)
+                tokens += b.tokens[next];
+            struct vnp_slot *s = vnp_ring_take(&w->ring, turn++, VNP_SLOT_EMPTY);
+            fill_slot(w, s, &b, first, next - first, at);
+            vnp_ring_pass(&w->ring, s, VNP_SLOT_FILLED);
+        }
+    }
+    if (st != VNP_END)
+        fail(&err);
+    struct vnp_slot *s = vnp_ring_take(&w->ring, turn, VNP_SLOT_EMPTY);
+    s->last = true;
+    vnp_ring_pass(&w->ring, s, VNP_SLOT_FILLED);
+    return NULL;
+}
+
+/* --- writing ------------------------------------------------------------------------------------------------------ */
+
+/* Vectors that sequence i has in the output, and where they begin. */
+static int64_t vectors_of(const struct work *w, const struct vnp_slot *s, int64_t i)
+{
+    return w->opt.pool == VNP_POOL_NONE ? s->batch.cu[i + 1] - s->batch.cu[i] : 1;
+}
+static float *vectors_at(const struct work *w, const struct vnp_slot *s, int64_t i)
+{
+    return s->batch.out + (w->opt.pool == VNP_POOL_NONE ? s->batch.cu[i] : i) * w->config->width;
+}
+
+static const float *run_exact(struct work *w, const struct vnp_slot *s, int64_t i, bool *finite)
+{
+    const struct vnp_gpu_batch *b = &s->batch;
+    const float *out;
+    struct vnp_err err;
+    if (vnp_exact_run(w->exact, (const char *)b->ids + (int64_t)b->cu[i] * b->id_bytes, b->id_bytes,
+                      (uint32_t)(b->cu[i + 1] - b->cu[i]), &out, finite, &err) != VNP_OK)
+        fail(&err);
+    return out;
+}
+
+/* Sequence i holds NaN or Inf: as the user wants it. */
+static void handle_nonfinite(struct work *w, struct vnp_slot *s, int64_t i)
+{
+    struct vnp_err err;
+    bool finite = false;
+    const char *numbers = vnp_gpu_type_name(w->opt.type);
+    if (w->opt.on_nonfinite == REDO && w->opt.type != VNP_GEMM_F32) {
+        const float *exact = run_exact(w, s, i, &finite);
+        memcpy(vectors_at(w, s, i), exact, (size_t)(vectors_of(w, s, i) * w->config->width) * sizeof *exact);
+        s->rows.flags[i] |= VNP_REDONE;
+        numbers = "fp32";
+    }
+    if (finite)
+        return;
+    s->rows.flags[i] |= VNP_NONFINITE;
+    if (w->opt.on_nonfinite == KEEP)
+        return;
+    const struct vnp_str id = vnp_rows_block(&s->rows).id[i];
+    vnp_error(&err, VNP_DATA, "%s: record %llu (%.*s): NaN or Inf from layer %d, in %s: look at the weights with vnp-model verify, "
+              "or mark such records and go on with --on-nonfinite=keep", vnp_reader_name(w->in),
+              (unsigned long long)s->rows.ordinal[i], (int)(id.n < 200 ? id.n : 200), id.s, w->layer, numbers);
+    fail(&err);
+}
+
+/* Sequence i in FP32 too: its vector, or the mean of its residues' vectors. */
+static void compare(struct work *w, const struct vnp_slot *s, int64_t i)
+{
+    const int width = w->config->width;
+    const float *a = vectors_at(w, s, i), *b;
+    float *means = NULL;
+    bool finite;
+    struct vnp_pair pair;
+    struct vnp_err err;
+    b = run_exact(w, s, i, &finite);
+    if (w->opt.pool == VNP_POOL_NONE) {
+        int64_t first, count;
+        vnp_pool_span(vnp_reader_head(w->in), VNP_POOL_MEAN, s->rows.residues[i] == 0, s->rows.tokens[i], &first, &count);
+        means = xmalloc((size_t)width * 2 * sizeof *means);
+        vnp_pool_vectors(VNP_POOL_MEAN, VNP_F32, a + first * width, count, width, means);
+        vnp_pool_vectors(VNP_POOL_MEAN, VNP_F32, b + first * width, count, width, means + width);
+        a = means, b = means + width;
+    }
+    vnp_agreement_add(&w->agreement, a, b, width, &pair);
+    free(means);
+    if (pair.cosine >= w->opt.min_cosine || (w->opt.on_nonfinite == KEEP && !pair.finite))
+        return;
+    vnp_error(&err, VNP_FAIL, "%s: record %llu: cosine %.7f between %s and FP32, under --min-cosine %g", vnp_reader_name(w->in),
+              (unsigned long long)s->rows.ordinal[i], pair.cosine, vnp_gpu_type_name(w->opt.type), w->opt.min_cosine);
+    fail(&err);
+}
+
+static void write_block(struct work *w, const struct vnp_block *b)
+{
+    struct vnp_err err;
+    pthread_mutex_lock(&output_lock);
+    if (vnp_writer_block(w->out, b, &err) != VNP_OK)
+        fail(&err);
+    pthread_mutex_unlock(&output_lock);
+}
+
+/* One frame, or several where the batch's vectors are more than a frame may hold. */
+static void write_slot(struct work *w, struct vnp_slot *s)
+{
+    const int64_t limit = (int64_t)VNP_FRAME_LIMIT - 4096, width = w->config->width;
+    const struct vnp_block all = vnp_rows_block(&s->rows);
+    for (int64_t first = 0, next; first < all.n; first = next) {
+        int64_t frame = 0, bytes = 0;
+        for (next = first; next < all.n; next++) {
+            const int64_t row = vectors_of(w, s, next) * width * (int64_t)sizeof(float);
+            frame += (int64_t)vnp_row_frame_bytes(&(struct vnp_row){.id = all.id[next], .bytes = (size_t)row});
+            if (frame > limit && next > first)
+                break;
+            bytes += row;
+        }
+        const struct vnp_block part = {.n = next - first,
+                                       .ordinal = all.ordinal + first,
+                                       .id = all.id + first,
+                                       .residues = all.residues + first,
+                                       .total = all.total + first,
+                                       .flags = all.flags + first,
+                                       .tokens = all.tokens + first,
+                                       .window = all.window ? all.window + first : NULL,
+                                       .windows = all.windows ? all.windows + first : NULL,
+                                       .start = all.start ? all.start + first : NULL,
+                                       .bulk = vectors_at(w, s, first),
+                                       .bulk_bytes = bytes};
+        write_block(w, &part);
+    }
+}
+
+/* Thread: results out of slots, in the order in which they went in. */
+static void *write_all(void *ctx)
+{
+    struct work *w = ctx;
+    CUDA_CHECK(cudaSetDevice(w->device.index));
+    for (int64_t turn = 0;; turn++) {
+        struct vnp_slot *s = vnp_ring_take(&w->ring, turn, VNP_SLOT_STARTED);
+        if (s->last)
+            return NULL;
+        vnp_gpu_batch_wait(&s->batch);
+        for (int64_t i = 0; i < s->batch.n; i++) {
+            if (s->batch.nonfinite[i])
+                handle_nonfinite(w, s, i);
+            if (w->opt.compare > 0 && s->rows.ordinal[i] % (uint64_t)w->opt.compare == 0)
+                compare(w, s, i);
+            w->flops += vnp_esm2_gpu_flops(w->config, w->layer, s->rows.tokens[i]);
+        }
+        write_slot(w, s);
+        vnp_ring_pass(&w->ring, s, VNP_SLOT_EMPTY);
+        const struct vnp_totals *n = vnp_writer_totals(w->out);
+        vnp_progress("%llu sequences, %llu tokens, %.0f tokens/s", (unsigned long long)n->sequences,
+                     (unsigned long long)n->tokens, (double)n->tokens / (vnp_now() - w->begin));
+    }
+}
+
+/* --- computing ---------------------------------------------------------------------------------------------------- */
+
+/* Starts every batch as it comes; the device is never waited for here. */
+static void compute_all(struct work *w)
+{
+    struct vnp_err err;
+    for (int64_t turn = 0;; turn++) {
+        struct vnp_slot *s = vnp_ring_take(&w->ring, turn, VNP_SLOT_FILLED);
+        const bool last = s->last;
+        if (!last) {
+            if (vnp_esm2_gpu_reserve(w->net, s->batch.tokens, &err) != VNP_OK)
+                fail(&err);
+            vnp_esm2_gpu_enqueue(w->net, &s->batch);
+        }
+        vnp_ring_pass(&w->ring, s, VNP_SLOT_STARTED);
+        if (last)
+            return;
+    }
+}
+
+static void run(struct work *w)
+{
+    pthread_t reader, writer;
+    struct vnp_err err;
+    w->begin = vnp_now();
+    if (pthread_create(&reader, NULL, read_all, w) != 0 || pthread_create(&writer, NULL, write_all, w) != 0) {
+        vnp_error(&err, VNP_OS, "the system gives no threads");
+        fail(&err);
+    }
+    compute_all(w);
+    pthread_join(reader, NULL);
+    pthread_join(writer, NULL);
+}
+
+static void summarise(const struct work *w)
+{
+    const struct vnp_totals *n = vnp_writer_totals(w->out);
+    const double seconds = vnp_now() - w->begin;
+    if (n->redone > 0)
+        vnp_warn("%llu sequences did not fit %s and were redone in FP32", (unsigned long long)n->redone,
+                 vnp_gpu_type_name(w->opt.type));
+    if (n->nonfinite > 0)
+        vnp_warn("%llu sequences hold NaN or Inf and are marked (--on-nonfinite=keep)", (unsigned long long)n->nonfinite);
+    if (w->opt.compare > 0)
+        vnp_info("%lld sequences against FP32: cosine %.7f on average, %.7f at least; largest difference %.3g",
+                 (long long)w->agreement.vectors, vnp_agreement_mean_cosine(&w->agreement), w->agreement.min_cosine,
+                 w->agreement.max_diff);
+    vnp_log(VNP_LOG_DEBUG, "waited %.2f s for input and %.2f s for room in the output",
+            w->ring.waited[VNP_SLOT_FILLED], w->ring.waited[VNP_SLOT_EMPTY]);
+    vnp_info("%llu sequences, %llu tokens in %.1f s: %.0f tokens/s, %.1f TFLOP/s (%s, %s)", (unsigned long long)n->sequences,
+             (unsigned long long)n->tokens, seconds, (double)n->tokens / seconds, w->flops * 1e-12 / seconds,
+             vnp_gpu_type_name(w->opt.type), w->device.name);
+}
+
+static void init_lock(void)
+{
+    pthread_mutexattr_t recursive;
+    pthread_mutexattr_init(&recursive);
+    pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&output_lock, &recursive);
+}
+
+int main(int argc, char **argv)
+{
+    vnp_stage_init("vnp-gpu-forward");
+    struct work w = {.opt = parse(argc, argv)};
+    struct vnp_err err;
+
+    init_lock();
+    open_device(&w);
+    if (vnp_writer_open(&w.out, &(struct vnp_writer_options){.path = w.opt.output}, &err) != VNP_OK)
+        fail(&err);
+    output = w.out;
+    if (vnp_model_open(&w.model, w.opt.model, &err) != VNP_OK)
+        fail(&err);
+    w.config = vnp_model_config(w.model);
+    choose_layer(&w);
+    if (vnp_reader_open(&w.in, argv[optind], &err) != VNP_OK || vnp_reader_expect(w.in, VNP_BATCHES, &err) != VNP_OK)
+        fail(&err);
+    check_input(&w, vnp_reader_head(w.in));
+    open_net(&w);
+    write_head(&w);
+    vnp_agreement_init(&w.agreement);
+    run(&w);
+    vnp_progress_end();
+    summarise(&w);
+    output = NULL;
+    if (vnp_writer_finish(w.out, &err) != VNP_OK)
+        fail(&err);
+
+    vnp_agreement_free(&w.agreement);
+    vnp_exact_free(w.exact);
+    vnp_esm2_gpu_close(w.net);
+    vnp_ring_free(&w.ring);
+    vnp_reader_close(w.in);
+    vnp_model_close(w.model);
+    return VNP_OK;
+}
