@@ -1,5 +1,6 @@
-/* Writes FASTA like UniProt's, the same bytes for the same arguments: residues at UniProt's frequencies, headers of about
- * a hundred bytes, log-normal lengths.
+/* Writes FASTA like UniProt's, the same bytes for the same arguments: residues at UniProt's frequencies, headers of
+ * about a hundred bytes, log-normal lengths.
+ *
  *   synth-fasta MEGABYTES MEAN_LENGTH [COLUMNS (60; 0: one line)] [SIGMA of ln(length) (0.6; 0: all equal)] */
 #include <math.h>
 #include <stdint.h>
@@ -45,8 +46,9 @@ int main(int argc, char **argv)
         double gauss = sqrt(-2 * log(uniform())) * cos(6.283185307179586 * uniform());
         int n = (int)(mean * exp(sigma * gauss - sigma * sigma / 2) + 0.5);
         n = n < 1 ? 1 : n > 60000 ? 60000 : n;
-        written += printf(">sp|Q%07u|P%u_SYNTH Synthetic protein %u OS=Bench organism (strain %u) OX=%u GN=g%u PE=1 SV=1\n",
-                          r, r % 100000, r, r % 97, r % 99991, r);
+        written +=
+            printf(">sp|Q%07u|P%u_SYNTH Synthetic protein %u OS=Bench organism (strain %u) OX=%u GN=g%u PE=1 SV=1\n", r,
+                   r % 100000, r, r % 97, r % 99991, r);
         int at = 0;
         for (int i = 0; i < n; i++) {
             line[at++] = by_share[next() & 1023];

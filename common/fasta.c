@@ -13,8 +13,8 @@
 #include "source.h"
 #include "xmalloc.h"
 
-#define CHUNK ((size_t)256 << 10) /* read at a time: stays in the second-level cache until it is used */
-#define SMALL ((size_t)64 << 10)  /* up to here, moving a record to the front of the buffer costs nothing */
+#define CHUNK ((size_t)256 << 10)     /* read at a time: stays in the second-level cache until it is used */
+#define SMALL ((size_t)64 << 10)      /* up to here, moving a record to the front of the buffer costs nothing */
 #define LINE_LIMIT ((size_t)64 << 20) /* of lines that must be looked at whole: headers and comments */
 
 /* One buffer holds everything: [record, out) is the record so far, its id and then its letters moved together; [pos,
@@ -61,8 +61,7 @@ static bool fail(const struct vnp_fasta *f, uint64_t line, struct vnp_err *err, 
     va_start(ap, fmt);
     vsnprintf(what, sizeof what, fmt, ap);
     va_end(ap);
-    const struct vnp_record rec = {
-        .id = {f->buf + f->record, (uint32_t)f->id_n}, .line = line, .number = f->number};
+    const struct vnp_record rec = {.id = {f->buf + f->record, (uint32_t)f->id_n}, .line = line, .number = f->number};
     if (f->in_record)
         vnp_fasta_place(f, &rec, place, sizeof place);
     else if (f->number > 0)
@@ -149,7 +148,7 @@ static int skip_blank(struct vnp_fasta *f, struct vnp_err *err)
     return c;
 }
 
-/* Brings the whole line at `pos` into the buffer and gives its length without the line feed. Looks at each byte once. */
+/* Brings the whole line at `pos` into the buffer; its length without the line feed. Looks at each byte once. */
 static bool whole_line(struct vnp_fasta *f, size_t *n, struct vnp_err *err)
 {
     size_t seen = 0;
@@ -271,7 +270,8 @@ static bool take_header(struct vnp_fasta *f, struct vnp_err *err)
     if (memchr(line, '\r', text) != NULL)
         return fail(f, f->line, err, "line ends are bare carriage returns (tr '\\r' '\\n' <FILE |)");
     if (to - from > VNP_ID_LIMIT)
-        return fail(f, f->line, err, "the first word of the header has %zu bytes (at most %d)", to - from, VNP_ID_LIMIT);
+        return fail(f, f->line, err, "the first word of the header has %zu bytes (at most %d)", to - from,
+                    VNP_ID_LIMIT);
     next_line(f, n);
     return true;
 }
@@ -392,7 +392,8 @@ static bool begin_file(struct vnp_fasta *f, struct vnp_err *err)
     }
     f->fastq = c == '@';
     if (c == -1) {
-        vnp_error(err, VNP_DATA, "%s: no records: %s", f->name, f->bytes > before ? "blank lines only" : "the file is empty");
+        vnp_error(err, VNP_DATA, "%s: no records: %s", f->name,
+                  f->bytes > before ? "blank lines only" : "the file is empty");
         return false;
     }
     return c == '>' || c == '@' || (c >= 0 && not_sequences(f, c, err));

@@ -1,5 +1,6 @@
-/* Records of FASTA and FASTQ files, whatever they are wrapped in: any compression of source.h, CRLF, blank lines, lines of
- * any length, several files in a row. Built for speed: memchr for line ends, one move a line, no allocation a record. */
+/* Records of FASTA and FASTQ files, whatever they are wrapped in: any compression of source.h, CRLF, blank lines, lines
+ * of any length, several files in a row. Built for speed: memchr for line ends, one move a line, no allocation a
+ * record. */
 #ifndef VNP_FASTA_H
 #define VNP_FASTA_H
 
@@ -31,9 +32,9 @@ VNP_MUST_CHECK enum vnp_status vnp_fasta_open(struct vnp_fasta **out, char *cons
  * memory. Without a limit, memory grows to the largest record. */
 void vnp_fasta_limit(struct vnp_fasta *f, uint64_t letters, const char *way_out);
 
-/* The next record: VNP_OK with *rec filled in, VNP_END after the last one of the last file, else an error: VNP_DATA with
- * "file:line: record N (id): what" for whatever is malformed, a file without records included; VNP_IO; VNP_NOINPUT;
- * VNP_OS when a record does not fit into memory. A record without letters is no error here: rec->n is 0. */
+/* The next record: VNP_OK with *rec filled in, VNP_END after the last one of the last file, else an error: VNP_DATA
+ * with "file:line: record N (id): what" for whatever is malformed, a file without records included; VNP_IO;
+ * VNP_NOINPUT; VNP_OS when a record does not fit into memory. A record without letters is no error: rec->n is 0. */
 VNP_MUST_CHECK enum vnp_status vnp_fasta_next(struct vnp_fasta *f, struct vnp_record *rec, struct vnp_err *err);
 
 /* The file that the last record came from, and where in it that record is: "file:line: record N (id)", cut to fit. */

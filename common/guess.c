@@ -22,7 +22,7 @@ static const struct {
     {"\xfe\xff", 2, "UTF-16 text (iconv -f UTF-16 -t UTF-8 FILE |)"},
     {"BAM\1", 4, "a BAM file (samtools fasta FILE |)"},
     {"CRAM", 4, "a CRAM file (samtools fasta FILE |)"},
-    {"\x7f" "ELF", 4, "a program"},
+    {"\177ELF", 4, "a program"},
     {"%PDF", 4, "a PDF document"},
     {"LOCUS ", 6, "a GenBank file (convert it to FASTA first)"},
     {"ID   ", 5, "an EMBL or Swiss-Prot file (convert it to FASTA first)"},

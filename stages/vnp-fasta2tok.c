@@ -8,7 +8,8 @@
 
 #define BLOCK_BYTES ((size_t)1 << 20) /* of tokens in a block, and of ids; a longer row has a block of its own */
 #define BLOCK_ROWS 4096
-#define ROW_LIMIT (VNP_FRAME_LIMIT - (128u << 10)) /* residues; the rest of a frame is for an id and the other columns */
+#define ROW_LIMIT                                                                                                      \
+    (VNP_FRAME_LIMIT - (128u << 10)) /* residues; the rest of a frame is for an id and the other columns */
 
 struct options {
     const char *output;
@@ -233,7 +234,8 @@ int main(int argc, char **argv)
         vnp_fasta_open(&w.in, argv + optind, argc - optind, &err) != VNP_OK)
         vnp_stage_fail(w.out, &err);
     if (w.opt.max_len == 0 && w.opt.window == 0)
-        vnp_fasta_limit(w.in, ROW_LIMIT, "too large for one frame; split it with --window N or cut it with --max-len N");
+        vnp_fasta_limit(w.in, ROW_LIMIT,
+                        "too large for one frame; split it with --window N or cut it with --max-len N");
     write_head(&w);
     while ((st = vnp_fasta_next(w.in, &rec, &err)) == VNP_OK)
         add_record(&w, &rec);

@@ -1,4 +1,5 @@
-/* common/fasta.c and guess.c: records as a slow and simple reader sees them, whatever carries them, and every complaint. */
+/* common/fasta.c and guess.c: records as a slow and simple reader sees them, whatever carries them, and every
+ * complaint. */
 #include "helper.h"
 
 #include <signal.h>
@@ -119,8 +120,10 @@ static void complaints(void **state)
     assert_records("@HD\tVN:1.6\n@SQ\tSN:x\n",
                    ":2: record 1 (HD): the next record begins before a '+' line (a SAM file? samtools fasta FILE |)");
     assert_records("@a\nA\n+\nI\nACGT\n", ":5: after record 1: a FASTQ record begins with '@', but this line does not");
-    assert_records("@a\nA\n+\nI\n>b\nA\n", ":5: after record 1: a FASTQ record begins with '@', but this line does not");
-    assert_records("@a\nAC@b\n", ":2: record 1 (a): '@' inside a line of sequence (were files joined without a line end?)");
+    assert_records("@a\nA\n+\nI\n>b\nA\n",
+                   ":5: after record 1: a FASTQ record begins with '@', but this line does not");
+    assert_records("@a\nAC@b\n",
+                   ":2: record 1 (a): '@' inside a line of sequence (were files joined without a line end?)");
     assert_records(">\x1b[31mred\nM\x01>\n",
                    ":2: record 1 (?[31mred): '>' inside a line of sequence (were files joined without a line end?)");
 }
@@ -148,10 +151,20 @@ static void other_formats_are_named(void **state)
         char text[16]; /* padded with NULs */
         const char *name;
     } files[] = {
-        {"BZh91AY&SY", "bzip2"},         {"\xfd" "7zXZ\0\0\4", "xz"}, {"PK\3\4\24\0\0\0", "zip"}, {"\x04\x22\x4d\x18@@", "lz4"},
-        {"\xff\xfe>\0a\0\n\0", "UTF-16"}, {"LOCUS   X", "GenBank"},  {"ID   X", "EMBL"},        {"<!DOCTYPE html>", "HTML"},
-        {"{\"a\":1}", "JSON"},           {"\x7f" "ELF\2\1\1", "program"}, {"CRAM\3", "CRAM"},    {"\1\2\3 \xc0", "binary"},
-        {"\x40\1\0\0\x85\xa1t", "frames"}, {"# STOCKHOLM 1.0", "Stockholm"},
+        {"BZh91AY&SY", "bzip2"},
+        {"\3757zXZ\0\0\4", "xz"},
+        {"PK\3\4\24\0\0\0", "zip"},
+        {"\x04\x22\x4d\x18@@", "lz4"},
+        {"\xff\xfe>\0a\0\n\0", "UTF-16"},
+        {"LOCUS   X", "GenBank"},
+        {"ID   X", "EMBL"},
+        {"<!DOCTYPE html>", "HTML"},
+        {"{\"a\":1}", "JSON"},
+        {"\177ELF\2\1\1", "program"},
+        {"CRAM\3", "CRAM"},
+        {"\1\2\3 \xc0", "binary"},
+        {"\x40\1\0\0\x85\xa1t", "frames"},
+        {"# STOCKHOLM 1.0", "Stockholm"},
     };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         char text[512];
@@ -172,7 +185,8 @@ static void other_formats_are_named(void **state)
     char *path = file_of(twice.p, twice.n);
     describe(path, text, sizeof text, &err);
     unlink(path);
-    assert_string_equal(text, ":1: neither FASTA nor FASTQ: looks like gzip inside compressed data (zcat FILE | zcat |)");
+    assert_string_equal(text,
+                        ":1: neither FASTA nor FASTQ: looks like gzip inside compressed data (zcat FILE | zcat |)");
     free(once.p);
     free(twice.p);
 }
@@ -289,7 +303,7 @@ static void several_files_and_lines_of_each(void **state)
     assert_string_equal(vnp_fasta_place(f, &rec, place, 5), (text[4] = '\0', text));
     assert_int_equal(vnp_fasta_next(f, &rec, &err), VNP_DATA);
     vnp_fasta_close(f);
-    char *missing[] = {paths[0], (char *)(uintptr_t)"/nonexistent"};
+    char *missing[] = {paths[0], (char *)(uintptr_t) "/nonexistent"};
     assert_int_equal(vnp_fasta_open(&f, missing, 2, &err), VNP_NOINPUT); /* before anything is read */
     assert_null(f);
     for (int i = 0; i < 2; i++) {

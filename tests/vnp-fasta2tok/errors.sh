@@ -20,7 +20,8 @@ file '' && refuses 'empty file' 65 'bad.fa: no records: the file is empty' bad.f
 file '\n\n \n' && refuses 'blank lines only' 65 'bad.fa: no records: blank lines only' bad.fa
 file 'MKV\n' && refuses 'no header' 65 "bad.fa:1: a sequence without a header: a FASTA file begins with '>'" bad.fa
 file '>a\nMK\n>b\nM\0K\n' && refuses 'NUL byte' 65 'bad.fa:4: record 2 \(b\): NUL byte.*' bad.fa
-file '>a\nMK\n>b \0\nMK\n' && refuses 'NUL byte in a header' 65 'bad.fa:3: record 2 \(b\): NUL byte in the header.*' bad.fa
+file '>a\nMK\n>b \0\nMK\n' && refuses 'NUL byte in a header' 65 \
+    'bad.fa:3: record 2 \(b\): NUL byte in the header.*' bad.fa
 file '>a\nMKV>b\nMKV\n' && refuses 'joined files' 65 "bad.fa:2: record 1 \(a\): '>' inside a line.*" bad.fa
 file '>a\rMKV\r' && refuses 'bare carriage returns' 65 'bad.fa:1: record 1 \(a\): .*carriage returns.*' bad.fa
 file '>a\nM\n@b\nM\n+\nI\n' && refuses 'FASTQ in FASTA' 65 "bad.fa:3: record 1 \(a\): .*FASTQ inside FASTA.*" bad.fa
@@ -66,10 +67,12 @@ gzip -c good.fa >good.gz
 size=$(wc -c <good.gz)
 for cut in 2 5 10 15 200 $((size / 2)) $((size - 9)) $((size - 8)) $((size - 1)); do
     head -c "$cut" good.gz >cut.gz
-    refuses "gzip cut at $cut" 65 'cut.gz:[0-9]+: (record [0-9]+ \(rec[0-9]*\): )?truncated: the gzip data ends too soon.*' cut.gz
+    refuses "gzip cut at $cut" 65 \
+        'cut.gz:[0-9]+: (record [0-9]+ \(rec[0-9]*\): )?truncated: the gzip data ends too soon.*' cut.gz
 done
 { cat good.gz && head -c 300 good.gz; } >cut.gz
-refuses 'gzip cut in its second member' 65 'cut.gz:24[0-9]: record 4[0-9] \(rec[0-9]*\): truncated: the gzip data.*' cut.gz
+refuses 'gzip cut in its second member' 65 \
+    'cut.gz:24[0-9]: record 4[0-9] \(rec[0-9]*\): truncated: the gzip data.*' cut.gz
 { cat good.gz && echo more; } >cut.gz
 refuses 'text after gzip' 65 'cut.gz:24[01]: record 40 \(rec40\): damaged gzip data .*something else follows it' cut.gz
 { head -c 600 good.gz && printf 'XXXXXXXX' && tail -c +609 good.gz; } >cut.gz
@@ -79,7 +82,8 @@ refuses 'BGZF without its end' 65 'cut.gz:[0-9]+: record 4 \(c\): truncated: the
 zstd -q -c good.fa >good.zst
 for cut in 3 5 100 $(($(wc -c <good.zst) - 1)); do
     head -c "$cut" good.zst >cut.zst
-    refuses "zstd cut at $cut" 65 'cut.zst:[0-9]+: (record [0-9]+ \(rec[0-9]*\): )?truncated: the zstd data ends.*' cut.zst
+    refuses "zstd cut at $cut" 65 \
+        'cut.zst:[0-9]+: (record [0-9]+ \(rec[0-9]*\): )?truncated: the zstd data ends.*' cut.zst
 done
 
 # The next stage says whose fault it was.

@@ -76,8 +76,8 @@ same 'files and stdin between them: the same stream' want got
 slow() { while IFS= read -r -n 1 -d '' c; do printf '%s' "$c"; done; }
 check 'byte by byte: accepted' bash -c "$(declare -f slow); slow <plain.fa | vnp-fasta2tok -q >got"
 same 'byte by byte: the same stream' want got
-check 'gzip with pauses: accepted' sh -c '{ head -c 15 one.fa.gz; sleep 0.2; tail -c +16 one.fa.gz; sleep 0.2; head -c 3 two.fa
-    } >/dev/null; gzip -c plain.fa | { head -c 2; sleep 0.2; head -c 40; sleep 0.2; cat; } | vnp-fasta2tok -q >got'
+check 'gzip with pauses: accepted' sh -c 'gzip -c plain.fa |
+    { head -c 2; sleep 0.2; head -c 40; sleep 0.2; cat; } | vnp-fasta2tok -q >got'
 same 'gzip with pauses: the same stream' want got
 
 check '-o FILE' vnp-fasta2tok -q -o out.tok plain.fa

@@ -23,7 +23,8 @@ check '200 MB on one line: same tokens' sh -c "$(declare -f big letters); residu
     { printf '>before\nMKV\n>big\n' && letters $residues | tr -d '\n' && printf 'LAG\n>after\nLAGV\n'; } |
     vnp-fasta2tok -q | cmp - big.tok"
 rm big.tok
-check '200 MB in windows' sh -c "$(declare -f big letters); residues=$residues; big | vnp-fasta2tok --window 1022 >/dev/null"
+check '200 MB in windows' sh -c "$(declare -f big letters); residues=$residues
+    big | vnp-fasta2tok --window 1022 >/dev/null"
 says '200 MB in windows: split' '1 record split into windows of 1022 residues'
 check '200 MB cut' sh -c "$(declare -f big letters); residues=$residues; big | vnp-fasta2tok --max-len 1022 >cut.tok"
 check '200 MB cut: short' [ "$(wc -c <cut.tok)" -lt 4000 ]

@@ -17,10 +17,11 @@ static void describe_rows(const struct vnp_block *b, struct result *r)
     const uint8_t *tok = b->bulk;
     size_t n = strlen(r->rows);
     for (int64_t i = 0; i < b->n; i++) {
-        n += (size_t)snprintf(r->rows + n, sizeof r->rows - n, "%llu %.*s %u/%llu %u %u/%u@%llu:",
-                              (unsigned long long)b->ordinal[i], (int)b->id[i].n, b->id[i].s, b->residues[i],
-                              (unsigned long long)b->total[i], b->flags[i], b->window ? b->window[i] : 0,
-                              b->window ? b->windows[i] : 1, b->window ? (unsigned long long)b->start[i] : 0);
+        n += (size_t)snprintf(r->rows + n, sizeof r->rows - n,
+                              "%llu %.*s %u/%llu %u %u/%u@%llu:", (unsigned long long)b->ordinal[i], (int)b->id[i].n,
+                              b->id[i].s, b->residues[i], (unsigned long long)b->total[i], b->flags[i],
+                              b->window ? b->window[i] : 0, b->window ? b->windows[i] : 1,
+                              b->window ? (unsigned long long)b->start[i] : 0);
         for (uint32_t k = 0; k < b->tokens[i]; k++)
             n += (size_t)snprintf(r->rows + n, sizeof r->rows - n, " %u", *tok++);
         n += (size_t)snprintf(r->rows + n, sizeof r->rows - n, ";\n");
@@ -139,7 +140,8 @@ static void windows(void **state)
                 "0 a 4/6 0 0/2@0: 0 4 5 6 7 2;\n0 a 4/6 0 1/2@2: 0 6 7 8 15 2;\n");
     assert_rows("--window 3 --overlap 2", ">a\nLAGVS\n",
                 "0 a 3/5 0 0/3@0: 0 4 5 6 2;\n0 a 3/5 0 1/3@1: 0 5 6 7 2;\n0 a 3/5 0 2/3@2: 0 6 7 8 2;\n");
-    assert_rows("--window 1", ">a\nLA\n>b\n", "0 a 1/2 0 0/2@0: 0 4 2;\n0 a 1/2 0 1/2@1: 0 5 2;\n1 b 0/0 2 0/1@0: 0 2;\n");
+    assert_rows("--window 1", ">a\nLA\n>b\n",
+                "0 a 1/2 0 0/2@0: 0 4 2;\n0 a 1/2 0 1/2@1: 0 5 2;\n1 b 0/0 2 0/1@0: 0 2;\n");
     struct result r = run("--window 3", ">a\nLAGVSKM\n>b\nM\n");
     assert_int_equal(r.totals.sequences, 2);
     assert_int_equal(r.totals.rows, 4);
@@ -180,8 +182,9 @@ static void warnings(void **state)
     (void)state;
     struct result r = run("", ">a\nLJ1A\n>b\nj?\n>c\n>\nM\n");
     assert_int_equal(r.status, 0);
-    assert_non_null(strstr(r.err, "vnp-fasta2tok: warning: 4 letters outside the alphabet became <unk>: J (2), 1 (1), ? (1); "
-                                  "the first in stdin:1: record 1 (a)\n"));
+    assert_non_null(strstr(r.err,
+                           "vnp-fasta2tok: warning: 4 letters outside the alphabet became <unk>: J (2), 1 (1), ? (1); "
+                           "the first in stdin:1: record 1 (a)\n"));
     assert_non_null(strstr(r.err, "warning: 1 empty record became <cls><eos>; the first: stdin:5: record 3 (c)\n"));
     assert_non_null(strstr(r.err, "warning: 1 record without an id; the first: stdin:6: record 4 ()\n"));
     assert_non_null(strstr(r.err, "vnp-fasta2tok: 4 records, 7 residues, 15 tokens; "));
