@@ -30,6 +30,7 @@ struct work {
     struct vnp_tokenizer *tokenizer;
     struct vnp_fasta *in;
     struct vnp_writer *out;
+    size_t token_bytes;
     struct vnp_rows rows;
     struct counts n;
 };
@@ -95,6 +96,7 @@ static void write_head(struct work *w)
     struct vnp_head head = {.kind = VNP_TOKENS};
     struct vnp_err err;
     vnp_tokenizer_head(w->tokenizer, &head);
+    w->token_bytes = (size_t)head.token_bytes;
     struct vnp_producer *self = vnp_head_add_stage(&head, vnp_log_stage());
     if (w->opt.max_len > 0)
         vnp_producer_param(self, "max-len", "%lld", (long long)w->opt.max_len);
@@ -123,7 +125,7 @@ static void add_row(struct work *w, const struct vnp_record *rec, struct vnp_row
 {
     struct vnp_err err;
     char place[256];
-    const uint64_t bound = vnp_tokenizer_bound(w->tokenizer, row->residues);
+    const uint64_t bound = vnp_tokenizer_bound(w->tokenizer, row->residues) * w->token_bytes;
     if (w->rows.n == BLOCK_ROWS || w->rows.bulk.n + bound > BLOCK_BYTES || w->rows.text.n + rec->id.n > BLOCK_BYTES)
         flush(w);
     void *tokens = vnp_rows_room(&w->rows, bound);
@@ -133,7 +135,7 @@ static void add_row(struct work *w, const struct vnp_record *rec, struct vnp_row
     }
     row->tokens = (uint32_t)vnp_tokenize(w->tokenizer, rec->seq + row->start, row->residues, tokens, &w->n.unknown);
     row->data = tokens;
-    row->bytes = row->tokens;
+    row->bytes = row->tokens * w->token_bytes;
     if (vnp_rows_add(&w->rows, row, &err) != VNP_OK)
         vnp_stage_fail(w->out, &err);
 }
