@@ -1,0 +1,92 @@
+#!/bin/bash
+# vnp-model synth and convert: the same bytes always, whole or not at all.
+. "$(dirname "$0")/../lib.sh"
+cd "$T" || exit 1
+crc_of() { vnp-model verify "$1" | sed 's/.*crc32 \([0-9a-f]*\),.*/\1/'; }
+print_of() { vnp-model inspect --json "$1" | sed 's/.*"fingerprint":"\([0-9a-f]*\)".*/\1/'; }
+
+check "synth" vnp-model synth 3x4x64 --seed 5 -o a
+check "again" vnp-model synth 3x4x64 --seed 5 -q -o b
+same "same seed, same bytes" a/model.safetensors b/model.safetensors
+check "on one core" taskset -c 0 vnp-model synth 3x4x64 --seed 5 -q -o b1
+same "same bytes on one core" a/model.safetensors b1/model.safetensors
+# The numbers are part of the contract: golden data elsewhere are made from them.
+check "the values of seed 5" test "$(crc_of a)" = 4e7a4f45
+vnp-model synth 3x4x64 --seed 6 -q -o c
+check "another seed, other values" test "$(crc_of c)" != "$(crc_of a)"
+vnp-model synth 3x4x64 --seed 5 --outliers -q -o o
+check "with massive channels" test "$(crc_of o)" = 7bd166bf
+for size in 8M esm2_t12_35M_UR50D dnabert-s:2x2x32; do
+    check "synth $size" vnp-model synth $size --dtype f16 -q -o "m-$size"
+    check "verify $size" vnp-model verify "m-$size"
+    rm -rf "m-$size"
+done
+for shape in 7M 3x4 3x4x65 0x4x64 3x4x64x 3x4x-64 3x40x40 esm 1e9x1x2 dnabert-s:; do
+    status "synth $shape" 2 vnp-model synth "$shape" -o bad
+    check "synth $shape leaves nothing" test ! -e bad
+done
+
+# --- converting -----------------------------------------------------------------------------------------------------
+for dtype in f32 f16 bf16; do
+    vnp-model synth 3x4x64 --seed 5 --dtype $dtype -q -o "s-$dtype"
+    check "convert to $dtype" vnp-model convert a --dtype $dtype -o "c-$dtype"
+    same "convert to $dtype rounds as synth --dtype $dtype" "s-$dtype/model.safetensors" "c-$dtype/model.safetensors"
+    vnp-model convert "c-$dtype" -q -o "back-$dtype"
+    check "$dtype and its values in f32 have one fingerprint" test "$(print_of "back-$dtype")" = "$(print_of "c-$dtype")"
+    check "$dtype and its values in f32 have one checksum" test "$(crc_of "back-$dtype")" = "$(crc_of "c-$dtype")"
+done
+same "f32 to f32 changes nothing" a/model.safetensors back-f32/model.safetensors
+check "convert a fair-esm file" vnp-model convert "$ROOT/tests/golden/model-files/fair-esm.pt" -q -o fair
+check "with its values" test "$(crc_of fair)" = "$(crc_of "$ROOT/tests/golden/model-files/hf-bin")"
+
+# 1e5 as the last value of all
+cp -r a big
+printf '\0\120\303\107' | dd of=big/model.safetensors bs=1 seek=$(($(stat -c %s a/model.safetensors) - 4)) conv=notrunc status=none
+status "a value too large for f16" 65 vnp-model convert big --dtype f16 -o big16
+says "how many, and where" '1 values are too large for f16, some of them in encoder.layer.2.output.dense.bias'
+check "nothing is left of it" test -z "$(ls -d big16* 2>/dev/null)"
+check "--force" vnp-model convert big --dtype f16 --force -o big16
+says "says so" 'warning: 1 values were too large for f16'
+check "the largest value stands there" vnp-model verify big16
+check "bf16 holds it" vnp-model convert big --dtype bf16 -q -o bigb
+
+# --- whole or not at all --------------------------------------------------------------------------------------------
+status "the directory is there already" 73 vnp-model synth 3x4x64 -o a
+same "and stays as it is" a/model.safetensors b/model.safetensors
+mkdir into
+check "an empty one is taken" vnp-model synth 3x4x64 -q -o into/
+status "no place for it" 73 vnp-model synth 3x4x64 -o nowhere/x
+if [ "$(id -u)" = 0 ] && mkdir small && mount -t tmpfs -o size=100k tmpfs small 2>/dev/null; then
+    status "a full disk" 74 vnp-model synth 3x4x64 -o small/m
+    check "a full disk: nothing is left" test -z "$(ls -A small)"
+    umount small
+else
+    skip "a full disk" "can't mount a small file system here"
+fi
+vnp-model synth 150M -q -o slow &
+pid=$!
+while [ -z "$(ls -d slow.tmp.* 2>/dev/null)" ] && kill -0 $pid 2>/dev/null; do sleep 0.01; done
+kill -TERM $pid
+wait $pid
+check "SIGTERM: status 143" test $? = 143
+check "SIGTERM: nothing is left" test -z "$(ls -d slow* 2>/dev/null)"
+
+# --- the command line -----------------------------------------------------------------------------------------------
+status "no command" 2 vnp-model
+status "an unknown command" 2 vnp-model frobnicate
+status "an unknown option" 2 vnp-model inspect --frobnicate
+status "synth without -o" 2 vnp-model synth 8M
+status "synth without a shape" 2 vnp-model synth -o x
+status "two models" 2 vnp-model inspect a b
+status "an unknown dtype" 2 vnp-model convert a --dtype int8 -o x
+status "a seed that is no number" 2 vnp-model synth 3x4x64 --seed x -o x
+check "--help" vnp-model --help
+check "--version" vnp-model --version
+for command in "inspect a" "inspect -l a" "inspect --json -l a" "verify a"; do
+    # shellcheck disable=SC2086
+    vnp-model $command >/dev/full 2>"$T/err"
+    check "$command to a full device fails" test $? = 74
+done
+vnp-model inspect -l a >"$T/list"
+check "inspect -l lists every tensor" test "$(grep -c '	used$' "$T/list")" = 51
+finish
