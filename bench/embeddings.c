@@ -1,5 +1,5 @@
-/* embeddings ROWS WIDTH NOISE: a stream of random embeddings on stdout, equal for equal arguments; NOISE is the size of a
- * difference between streams of one shape (0 for none). For bench/cat.sh. */
+/* embeddings ROWS WIDTH NOISE: a stream of random embeddings on stdout, equal for equal arguments; NOISE is how far one
+ * stream is from another of its shape (0: not at all). For bench/cat.sh. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +46,8 @@ int main(int argc, char **argv)
         vnp_die(VNP_USAGE, "usage: embeddings ROWS WIDTH NOISE");
     int64_t n = vnp_option_int("ROWS", argv[1], 1, 1 << 30);
     head.width = (int)vnp_option_int("WIDTH", argv[2], 1, 1 << 20);
-    float noise = (float)vnp_option_double("NOISE", argv[3], 0, 1), *values = xreallocarray(NULL, (size_t)head.width, 4);
+    float noise = (float)vnp_option_double("NOISE", argv[3], 0, 1);
+    float *values = xreallocarray(NULL, (size_t)head.width, sizeof *values);
     enum vnp_status st = vnp_writer_open(&w, &options, &err);
     if (st == VNP_OK)
         st = vnp_writer_head(w, &head, &err);

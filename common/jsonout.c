@@ -52,7 +52,8 @@ static int quick_shortest(float x, struct decimal *best)
     memcpy(&bits, &x, 4);
     if (x < 1e-12F || x > 1e12F || (bits & 0x7fffff) == 0)
         return 0;
-    int lead = (int)floor(((int)(bits >> 23) - 127) * 0.30102999566398120); /* log10 of the power of two at or under x */
+    /* Of the power of two at or under x, by log10(2); x itself may have one digit more. */
+    int lead = (int)floor(((int)(bits >> 23) - 127) * 0.30102999566398120);
     struct decimal d = nearest(x, 8, lead);
     if (d.digits > 99999999)
         d = nearest(x, 8, ++lead);
@@ -221,7 +222,7 @@ void vnp_text_float(struct vnp_text *t, float x, const char *nonfinite)
     t->n += vnp_float_text(t->p + t->n, x);
 }
 
-/* Bytes of the well-formed UTF-8 character at s (RFC 3629: no overlong form, no surrogate, up to U+10FFFF), 0 for none. */
+/* Bytes of the well-formed UTF-8 character at s (RFC 3629: not overlong, no surrogate, up to U+10FFFF), 0 for none. */
 static size_t utf8_length(const unsigned char *s, size_t n)
 {
     size_t length = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;

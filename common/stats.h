@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Mean and spread of numbers seen so far. Zero-initialised is empty. Chunks are merged by the formula of Chan, Golub and
- * LeVeque (1979), which does not cancel as E[x^2] - E[x]^2 does. */
+/* Mean and spread of numbers seen so far. Zero-initialised is empty. Chunks are merged by the formula of Chan, Golub
+ * and LeVeque (1979), which does not cancel as E[x^2] - E[x]^2 does. */
 struct vnp_moments {
     double n, mean, m2; /* m2: sum of (x - mean)^2 */
 };
@@ -49,8 +49,8 @@ void vnp_agreement_add(struct vnp_agreement *g, const float *a, const float *b, 
 double vnp_agreement_mean_cosine(const struct vnp_agreement *g);
 
 /* Values further than `z` standard deviations from the side's mean. The mean is known only after the last value, so
- * they are counted in a histogram whose bins are 2^-12 of the value wide: a value nearer than that to the limit may fall
- * on its other side, any other is counted exactly. */
+ * they are counted in a histogram whose bins are 2^-12 of the value wide: a value nearer than that to the limit may
+ * fall on its other side, any other is counted exactly. */
 uint64_t vnp_side_outliers(const struct vnp_side *s, double z);
 
 /* 100 |b - a| / |a|: 0 when both are 0, infinite when only a is. */

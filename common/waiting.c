@@ -89,7 +89,8 @@ enum vnp_status vnp_waiting_add(struct vnp_waiting *w, int side, const struct vn
 {
     struct entry *e = malloc(sizeof *e + bytes + row->id.n);
     if (e == NULL)
-        return vnp_error(err, VNP_OS, "out of memory with %zu rows that wait for their ids on the other side; --by ordinal needs none",
+        return vnp_error(err, VNP_OS,
+                         "out of memory with %zu rows that wait for their ids on the other side; --by ordinal needs none",
                          w->n);
     char *data = (char *)(e + 1);
     e->row = *row;

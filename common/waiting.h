@@ -4,7 +4,7 @@
 
 #include "block.h"
 
-/* A row and its vectors. Borrowed from a block, or, when it comes out of a table, one allocation that the caller frees. */
+/* A row and its vectors. Borrowed from a block or, out of a table, one allocation that the caller frees. */
 struct vnp_held {
     uint64_t ordinal;
     struct vnp_str id;
@@ -24,8 +24,8 @@ void vnp_waiting_free(struct vnp_waiting *w);
 struct vnp_held *vnp_waiting_take(struct vnp_waiting *w, int side, const struct vnp_held *row);
 
 /* Adds a copy of the row, whose vectors are `bytes` long, on side `side`. VNP_OS when there is no memory. */
-VNP_MUST_CHECK enum vnp_status vnp_waiting_add(struct vnp_waiting *w, int side, const struct vnp_held *row, size_t bytes,
-                                               struct vnp_err *err);
+VNP_MUST_CHECK enum vnp_status vnp_waiting_add(struct vnp_waiting *w, int side, const struct vnp_held *row,
+                                               size_t bytes, struct vnp_err *err);
 
 /* Calls `f` for each row that waits, in the order in which they came. */
 void vnp_waiting_each(const struct vnp_waiting *w, void (*f)(void *data, int side, const struct vnp_held *row),

@@ -149,8 +149,8 @@ static void put_row_fields(struct vnp_text *t, const struct vnp_block *b, int64_
     vnp_text_str(t, "]");
 }
 
-static void put_tokens(struct vnp_text *t, const struct vnp_head *h, const struct vnp_block *b, int64_t first, int64_t n,
-                       char separator)
+static void put_tokens(struct vnp_text *t, const struct vnp_head *h, const struct vnp_block *b, int64_t first,
+                       int64_t n, char separator)
 {
     for (int64_t k = 0; k < n; k++) {
         if (k > 0 || separator == '\t')

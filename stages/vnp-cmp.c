@@ -56,8 +56,8 @@ static void usage(FILE *f)
 {
     fprintf(f,
             "usage: vnp-cmp [options] A B\n"
-            "Compares the embeddings of two streams; one of the two may be - for stdin. Exits 0 when every row is on both\n"
-            "sides and every cosine is large enough, 1 when not.\n\n"
+            "Compares the embeddings of two streams; one of the two may be - for stdin. Exits 0 when every row is\n"
+            "on both sides and every cosine is large enough, 1 when not.\n\n"
             "      --by ordinal|id   what pairs the rows (default %s)\n"
             "      --min-cosine X    smallest cosine allowed (default %g)\n"
             "      --each            a line for each sequence: ordinal, id, residues, cosine, largest difference\n"
@@ -154,7 +154,8 @@ static void advance(struct cmp *c, struct side *s)
     uint32_t window = s->block.window != NULL ? s->block.window[s->i] : 0;
     if (!c->opt.by_id && s->rows > 0 &&
         (ordinal < s->last_ordinal || (ordinal == s->last_ordinal && window <= s->last_window)))
-        die_on(c, vnp_error(&err, VNP_DATA, "%s: ordinal %llu comes after %llu: the rows are not in input order; use --by id",
+        die_on(c, vnp_error(&err, VNP_DATA,
+                            "%s: ordinal %llu comes after %llu: the rows are not in input order; use --by id",
                             vnp_reader_name(s->reader), (unsigned long long)ordinal,
                             (unsigned long long)s->last_ordinal), &err);
     s->last_ordinal = ordinal;
@@ -227,7 +228,8 @@ static void pair_by_ordinal(struct cmp *c)
         if (!b->end)
             y = row_at(b);
         if (order == 0)
-            order = x.ordinal != y.ordinal ? (x.ordinal < y.ordinal ? -1 : 1) : (x.window > y.window) - (x.window < y.window);
+            order = x.ordinal != y.ordinal ? (x.ordinal > y.ordinal) - (x.ordinal < y.ordinal)
+                                           : (x.window > y.window) - (x.window < y.window);
         if (order == 0)
             compare(c, &x, &y);
         else if (order < 0)
@@ -246,8 +248,8 @@ static void complain_held(void *data, int side, const struct vnp_held *row)
     complain(data, side == 0 ? ONLY_A : ONLY_B, row->ordinal, row->id);
 }
 
-/* A row waits until its id comes on the other side too. Both streams advance together, so that what waits is little when
- * their orders are alike. */
+/* A row waits until its id comes on the other side too. Both streams advance together, so that little waits when their
+ * orders are alike. */
 static void pair_by_id(struct cmp *c)
 {
     struct vnp_err err = {0};
@@ -297,8 +299,10 @@ static struct result conclude(const struct cmp *c)
     r.outliers_b = vnp_side_outliers(&g->b, OUTLIER_Z);
     r.outlier_percent = vnp_percent((double)r.outliers_a, (double)r.outliers_b);
     r.agree = c->sequences > 0 && g->nonfinite == 0 && g->min_cosine >= c->opt.min_cosine;
-    for (int i = 0; i < N_COMPLAINTS; i++) /* other lengths matter where there is a vector a residue */
-        if (c->complaints[i].count > 0 && (i != OTHER_LENGTH || strcmp(vnp_reader_head(c->side[0].reader)->pool, "none") == 0))
+    /* Other lengths matter where there is a vector a residue. */
+    bool per_residue = strcmp(vnp_reader_head(c->side[0].reader)->pool, "none") == 0;
+    for (int i = 0; i < N_COMPLAINTS; i++)
+        if (c->complaints[i].count > 0 && (i != OTHER_LENGTH || per_residue))
             r.agree = false;
     return r;
 }
@@ -429,12 +433,26 @@ static void open_sides(struct cmp *c)
         c->side[k].scratch = xreallocarray(NULL, (size_t)h[k]->width, sizeof(float));
     }
     if (h[0]->width != h[1]->width || h[0]->layer != h[1]->layer || strcmp(h[0]->pool, h[1]->pool) != 0)
-        die_on(c, vnp_error(&err, VNP_DATA, "not comparable: %s has width %d, layer %d, pool %s; %s has width %d, layer %d, pool %s",
+        die_on(c, vnp_error(&err, VNP_DATA,
+                            "not comparable: %s has width %d, layer %d, pool %s; %s has width %d, layer %d, pool %s",
                             vnp_reader_name(c->side[0].reader), h[0]->width, h[0]->layer, h[0]->pool,
                             vnp_reader_name(c->side[1].reader), h[1]->width, h[1]->layer, h[1]->pool), &err);
     if (strcmp(h[0]->fingerprint, h[1]->fingerprint) != 0)
         vnp_warn("different models: %s has %s (%s), %s has %s (%s)", vnp_reader_name(c->side[0].reader), h[0]->model,
                  h[0]->fingerprint, vnp_reader_name(c->side[1].reader), h[1]->model, h[1]->fingerprint);
+}
+
+static void close_sides(struct cmp *c)
+{
+    for (int k = 0; k < 2; k++) {
+        vnp_reader_close(c->side[k].reader);
+        free(c->side[k].scratch);
+    }
+    for (int i = 0; i < N_COMPLAINTS; i++)
+        free(c->complaints[i].names.p);
+    vnp_agreement_free(&c->agreement);
+    free(c->min_id.p);
+    free(c->out.p);
 }
 
 int main(int argc, char **argv)
@@ -463,6 +481,7 @@ int main(int argc, char **argv)
     flush_out(&c);
     if (c.file != NULL && vnp_output_commit(c.file, &err) != VNP_OK)
         vnp_stage_fail(NULL, &err);
+    close_sides(&c);
     if (ferror(stdout) || fclose(stdout) != 0)
         vnp_die(VNP_IO, "stdout: can't be written: %s", strerror(errno));
     return result.agree ? VNP_OK : VNP_FAIL;

@@ -469,7 +469,9 @@ static bool match(struct check *k, const struct node *n, const msgpack_object *o
     case N_SIZE: {
         if (!match(k, n->child, o))
             return false;
-        int64_t size = o->type == MSGPACK_OBJECT_BIN ? (int64_t)o->via.bin.size : o->type == MSGPACK_OBJECT_STR ? (int64_t)o->via.str.size : -1;
+        int64_t size = o->type == MSGPACK_OBJECT_BIN   ? (int64_t)o->via.bin.size
+                       : o->type == MSGPACK_OBJECT_STR ? (int64_t)o->via.str.size
+                                                       : -1;
         return (size >= n->lo && size <= n->hi) || complain(k, "has the wrong size");
     }
     case N_CHOICE:

@@ -1,5 +1,5 @@
-/* Checks msgpack messages against a CDDL schema (RFC 8610): as much of the language as schemas/frames.cddl uses. That is
- * rules, maps, arrays, groups, choices of types, occurrence (? * + n*m), literals, ranges of integers, `.size`, and the
+/* Checks msgpack messages against a CDDL schema (RFC 8610): as much of the language as schemas/frames.cddl uses. That
+ * is rules, maps, arrays, groups, choices of types, occurrence (? * + n*m), literals, ranges of integers, `.size`, and the
  * prelude's any, uint, int, tstr, bstr, bool. Anything else is a parse error, never ignored. */
 #ifndef VNP_TEST_CDDL_H
 #define VNP_TEST_CDDL_H

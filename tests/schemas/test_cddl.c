@@ -1,5 +1,5 @@
-/* schemas/frames.cddl against frames as they are written, and against spoilt ones: schema and decoder must agree on what
- * a frame is, as far as CDDL can say it. */
+/* schemas/frames.cddl against frames as they are written, and against spoilt ones: schema and decoder must agree on
+ * what a frame is, as far as CDDL can say it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -122,7 +122,8 @@ static void values_out_of_range_do_not(void **state)
         {"a head", "vocab", VALUE("\x85\xa4name\xa1x\xa4size\x00\xa6prefix\x01\xa6suffix\x01\xa5""bytes\x01"), false},
         {"a head", "vocab", VALUE("\x85\xa4name\xa1x\xa4size\x09\xa6prefix\x01\xa6suffix\x01\xa5""bytes\x03"), false},
         {"a head", "vocab", VALUE("\x85\xa4name\xa1x\xa4size\x09\xa6prefix\x20\xa6suffix\x01\xa5""bytes\x01"), false},
-        {"a head", "vocab", VALUE("\x86\xa4name\xa1x\xa4size\x09\xa6prefix\x01\xa6suffix\x01\xa5""bytes\x01\xa1z\xc0"), true},
+        {"a head", "vocab", VALUE("\x86\xa4name\xa1x\xa4size\x09\xa6prefix\x01\xa6suffix\x01\xa5""bytes\x01\xa1z\xc0"),
+         true},
     };
     struct sample s[SAMPLES];
     samples_make(s);

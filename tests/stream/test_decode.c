@@ -306,7 +306,8 @@ static void some_window_columns_but_not_all(void **state)
     for (int k = 0; k < 3; k++) {
         assert_int_equal(try_spoilt(&s[2], SPOIL_DROP, keys[k], NULL, 0, &err), VNP_DATA);
         assert_non_null(strstr(err.msg, "not all"));
-        assert_int_equal(try_spoilt(&s[0], SPOIL_ADD, keys[k], VALUE("\xc4\x0c\0\0\0\0\0\0\0\0\0\0\0\0"), &err), VNP_DATA);
+        assert_int_equal(try_spoilt(&s[0], SPOIL_ADD, keys[k], VALUE("\xc4\x0c\0\0\0\0\0\0\0\0\0\0\0\0"), &err),
+                         VNP_DATA);
     }
     samples_free(s);
 }

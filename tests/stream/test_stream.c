@@ -1,4 +1,4 @@
-/* Whole streams: written, read back, cut, damaged, reordered. A stream that is not exactly what was written is an error. */
+/* Whole streams: written, read back, cut, damaged, reordered. What is not exactly what was written is an error. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -97,7 +97,8 @@ static const struct {
     enum vnp_kind kind;
     const char *pool;
     bool windows;
-} kinds[] = {{VNP_TOKENS, "", true}, {VNP_BATCHES, "", false}, {VNP_HIDDEN, "", false}, {VNP_EMBEDDINGS, "mean", false}};
+} kinds[] = {
+    {VNP_TOKENS, "", true}, {VNP_BATCHES, "", false}, {VNP_HIDDEN, "", false}, {VNP_EMBEDDINGS, "mean", false}};
 enum { KINDS = 4 };
 
 /* Ends of the frames of a plain stream. */
@@ -202,7 +203,7 @@ static void a_zstd_file_cut_at_every_byte(void **state)
     for (size_t n = 0; n < s.n; n++)
         for (int bit = 0; bit < 8; bit++) {
             s.p[n] ^= (uint8_t)(1 << bit);
-            /* A few bits mean nothing to zstd (an unused one in each frame's header): what comes out must be the same. */
+            /* A few bits mean nothing to zstd: what comes out must be the same then. */
             if (read_bytes(s.p, s.n, &err) == VNP_OK) {
                 assert_int_equal(ZSTD_decompress(out, plain.n, s.p, s.n), plain.n);
                 assert_memory_equal(out, plain.p, plain.n);

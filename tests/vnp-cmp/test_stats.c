@@ -203,10 +203,12 @@ static void json_strings(void **state)
     (void)state;
     static const struct {
         const char *text, *json;
-    } cases[] = {{"sp|P1|a", "\"sp|P1|a\""}, {"\"\\/", "\"\\\"\\\\/\""}, {"a\tb\n\x01\x7f", "\"a\\u0009b\\u000a\\u0001\\u007f\""},
+    } cases[] = {{"sp|P1|a", "\"sp|P1|a\""}, {"\"\\/", "\"\\\"\\\\/\""},
+                 {"a\tb\n\x01\x7f", "\"a\\u0009b\\u000a\\u0001\\u007f\""},
                  {"\xc3\xa9\xe2\x82\xac\xf0\x9f\xa7\xac", "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\xa7\xac\""},
                  {"\xff" "a\xc3", "\"\\ufffda\\ufffd\""}, {"\xc0\xaf", "\"\\ufffd\\ufffd\""},
-                 {"\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\""}, {"\xf4\x90\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\""},
+                 {"\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\""},
+                 {"\xf4\x90\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\""},
                  {"\xe0\x80\x80", "\"\\ufffd\\ufffd\\ufffd\""}, {"", "\"\""}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct vnp_text t = {0};
