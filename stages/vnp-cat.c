@@ -353,6 +353,7 @@ static void summary_text(struct vnp_text *t, const struct vnp_reader *r, const s
 {
     const struct vnp_head *h = vnp_reader_head(r);
     const struct vnp_totals *n = vnp_reader_totals(r);
+    size_t begin = t->n;
     vnp_text_printf(t, "%s: %s, whole: %llu frames, %llu bytes uncompressed, crc32 %08x\n", vnp_reader_name(r),
                     vnp_kind_name(h->kind), (unsigned long long)vnp_reader_frames(r),
                     (unsigned long long)vnp_reader_bytes(r), vnp_reader_crc(r));
@@ -374,6 +375,9 @@ static void summary_text(struct vnp_text *t, const struct vnp_reader *r, const s
                     n->rows > 0 ? (double)len->sum / (double)n->rows : 0);
     vnp_text_printf(t, "  %-10s %llu truncated, %llu redone in FP32, %llu not finite\n", "rows",
                     (unsigned long long)n->truncated, (unsigned long long)n->redone, (unsigned long long)n->nonfinite);
+    for (char *c = t->p + begin; c < t->p + t->n; c++) /* the head's texts could steer the terminal */
+        if (((unsigned char)*c < ' ' && *c != '\n') || *c == 0x7f)
+            *c = '?';
 }
 
 /* Reads a whole stream. VNP_OK when it is whole; else *err says what is wrong. *out is for the caller to close. */
