@@ -5,7 +5,7 @@
 #include "mapfile.h"
 
 const char *const vnp_esm2_tokens[VNP_ESM2_TOKENS] = {
-    "<cls>", "<pad>", "<eos>", "<unk>", "L", "A", "G", "V", "S", "E", "R", "T", "I", "D", "P", "K",       "Q",
+    "<cls>", "<pad>", "<eos>", "<unk>", "L", "A", "G", "V", "S", "E", "R", "T", "I", "D", "P",        "K",     "Q",
     "N",     "F",     "Y",     "M",     "H", "W", "C", "X", "B", "U", "Z", "O", ".", "-", "<null_1>", "<mask>"};
 
 static enum vnp_status check_lines(const struct vnp_map *map, const char *path, struct vnp_err *err)

@@ -93,9 +93,28 @@ static const char *last_line(char *text)
 
 static enum vnp_status run_curl(const struct vnp_known_file *f, const char *url, const char *part, struct vnp_err *err)
 {
-    const char *const argv[] = {"curl",  "--fail",   "--location", "--silent", "--show-error",   "--proto", "=http,https",
-                                "--retry", "3",      "--connect-timeout", "30", "--speed-limit", "1000",    "--speed-time",
-                                "60",    "--continue-at", "-",    "--output", part,             "--",      url, NULL};
+    const char *const argv[] = {"curl",
+                                "--fail",
+                                "--location",
+                                "--silent",
+                                "--show-error",
+                                "--proto",
+                                "=http,https",
+                                "--retry",
+                                "3",
+                                "--connect-timeout",
+                                "30",
+                                "--speed-limit",
+                                "1000",
+                                "--speed-time",
+                                "60",
+                                "--continue-at",
+                                "-",
+                                "--output",
+                                part,
+                                "--",
+                                url,
+                                NULL};
     struct progress progress = {f, part, vnp_now(), size_of(part)};
     struct vnp_subprocess p;
     enum vnp_status st = vnp_subprocess_run(&p, argv, "curl", show_progress, &progress, err);
@@ -136,8 +155,8 @@ static enum vnp_status accept_part(const struct vnp_known_file *f, const char *p
     char *bad = xasprintf("%s.bad", path);
     const uint64_t bytes = size_of(part);
     const bool kept = rename(part, bad) == 0;
-    st = vnp_error(err, VNP_DATA, "%s: not the published file: %" PRIu64 " bytes of %" PRIu64 ", wrong SHA-256%s%s", path,
-                   bytes, f->bytes, kept ? "; kept as " : "", kept ? bad : "");
+    st = vnp_error(err, VNP_DATA, "%s: not the published file: %" PRIu64 " bytes of %" PRIu64 ", wrong SHA-256%s%s",
+                   path, bytes, f->bytes, kept ? "; kept as " : "", kept ? bad : "");
     free(bad);
     return st;
 }
@@ -149,7 +168,8 @@ static enum vnp_status fetch_locked(const struct vnp_known_file *f, const char *
     if (access(path, F_OK) == 0) {
         enum vnp_status st = check_hash(f, path, &right, err);
         if (st == VNP_OK && !right)
-            st = vnp_error(err, VNP_DATA, "%s: is there, but is not the published file: remove it to fetch it anew", path);
+            st = vnp_error(err, VNP_DATA, "%s: is there, but is not the published file: remove it to fetch it anew",
+                           path);
         if (st == VNP_OK)
             vnp_info("%s: there already", path);
         return st;

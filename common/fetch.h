@@ -12,10 +12,10 @@ struct vnp_fetch {
     const char *dir;   /* where to; NULL: the cache of Hugging Face, where a bare name is looked for */
 };
 
-/* Makes `dir` if need be. A file comes to have its name only when its hash is right; until then it is FILE.part, which a
- * later call continues. Files that are there already are checked, not fetched. VNP_DATA when a hash is wrong (the file is
- * kept as FILE.bad), VNP_UNAVAILABLE when the server can't be reached or lacks the file. *path: the model's directory, for
- * the caller to free. */
+/* Makes `dir` if need be. A file comes to have its name only when its hash is right; until then it is FILE.part, which
+ * a later call continues. Files that are there already are checked, not fetched. VNP_DATA when a hash is wrong (the
+ * file is kept as FILE.bad), VNP_UNAVAILABLE when the server can't be reached or lacks the file. *path: the model's
+ * directory, for the caller to free. */
 VNP_MUST_CHECK enum vnp_status vnp_fetch_model(const struct vnp_fetch *f, char **path, struct vnp_err *err);
 
 #endif

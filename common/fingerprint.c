@@ -48,9 +48,9 @@ static uint64_t add_tensor(uint64_t h, const struct vnp_tensor *t)
 void vnp_fingerprint(const struct vnp_model *m, char *text, size_t cap)
 {
     const struct vnp_model_config *c = vnp_model_config(m);
-    const uint64_t settings[] = {(uint64_t)c->arch,  (uint64_t)c->layers, (uint64_t)c->heads,
-                                 (uint64_t)c->width, (uint64_t)c->ffn,    vnp_f32_bits(c->ln_eps),
-                                 c->token_dropout,   (uint64_t)(int64_t)c->mask_id};
+    const uint64_t settings[] = {
+        (uint64_t)c->arch, (uint64_t)c->layers,     (uint64_t)c->heads, (uint64_t)c->width,
+        (uint64_t)c->ffn,  vnp_f32_bits(c->ln_eps), c->token_dropout,   (uint64_t)(int64_t)c->mask_id};
     uint64_t h = 0;
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         h = add(h, settings[i]);

@@ -15,26 +15,22 @@
 #define R650M "esm2_t33_650M_UR50D facebook/esm2_t33_650M_UR50D 08e4846e537177426273712802403f7ba8261b6c"
 #define R3B "esm2_t36_3B_UR50D facebook/esm2_t36_3B_UR50D 476b639933c8baad5ad09a60ac1a87f987b656fc"
 
-/* Weights: the SHA-256 of Hugging Face's git-lfs pointers, each seen in two public repositories that pin them. config.json
- * and vocab.txt: contents that give both the SHA-256 and the git blob ids published for them. 15B is not here: no public
- * source of its hashes was found. */
-const char vnp_known_models[] =
-    R8M " config.json 775 facb9355e8252149f6f99dff5fd1e32e890c3c655362b261d0c81cd6b5839c85\n"
-    R8M VOCAB
-    R8M " model.safetensors 31384292 24c5fa474c48f3b754b86efe752d5f189d2bcd88190fa2270fc92b2ef3034189\n"
-    R35M " config.json 778 ae07364efa51e0fa1d81da3fe608f6d948abdbbb69785ba6e1df379a458e58ee\n"
-    R35M VOCAB
-    R35M " model.safetensors 136008798 e35647818e0e064351d4531ed480d225a002567b4b2b93ad3a9246d753150fc0\n"
-    R150M " config.json 779 e512f68ec444d99477703a9806639ca83da3dbc19f6c5fe428d6e5b7460972dc\n"
-    R150M VOCAB
-    R150M " model.safetensors 595257706 c3f1da8aea53bddd32c246c86168c23b9fd72341fb9db9a94436f855f5053566\n"
-    R650M " config.json 724 539095c22efc52a09d6147074ba4ca119f76a890df5901213b2b55f7d2f96b2b\n"
-    R650M VOCAB
-    R650M " model.safetensors 2609506392 a08adabb949fa67ad3c14b509d04fd60368b35007b0095e3358f81200c4f4db0\n"
-    R3B " config.json 779 ca75d7053d1dcf2da6f0f5e4f2ff87d8929a7c39089e72ffbb0b5ddd4abf3a27\n"
-    R3B VOCAB
-    R3B " pytorch_model-00001-of-00002.bin 9976735419 0f971f11c449d21422aa982b791619c10351972992c735f4c3cd43fe09790412\n"
-    R3B " pytorch_model-00002-of-00002.bin 1390347055 7560b46fc383c691fb74b915b7d4bcef40d3df181447f16ba4b298845e308d0c\n";
+/* Weights: the SHA-256 of Hugging Face's git-lfs pointers, each seen in two public repositories that pin them.
+ * config.json and vocab.txt: contents that give both the SHA-256 and the git blob ids published for them. 15B is not
+ * here: no public source of its hashes was found. */
+const char vnp_known_models[] = R8M
+    " config.json 775 facb9355e8252149f6f99dff5fd1e32e890c3c655362b261d0c81cd6b5839c85\n" R8M VOCAB R8M
+    " model.safetensors 31384292 24c5fa474c48f3b754b86efe752d5f189d2bcd88190fa2270fc92b2ef3034189\n" R35M
+    " config.json 778 ae07364efa51e0fa1d81da3fe608f6d948abdbbb69785ba6e1df379a458e58ee\n" R35M VOCAB R35M
+    " model.safetensors 136008798 e35647818e0e064351d4531ed480d225a002567b4b2b93ad3a9246d753150fc0\n" R150M
+    " config.json 779 e512f68ec444d99477703a9806639ca83da3dbc19f6c5fe428d6e5b7460972dc\n" R150M VOCAB R150M
+    " model.safetensors 595257706 c3f1da8aea53bddd32c246c86168c23b9fd72341fb9db9a94436f855f5053566\n" R650M
+    " config.json 724 539095c22efc52a09d6147074ba4ca119f76a890df5901213b2b55f7d2f96b2b\n" R650M VOCAB R650M
+    " model.safetensors 2609506392 a08adabb949fa67ad3c14b509d04fd60368b35007b0095e3358f81200c4f4db0\n" R3B
+    " config.json 779 ca75d7053d1dcf2da6f0f5e4f2ff87d8929a7c39089e72ffbb0b5ddd4abf3a27\n" R3B VOCAB R3B
+    " pytorch_model-00001-of-00002.bin 9976735419 "
+    "0f971f11c449d21422aa982b791619c10351972992c735f4c3cd43fe09790412\n" R3B
+    " pytorch_model-00002-of-00002.bin 1390347055 7560b46fc383c691fb74b915b7d4bcef40d3df181447f16ba4b298845e308d0c\n";
 
 /* A name that is one part of a path. */
 static bool is_plain(const char *name)

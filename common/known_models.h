@@ -13,14 +13,14 @@ struct vnp_known_file {
     char revision[64];   /* commit there, so that the file can't change */
     char file[96];
     uint64_t bytes;
-    char sha256[65];     /* lower-case hex */
+    char sha256[65]; /* lower-case hex */
 };
 
 /* The list that is built in, as text: a line a file, the fields above separated by blanks; '#' begins a comment. */
 extern const char vnp_known_models[];
 
-/* Picks the files of `model` from such a text. VNP_DATA, with the line, when the text is not of that form; VNP_NOINPUT, with
- * the models that there are, when it has none. The caller frees *files. `source` is for messages. */
+/* Picks the files of `model` from such a text. VNP_DATA, with the line, when the text is not of that form; VNP_NOINPUT,
+ * with the models that there are, when it has none. The caller frees *files. `source` is for messages. */
 VNP_MUST_CHECK enum vnp_status vnp_known_find(const char *text, const char *source, const char *model,
                                               struct vnp_known_file **files, size_t *n, struct vnp_err *err);
 

@@ -11,8 +11,8 @@ struct vnp_map {
     uint64_t n; /* bytes, at least 1 */
 };
 
-/* Fails with VNP_NOINPUT when the file can't be opened, VNP_DATA when it is empty or no regular file. Whoever shortens the
- * file while it is mapped kills the reader (SIGBUS), as with any program that maps its input. */
+/* Fails with VNP_NOINPUT when the file can't be opened, VNP_DATA when it is empty or no regular file. Whoever shortens
+ * the file while it is mapped kills the reader (SIGBUS), as with any program that maps its input. */
 VNP_MUST_CHECK enum vnp_status vnp_map_open(struct vnp_map *m, const char *path, struct vnp_err *err);
 
 /* A zeroed map is allowed. */

@@ -64,8 +64,9 @@ static enum vnp_status bind(struct vnp_tensor *t, const struct vnp_stored *s, co
                          vnp_shape_text(have, sizeof have, s->shape, s->ndim),
                          vnp_shape_text(want, sizeof want, shape, ndim));
     if (!s->contiguous)
-        return vnp_error(err, VNP_DATA, "%s: tensor %.200s is a transposed or strided view: save a contiguous copy of it",
-                         s->file, s->name);
+        return vnp_error(err, VNP_DATA,
+                         "%s: tensor %.200s is a transposed or strided view: save a contiguous copy of it", s->file,
+                         s->name);
     t->name = s->name;
     t->ndim = ndim;
     memcpy(t->shape, shape, sizeof t->shape);

@@ -53,16 +53,12 @@ static enum vnp_status read_sizes(struct vnp_hints *h, const json_t *o, const ch
     const struct {
         const char *key;
         int lo, hi, missing, *out;
-    } keys[] = {{"num_hidden_layers", 1, 100000, 12, &h->layers},
-                {"num_attention_heads", 1, 65536, 12, &h->heads},
-                {"hidden_size", 1, 1 << 20, 768, &h->width},
-                {"intermediate_size", 1, 1 << 22, 3072, &h->ffn},
-                {"vocab_size", 1, 1 << 24, 0, &h->vocab},
-                {"mask_token_id", 0, 1 << 24, -1, &h->mask_id},
+    } keys[] = {{"num_hidden_layers", 1, 100000, 12, &h->layers}, {"num_attention_heads", 1, 65536, 12, &h->heads},
+                {"hidden_size", 1, 1 << 20, 768, &h->width},      {"intermediate_size", 1, 1 << 22, 3072, &h->ffn},
+                {"vocab_size", 1, 1 << 24, 0, &h->vocab},         {"mask_token_id", 0, 1 << 24, -1, &h->mask_id},
                 {"pad_token_id", 0, 1 << 24, -1, &h->pad_id}};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        enum vnp_status st =
-            get_int(o, keys[i].key, keys[i].lo, keys[i].hi, keys[i].missing, keys[i].out, path, err);
+        enum vnp_status st = get_int(o, keys[i].key, keys[i].lo, keys[i].hi, keys[i].missing, keys[i].out, path, err);
         if (st != VNP_OK)
             return st;
     }
@@ -90,8 +86,8 @@ static enum vnp_status check_esm(struct vnp_hints *h, const json_t *o, const cha
     const json_t *pos = json_object_get(o, "position_embedding_type");
     const char *pos_name = json_is_string(pos) ? json_string_value(pos) : "absolute";
     if (strcmp(pos_name, "rotary") != 0)
-        return vnp_error(err, VNP_DATA, "%s: position_embedding_type is %.40s; ESM-2 has rotary (is this ESM-1b?)", path,
-                         pos_name);
+        return vnp_error(err, VNP_DATA, "%s: position_embedding_type is %.40s; ESM-2 has rotary (is this ESM-1b?)",
+                         path, pos_name);
     if (json_is_true(json_object_get(o, "emb_layer_norm_before")))
         return vnp_error(err, VNP_DATA, "%s: emb_layer_norm_before is set; ESM-2 has no such layer", path);
     if (rope_theta(o) != 10000)
@@ -182,19 +178,23 @@ static enum vnp_status settle_heads(struct vnp_model_config *c, const struct vnp
 {
     c->heads = h->heads;
     if (c->heads == 0)
-        c->heads = c->arch == VNP_ESM2 ? published_heads(c->layers, c->width) : c->layers == 12 && c->width == 768 ? 12 : 0;
+        c->heads = c->arch == VNP_ESM2                  ? published_heads(c->layers, c->width)
+                   : c->layers == 12 && c->width == 768 ? 12
+                                                        : 0;
     if (c->heads == 0)
-        return vnp_error(err, VNP_DATA,
-                         "%s: %d layers of width %d are not a published size, so the number of heads can't be told: add "
-                         "the model's config.json beside it",
-                         file, c->layers, c->width);
+        return vnp_error(
+            err, VNP_DATA,
+            "%s: %d layers of width %d are not a published size, so the number of heads can't be told: add "
+            "the model's config.json beside it",
+            file, c->layers, c->width);
     if (c->width % c->heads != 0)
         return vnp_error(err, VNP_DATA, "%s: %d attention heads do not divide the width of %d", h->source, c->heads,
                          c->width);
     c->head_dim = c->width / c->heads;
     if (c->head_dim % 2 != 0 || c->head_dim > MAX_HEAD_DIM)
-        return vnp_error(err, VNP_DATA, "%s: a head dimension of %d (width %d, %d heads) is not an even number up to %d",
-                         h->source, c->head_dim, c->width, c->heads, MAX_HEAD_DIM);
+        return vnp_error(err, VNP_DATA,
+                         "%s: a head dimension of %d (width %d, %d heads) is not an even number up to %d", h->source,
+                         c->head_dim, c->width, c->heads, MAX_HEAD_DIM);
     return VNP_OK;
 }
 

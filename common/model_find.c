@@ -48,8 +48,8 @@ static void strip_extension(char *name)
     }
 }
 
-/* The last part of the path that says something: of a file that always has the same name, its directory's; of a snapshot
- * in the Hugging Face cache, the model it is of. */
+/* The last part of the path that says something: of a file that always has the same name, its directory's; of a
+ * snapshot in the Hugging Face cache, the model it is of. */
 static void name_of(char *name, size_t cap, const char *path)
 {
     char real[PATH_MAX], *dir = xstrdup(path), *slash = strrchr(dir, '/');
@@ -57,7 +57,8 @@ static void name_of(char *name, size_t cap, const char *path)
     if (is_dir(path) || strncmp(file, "model.", 6) == 0 || strncmp(file, "pytorch_model", 13) == 0) {
         if (!is_dir(path) && slash != NULL)
             *slash = '\0';
-        const char *p = realpath(is_dir(path) || slash != NULL ? dir : ".", real) != NULL ? real : dir, *last = strrchr(p, '/');
+        const char *p = realpath(is_dir(path) || slash != NULL ? dir : ".", real) != NULL ? real : dir,
+                   *last = strrchr(p, '/');
         const char *cached = strstr(p, "/models--"), *snapshot = cached ? strstr(cached, "/snapshots/") : NULL;
         snprintf(name, cap, "%.*s", (int)cap - 1, last ? last + 1 : p);
         if (snapshot != NULL) {
@@ -171,8 +172,7 @@ static enum vnp_status read_index(struct vnp_model_files *f, const char *dir, st
     if (st != VNP_OK)
         return st;
     json_error_t je = {.text = "too large"};
-    json_t *o =
-        map.n > MAX_INDEX ? NULL : json_loadb((const char *)map.p, (size_t)map.n, JSON_REJECT_DUPLICATES, &je);
+    json_t *o = map.n > MAX_INDEX ? NULL : json_loadb((const char *)map.p, (size_t)map.n, JSON_REJECT_DUPLICATES, &je);
     const json_t *weights = json_object_get(o, "weight_map");
     if (o == NULL)
         st = vnp_error(err, VNP_DATA, "%s: not JSON: %.160s", f->index, je.text);
@@ -180,9 +180,8 @@ static enum vnp_status read_index(struct vnp_model_files *f, const char *dir, st
         st = vnp_error(err, VNP_DATA, "%s: no weight_map", f->index);
     const char *name;
     json_t *shard;
-    json_object_foreach ((json_t *)(uintptr_t)weights, name, shard)
-        if (st == VNP_OK)
-            st = add_shard(f, dir, shard, f->index, err);
+    json_object_foreach((json_t *)(uintptr_t)weights, name, shard) if (st == VNP_OK) st =
+        add_shard(f, dir, shard, f->index, err);
     json_decref(o);
     vnp_map_close(&map);
     return st;
@@ -200,7 +199,8 @@ static bool find_shards(struct vnp_model_files *f, const char *dir, enum vnp_sta
         for (int k = 0; k < 2; k++) {
             char *format = xasprintf("%s-00001-of-%%5d.%s%%n", kinds[k].stem, kinds[k].extension);
             end = 0;
-            if (sscanf(e->d_name, format, &n, &end) == 1 && end > 0 && e->d_name[end] == '\0' && (kind < 0 || k < kind)) {
+            if (sscanf(e->d_name, format, &n, &end) == 1 && end > 0 && e->d_name[end] == '\0' &&
+                (kind < 0 || k < kind)) {
                 kind = k;
                 count = n;
             }
@@ -208,7 +208,8 @@ static bool find_shards(struct vnp_model_files *f, const char *dir, enum vnp_sta
         }
     if (d != NULL)
         closedir(d);
-    *st = kind >= 0 && (count < 1 || count > MAX_SHARDS) ? vnp_error(err, VNP_DATA, "%s: %d shards", dir, count) : VNP_OK;
+    *st =
+        kind >= 0 && (count < 1 || count > MAX_SHARDS) ? vnp_error(err, VNP_DATA, "%s: %d shards", dir, count) : VNP_OK;
     for (int i = 1; i <= count && *st == VNP_OK; i++) {
         char *name = xasprintf("%s-%05d-of-%05d.%s", kinds[kind].stem, i, count, kinds[kind].extension);
         char *path = existing(dir, name);
@@ -243,8 +244,8 @@ static enum vnp_status find_in_dir(struct vnp_model_files *f, const char *dir, s
                      "%s: no model.safetensors, pytorch_model.bin or an index of either in this directory", dir);
 }
 
-/* A safetensors header's length can look like the beginning of a pickle, so what comes behind it is looked at first. What is
- * neither is left to the reader of safetensors, which will say so. */
+/* A safetensors header's length can look like the beginning of a pickle, so what comes behind it is looked at first.
+ * What is neither is left to the reader of safetensors, which will say so. */
 static enum vnp_weights_kind kind_of(const struct vnp_map *map)
 {
     uint64_t n_header = 0;
@@ -282,8 +283,10 @@ enum vnp_status vnp_model_find(struct vnp_model_files *f, const char *path, stru
         return vnp_error(err, VNP_USAGE, "no model: give --model PATH or set VNP_MODEL");
     char *found = access(path, F_OK) == 0 ? xstrdup(path) : find_cached(path);
     if (found == NULL)
-        return vnp_error(err, VNP_NOINPUT, "%s: no such file or directory, nor a model of that name in the caches of Hugging "
-                                           "Face or torch", path);
+        return vnp_error(err, VNP_NOINPUT,
+                         "%s: no such file or directory, nor a model of that name in the caches of Hugging "
+                         "Face or torch",
+                         path);
     name_of(f->name, sizeof f->name, found);
     enum vnp_status st = VNP_OK;
     if (is_dir(found)) {

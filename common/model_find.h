@@ -13,16 +13,17 @@ struct vnp_model_files {
     enum vnp_weights_kind kind; /* told by the file's first bytes */
     char **weights;             /* n_weights files: one, or the shards that an index names */
     int n_weights;
-    char *index;                /* the shards' index, or NULL: one file, or shards told by their names */
+    char *index; /* the shards' index, or NULL: one file, or shards told by their names */
 };
 
 /* `path`: a file, a directory or, when neither exists, a bare name looked for in the Hugging Face and torch caches
- * ($HF_HOME/hub, ~/.cache/huggingface/hub; $TORCH_HOME/hub/checkpoints, ~/.cache/torch/hub/checkpoints). NULL: $VNP_MODEL.
- * VNP_NOINPUT when there is no such model, VNP_USAGE when neither says which. Free with vnp_model_files_free(). */
+ * ($HF_HOME/hub, ~/.cache/huggingface/hub; $TORCH_HOME/hub/checkpoints, ~/.cache/torch/hub/checkpoints). NULL:
+ * $VNP_MODEL. VNP_NOINPUT when there is no such model, VNP_USAGE when neither says which. Free with
+ * vnp_model_files_free(). */
 VNP_MUST_CHECK enum vnp_status vnp_model_find(struct vnp_model_files *f, const char *path, struct vnp_err *err);
 
-/* The directory of the Hugging Face cache that holds facebook/NAME: $HF_HOME/hub/models--facebook--NAME, or under ~/.cache.
- * NULL when neither $HF_HOME nor $HOME is set. The caller frees it. */
+/* The directory of the Hugging Face cache that holds facebook/NAME: $HF_HOME/hub/models--facebook--NAME, or under
+ * ~/.cache. NULL when neither $HF_HOME nor $HOME is set. The caller frees it. */
 char *vnp_model_cache(const char *name);
 
 void vnp_model_files_free(struct vnp_model_files *f);

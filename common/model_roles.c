@@ -37,7 +37,8 @@ static const struct family families[] = {
                                     [VNP_FC2_W] = "output.dense.weight",
                                     [VNP_FC2_B] = "output.dense.bias"}},
     [VNP_NAMES_FAIR_ESM] = {.arch = VNP_ESM2,
-                            .prefixes = {"", "encoder.sentence_encoder.", "encoder.", "model.encoder.sentence_encoder."},
+                            .prefixes = {"", "encoder.sentence_encoder.", "encoder.",
+                                         "model.encoder.sentence_encoder."},
                             .layer = "layers.",
                             .names = {[VNP_EMB_WORD] = "embed_tokens.weight",
                                       [VNP_FINAL_LN_W] = "emb_layer_norm_after.weight",
@@ -96,8 +97,8 @@ bool vnp_role_name(const struct vnp_scheme *scheme, enum vnp_role role, int laye
     return true;
 }
 
-const struct vnp_stored *vnp_role_find(const struct vnp_stored_set *s, const struct vnp_scheme *scheme, enum vnp_role role,
-                                       int layer, char *name, size_t cap)
+const struct vnp_stored *vnp_role_find(const struct vnp_stored_set *s, const struct vnp_scheme *scheme,
+                                       enum vnp_role role, int layer, char *name, size_t cap)
 {
     static const char *const spellings[][2] = {{"LayerNorm.weight", "LayerNorm.gamma"},
                                                {"LayerNorm.bias", "LayerNorm.beta"}};
@@ -144,7 +145,8 @@ enum vnp_status vnp_scheme_detect(const struct vnp_stored_set *s, struct vnp_sch
     snprintf(name, sizeof name, "%s%s", scheme->prefix,
              scheme->naming == VNP_NAMES_HF_ESM ? "embeddings.layer_norm.weight" : "emb_layer_norm_before.weight");
     if (families[scheme->naming].arch == VNP_ESM2 && vnp_stored_find(s, name) != NULL)
-        return vnp_error(err, VNP_DATA, "%s: tensor %s belongs to ESM-1b or ESM-1v; only ESM-2 is supported", file, name);
+        return vnp_error(err, VNP_DATA, "%s: tensor %s belongs to ESM-1b or ESM-1v; only ESM-2 is supported", file,
+                         name);
     return VNP_OK;
 }
 
@@ -152,8 +154,7 @@ enum vnp_status vnp_scheme_layers(const struct vnp_stored_set *s, const struct v
                                   struct vnp_err *err)
 {
     char stem[256];
-    const size_t n_stem =
-        (size_t)snprintf(stem, sizeof stem, "%s%s", scheme->prefix, families[scheme->naming].layer);
+    const size_t n_stem = (size_t)snprintf(stem, sizeof stem, "%s%s", scheme->prefix, families[scheme->naming].layer);
     *layers = 0;
     for (size_t i = 0; i < s->n; i++) {
         if (strncmp(s->v[i].name, stem, n_stem) != 0)

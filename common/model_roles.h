@@ -35,8 +35,8 @@ bool vnp_role_name(const struct vnp_scheme *scheme, enum vnp_role role, int laye
 
 /* A role's tensor, and the name it should have into `name`; NULL when it is not there. Old BERT files, and those that
  * save_pretrained() of transformers 5 writes, call a LayerNorm's weight and bias gamma and beta. */
-const struct vnp_stored *vnp_role_find(const struct vnp_stored_set *s, const struct vnp_scheme *scheme, enum vnp_role role,
-                                       int layer, char *name, size_t cap);
+const struct vnp_stored *vnp_role_find(const struct vnp_stored_set *s, const struct vnp_scheme *scheme,
+                                       enum vnp_role role, int layer, char *name, size_t cap);
 
 /* The dimensions of a role's tensor (1 or 2) and its shape; 0 for a role that the architecture does not have. */
 int vnp_role_shape(const struct vnp_model_config *c, enum vnp_role role, int64_t shape[2]);

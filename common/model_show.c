@@ -8,10 +8,10 @@
 #include "xmalloc.h"
 
 struct summary {
-    uint64_t bytes;      /* of all tensors in the files */
-    int used, ignored;   /* tensors */
-    int of_dtype[3];     /* used ones, by enum vnp_dtype */
-    bool *is_used;       /* of each stored tensor */
+    uint64_t bytes;    /* of all tensors in the files */
+    int used, ignored; /* tensors */
+    int of_dtype[3];   /* used ones, by enum vnp_dtype */
+    bool *is_used;     /* of each stored tensor */
 };
 
 static struct summary summarise(const struct vnp_model *m)
@@ -39,9 +39,8 @@ static const char *container(const struct vnp_model *m)
 
 static const char *names_of(const struct vnp_model *m)
 {
-    static const char *const names[] = {[VNP_NAMES_HF_ESM] = "Hugging Face",
-                                        [VNP_NAMES_FAIR_ESM] = "fair-esm",
-                                        [VNP_NAMES_DNABERT_S] = "DNABERT-S"};
+    static const char *const names[] = {
+        [VNP_NAMES_HF_ESM] = "Hugging Face", [VNP_NAMES_FAIR_ESM] = "fair-esm", [VNP_NAMES_DNABERT_S] = "DNABERT-S"};
     return names[vnp_model_scheme(m)->naming];
 }
 
@@ -105,7 +104,8 @@ static void list_json(struct vnp_text *out, const struct vnp_stored_set *s, cons
     for (size_t i = 0; i < s->n; i++) {
         vnp_text_str(out, i ? ",{\"name\":" : "{\"name\":");
         json_string_of(out, s->v[i].name);
-        vnp_text_printf(out, ",\"dtype\":\"%s\",\"shape\":%s,\"bytes\":%" PRIu64 ",\"used\":%s,\"file\":", s->v[i].dtype,
+        vnp_text_printf(out,
+                        ",\"dtype\":\"%s\",\"shape\":%s,\"bytes\":%" PRIu64 ",\"used\":%s,\"file\":", s->v[i].dtype,
                         vnp_shape_text(shape, sizeof shape, s->v[i].shape, s->v[i].ndim), s->v[i].bytes,
                         sum->is_used[i] ? "true" : "false");
         json_string_of(out, s->v[i].file);
@@ -128,10 +128,12 @@ void vnp_model_show_json(struct vnp_text *out, const struct vnp_model *m, bool l
                     c->fingerprint, c->arch == VNP_ESM2 ? "esm2" : "dnabert-s", c->layers, c->heads, c->head_dim,
                     c->width, c->ffn, c->vocab, c->parameters, c->token_dropout ? "true" : "false");
     vnp_text_float(out, c->ln_eps, "null");
-    vnp_text_printf(out, ",\"container\":\"%s\",\"names\":\"%s\",\"tensors_used\":%d,\"tensors_ignored\":%d,\"bytes\":%" PRIu64
-                         ",\"dtypes\":{\"f32\":%d,\"f16\":%d,\"bf16\":%d},\"files\":[",
-                    container(m), names_of(m), sum.used, sum.ignored, sum.bytes, sum.of_dtype[VNP_F32],
-                    sum.of_dtype[VNP_F16], sum.of_dtype[VNP_BF16]);
+    vnp_text_printf(
+        out,
+        ",\"container\":\"%s\",\"names\":\"%s\",\"tensors_used\":%d,\"tensors_ignored\":%d,\"bytes\":%" PRIu64
+        ",\"dtypes\":{\"f32\":%d,\"f16\":%d,\"bf16\":%d},\"files\":[",
+        container(m), names_of(m), sum.used, sum.ignored, sum.bytes, sum.of_dtype[VNP_F32], sum.of_dtype[VNP_F16],
+        sum.of_dtype[VNP_BF16]);
     for (int i = 0; i < f->n_weights; i++) {
         vnp_text_str(out, i ? "," : "");
         json_string_of(out, f->weights[i]);

@@ -13,7 +13,8 @@ struct vnp_verified {
     int64_t bad, first_bad;          /* values that are NaN or infinite; index of the first of them */
 };
 
-/* Fills in an entry for each of vnp_model_tensors(m), on all cores. Returns the CRC-32 of all their values, in order. */
+/* Fills in an entry for each of vnp_model_tensors(m), on all cores. Returns the CRC-32 of all their values, in order.
+ */
 uint32_t vnp_model_verify(const struct vnp_model *m, struct vnp_verified *results);
 
 #endif

@@ -24,8 +24,8 @@ struct item {
     enum vnp_role role; /* VNP_N_ROLES: the rotary frequencies of the layer, float32 */
     int layer;
     int64_t elements;
-    uint64_t offset;      /* of the data, from the end of the header */
-    int64_t first_chunk;  /* chunks of the items before */
+    uint64_t offset;     /* of the data, from the end of the header */
+    int64_t first_chunk; /* chunks of the items before */
 };
 
 struct job {
@@ -78,8 +78,9 @@ static void lay_out(struct job *j, struct vnp_text *h)
     j->items = xcalloc(n + (size_t)c->layers, sizeof *j->items);
     char eps[VNP_FLOAT_TEXT];
     vnp_float_text(eps, c->ln_eps);
-    vnp_text_printf(h, "{\"__metadata__\":{\"format\":\"pt\",\"num_attention_heads\":\"%d\",\"layer_norm_eps\":\"%s\","
-                       "\"token_dropout\":\"%s\"}",
+    vnp_text_printf(h,
+                    "{\"__metadata__\":{\"format\":\"pt\",\"num_attention_heads\":\"%d\",\"layer_norm_eps\":\"%s\","
+                    "\"token_dropout\":\"%s\"}",
                     c->heads, eps, c->token_dropout ? "true" : "false");
     /* float32 first: in a file of halves everything stays aligned to its own size */
     const int64_t freq[1] = {c->head_dim / 2};
@@ -221,8 +222,9 @@ static enum vnp_status write_weights(struct job *j, const char *path, struct vnp
     if (j->failed != 0)
         return vnp_error(err, VNP_IO, "%s: can't be written: %s", path, strerror(j->failed));
     if (j->overflowed > 0 && !j->w->saturate)
-        return vnp_error(err, VNP_DATA, "%s: %" PRIu64 " values are too large for %s, some of them in %s: write f32 or "
-                                        "bf16, or let --force put the largest %s in their place",
+        return vnp_error(err, VNP_DATA,
+                         "%s: %" PRIu64 " values are too large for %s, some of them in %s: write f32 or "
+                         "bf16, or let --force put the largest %s in their place",
                          j->w->config->name, j->overflowed, vnp_dtype_name(j->w->dtype), j->where,
                          vnp_dtype_name(j->w->dtype));
     return VNP_OK;

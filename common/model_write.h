@@ -15,7 +15,7 @@ struct vnp_model_write {
     const char *dir; /* must not exist, or be empty; appears whole or not at all */
     const struct vnp_model_config *config;
     enum vnp_dtype dtype;
-    bool saturate;   /* values too large for dtype become its largest; otherwise they are an error */
+    bool saturate; /* values too large for dtype become its largest; otherwise they are an error */
     vnp_fill_fn *fill;
     void *ctx;
 };

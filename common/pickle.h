@@ -1,5 +1,5 @@
-/* Reads a pickle that holds tensors, settings and containers of them, and executes nothing: a class or function that the
- * pickle names is looked up in a short list of those whose meaning is built in here, and any other is an error that
+/* Reads a pickle that holds tensors, settings and containers of them, and executes nothing: a class or function that
+ * the pickle names is looked up in a short list of those whose meaning is built in here, and any other is an error that
  * names it. Protocols 2 to 5 (Python Lib/pickletools.py describes the opcodes). Memory is a small multiple of the
  * pickle's own size, whatever the pickle claims. */
 #ifndef VNP_PICKLE_H
@@ -44,8 +44,8 @@ struct vnp_py {
         } items;
         const struct vnp_py_global *global;
         struct {
-            const char *dtype;   /* "F32", "BF16", "I64", ... */
-            struct vnp_py *key;  /* a string: the name of its bytes in the archive */
+            const char *dtype;  /* "F32", "BF16", "I64", ... */
+            struct vnp_py *key; /* a string: the name of its bytes in the archive */
             int64_t elements;
         } storage;
         struct {
@@ -53,19 +53,21 @@ struct vnp_py {
             int64_t offset; /* elements from the start of the storage */
             int ndim;
             int64_t shape[VNP_PY_DIMS], stride[VNP_PY_DIMS];
-        } *tensor;
+        } * tensor;
     };
 };
 
 struct vnp_pickle;
 
-/* Reads a whole pickle; `file` is for messages. *out owns all that *root leads to; the pickle's bytes must outlive it. */
+/* Reads a whole pickle; `file` is for messages. *out owns all that *root leads to; the pickle's bytes must outlive it.
+ */
 VNP_MUST_CHECK enum vnp_status vnp_pickle_read(struct vnp_pickle **out, const struct vnp_py **root, const uint8_t *p,
                                                size_t n, const char *file, struct vnp_err *err);
 /* NULL is allowed. */
 void vnp_pickle_free(struct vnp_pickle *p);
 
-/* The value for a key of a dict or object, the last one set; NULL when there is none, or `o` is NULL or no such thing. */
+/* The value for a key of a dict or object, the last one set; NULL when there is none, or `o` is NULL or no such thing.
+ */
 const struct vnp_py *vnp_py_get(const struct vnp_py *o, const char *key);
 
 #endif

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-/* What torch.save() writes for a state_dict (torch/serialization.py, torch/_utils.py), and fair-esm for its settings. */
+/* What torch.save() writes for a state_dict (torch/serialization.py, torch/_utils.py), and fair-esm for its settings.
+ */
 static const struct vnp_py_global globals[] = {
     {"collections", "OrderedDict", VNP_PY_MAKE_DICT, NULL},
     {"argparse", "Namespace", VNP_PY_MAKE_NAMESPACE, NULL},

@@ -27,7 +27,8 @@ static enum vnp_status read_shape(struct vnp_stored *t, const json_t *shape, str
     for (int i = 0; i < t->ndim; i++) {
         const json_t *d = json_array_get(shape, (size_t)i);
         if (!json_is_integer(d) || json_integer_value(d) < 0)
-            return vnp_error(err, VNP_DATA, "%s: tensor %.200s: a dimension that is not a whole number", t->file, t->name);
+            return vnp_error(err, VNP_DATA, "%s: tensor %.200s: a dimension that is not a whole number", t->file,
+                             t->name);
         t->shape[i] = json_integer_value(d);
     }
     return VNP_OK;
@@ -52,12 +53,13 @@ static enum vnp_status read_entry(struct vnp_stored *t, const json_t *entry, con
         return st;
     const json_int_t b = json_integer_value(begin), e = json_integer_value(end);
     if (b < 0 || e < b || (uint64_t)e > n_data)
-        return vnp_error(err, VNP_DATA, "%s: tensor %.200s: data_offsets %lld to %lld lie outside the %llu bytes of data",
-                         t->file, t->name, (long long)b, (long long)e, (unsigned long long)n_data);
+        return vnp_error(err, VNP_DATA,
+                         "%s: tensor %.200s: data_offsets %lld to %lld lie outside the %llu bytes of data", t->file,
+                         t->name, (long long)b, (long long)e, (unsigned long long)n_data);
     char text[128];
     if (!vnp_stored_bytes(t->shape, t->ndim, element, &t->bytes) || t->bytes != (uint64_t)(e - b))
-        return vnp_error(err, VNP_DATA, "%s: tensor %.200s: %s %s does not take %lld bytes", t->file, t->name, dtype_name,
-                         vnp_shape_text(text, sizeof text, t->shape, t->ndim), (long long)(e - b));
+        return vnp_error(err, VNP_DATA, "%s: tensor %.200s: %s %s does not take %lld bytes", t->file, t->name,
+                         dtype_name, vnp_shape_text(text, sizeof text, t->shape, t->ndim), (long long)(e - b));
     t->data = data + b;
     t->contiguous = true;
     *span = (struct span){(uint64_t)b, (uint64_t)e, t->name};
@@ -79,7 +81,8 @@ static enum vnp_status check_cover(const char *file, struct span *spans, size_t 
         at = spans[i].end;
     }
     if (at != n_data)
-        return vnp_error(err, VNP_DATA, "%s: %llu bytes behind the last tensor", file, (unsigned long long)(n_data - at));
+        return vnp_error(err, VNP_DATA, "%s: %llu bytes behind the last tensor", file,
+                         (unsigned long long)(n_data - at));
     return VNP_OK;
 }
 
@@ -89,7 +92,8 @@ static enum vnp_status read_entries(struct vnp_stored_set *s, const char *file, 
     size_t n = 0;
     const char *name;
     json_t *entry;
-    json_object_foreach (header, name, entry) {
+    json_object_foreach(header, name, entry)
+    {
         if (strcmp(name, "__metadata__") == 0) {
             if (s->metadata == NULL && json_is_object(entry))
                 s->metadata = json_incref(entry);

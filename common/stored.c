@@ -55,8 +55,9 @@ unsigned vnp_stored_dtype_bytes(const char *dtype)
     static const struct {
         const char *name;
         unsigned bytes;
-    } known[] = {{"F32", 4}, {"F16", 2}, {"BF16", 2}, {"F64", 8}, {"I64", 8},     {"I32", 4},     {"I16", 2}, {"I8", 1},
-                 {"U64", 8}, {"U32", 4}, {"U16", 2},  {"U8", 1},  {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"BOOL", 1}, {"C64", 8}};
+    } known[] = {{"F32", 4},     {"F16", 2},     {"BF16", 2}, {"F64", 8}, {"I64", 8}, {"I32", 4},
+                 {"I16", 2},     {"I8", 1},      {"U64", 8},  {"U32", 4}, {"U16", 2}, {"U8", 1},
+                 {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"BOOL", 1}, {"C64", 8}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(known[i].name, dtype) == 0)
             return known[i].bytes;

@@ -14,10 +14,10 @@
 #define VNP_MAX_DIMS 8
 
 struct vnp_stored {
-    const char *name;    /* owned by the set */
-    const char *file;    /* path, owned by the set */
-    char dtype[16];      /* F32, F16, BF16, or another that only the file knows: I64, BOOL, ... */
-    bool contiguous;     /* row-major without gaps; else `data` is only where its first element is */
+    const char *name; /* owned by the set */
+    const char *file; /* path, owned by the set */
+    char dtype[16];   /* F32, F16, BF16, or another that only the file knows: I64, BOOL, ... */
+    bool contiguous;  /* row-major without gaps; else `data` is only where its first element is */
     int ndim;
     int64_t shape[VNP_MAX_DIMS];
     const uint8_t *data; /* in one of the set's maps; may be unaligned */
@@ -46,7 +46,8 @@ VNP_MUST_CHECK enum vnp_status vnp_stored_sort(struct vnp_stored_set *s, struct 
 /* NULL when there is none of that name. Needs a sorted set. */
 const struct vnp_stored *vnp_stored_find(const struct vnp_stored_set *s, const char *name);
 
-/* Bytes of one element for "F32", "F16", "BF16", "I64" and the other names that safetensors has; 0 for a name unknown. */
+/* Bytes of one element for "F32", "F16", "BF16", "I64" and the other names that safetensors has; 0 for a name unknown.
+ */
 unsigned vnp_stored_dtype_bytes(const char *dtype);
 
 /* Product of the shape and `element` bytes; false when it does not fit 63 bits or a dimension is negative. */

@@ -54,9 +54,10 @@ static enum vnp_status parse_shape(struct vnp_model_config *c, const char *shape
     }
     c->head_dim = c->width / c->heads;
     if (c->width % c->heads != 0 || c->head_dim % 2 != 0 || c->head_dim > 256 || c->layers > 1000 || c->width < 8)
-        return vnp_error(err, VNP_USAGE,
-                         "%dx%dx%d: the width must be the heads times an even number up to 256, and the layers at most 1000",
-                         c->layers, c->heads, c->width);
+        return vnp_error(
+            err, VNP_USAGE,
+            "%dx%dx%d: the width must be the heads times an even number up to 256, and the layers at most 1000",
+            c->layers, c->heads, c->width);
     return VNP_OK;
 }
 
@@ -162,8 +163,8 @@ static void distribution(const struct vnp_model_config *c, enum vnp_role role, f
 /* --- massive channels -------------------------------------------------------------------------------------------- */
 
 /* Multiplies elements whose row (or column) is a massive channel by `factor`, or by 1 / amplitude where it is 0. */
-static void scale_channels(const struct vnp_synth *s, bool rows, int64_t cols, int64_t first, int64_t count, float factor,
-                           float *dst)
+static void scale_channels(const struct vnp_synth *s, bool rows, int64_t cols, int64_t first, int64_t count,
+                           float factor, float *dst)
 {
     for (int k = 0; k < VNP_SYNTH_CHANNELS; k++) {
         const int64_t begin = rows ? s->channel[k] * cols : s->channel[k];
@@ -174,8 +175,8 @@ static void scale_channels(const struct vnp_synth *s, bool rows, int64_t cols, i
     }
 }
 
-/* The weights of a LayerNorm whose input has massive channels, and a variance of `variance` elsewhere: what it would have
- * put out without them, and little of them. */
+/* The weights of a LayerNorm whose input has massive channels, and a variance of `variance` elsewhere: what it would
+ * have put out without them, and little of them. */
 static void tame_layer_norm(const struct vnp_synth *s, double variance, int64_t first, int64_t count, float *dst)
 {
     double power = variance;
@@ -194,8 +195,8 @@ static void raise_bias(const struct vnp_synth *s, int64_t first, int64_t count, 
             dst[s->channel[k] - first] += amplitude[k];
 }
 
-/* Pre-LN: the bias of one feed-forward puts the channels into the residual stream, where they stay. Its variance grows by
- * about 0.8 a layer: 0.425 is the mean square of GELU, the rest is attention. */
+/* Pre-LN: the bias of one feed-forward puts the channels into the residual stream, where they stay. Its variance grows
+ * by about 0.8 a layer: 0.425 is the mean square of GELU, the rest is attention. */
 static void outliers_esm2(const struct vnp_synth *s, enum vnp_role role, int layer, int64_t first, int64_t count,
                           float *dst)
 {

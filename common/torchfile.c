@@ -151,7 +151,8 @@ enum vnp_status vnp_torchfile_read(struct vnp_stored_set *s, const char *path, s
     if (st != VNP_OK)
         return st;
     if (map.n < 4 || memcmp(map.p, "PK\3\4", 4) != 0)
-        return vnp_error(err, VNP_DATA, "%s: written by torch before version 1.6: load and save it with a newer one", file);
+        return vnp_error(err, VNP_DATA, "%s: written by torch before version 1.6: load and save it with a newer one",
+                         file);
     st = vnp_torchzip_open(&z, &map, file, err);
     if (st != VNP_OK)
         return st;

@@ -6,8 +6,8 @@
 #include "model_config.h"
 #include "stored.h"
 
-/* Maps `path` and adds its tensors to the set (unsorted); fills *h from fair-esm's settings when there are any. Anything
- * that does not fit is VNP_DATA. Nothing in the file is executed. */
+/* Maps `path` and adds its tensors to the set (unsorted); fills *h from fair-esm's settings when there are any.
+ * Anything that does not fit is VNP_DATA. Nothing in the file is executed. */
 VNP_MUST_CHECK enum vnp_status vnp_torchfile_read(struct vnp_stored_set *s, const char *path, struct vnp_hints *h,
                                                   struct vnp_err *err);
 

@@ -131,8 +131,8 @@ static enum vnp_status read_directory(struct vnp_torchzip *z, struct vnp_err *er
             return damaged(z, "an entry of the zip directory is none", err);
         struct entry *e = &z->entries[z->n];
         const size_t n_extra = le(p + 30, 2), n_comment = le(p + 32, 2);
-        *e = (struct entry){(const char *)p + 46, le(p + 28, 2),    (uint16_t)le(p + 8, 2), (uint16_t)le(p + 10, 2),
-                            le(p + 20, 4),        le(p + 24, 4),    le(p + 42, 4)};
+        *e = (struct entry){(const char *)p + 46, le(p + 28, 2), (uint16_t)le(p + 8, 2), (uint16_t)le(p + 10, 2),
+                            le(p + 20, 4),        le(p + 24, 4), le(p + 42, 4)};
         if (left - 46 < e->n_name + n_extra + n_comment || !read_zip64(e, p + 46 + e->n_name, n_extra))
             return damaged(z, "an entry of the zip directory is cut short", err);
         p += 46 + e->n_name + n_extra + n_comment;
@@ -220,11 +220,12 @@ enum vnp_status vnp_torchzip_entry(const struct vnp_torchzip *z, const char *par
                          z->file, z->prefix, shown, part);
     const uint8_t *local = z->map->p + e->header;
     if (!within(z, e->header, 30) || memcmp(local, "PK\3\4", 4) != 0)
-        return vnp_error(err, VNP_DATA, "%s: entry %s%.*s is not where the directory says", z->file, z->prefix, shown, part);
+        return vnp_error(err, VNP_DATA, "%s: entry %s%.*s is not where the directory says", z->file, z->prefix, shown,
+                         part);
     const uint64_t at = e->header + 30 + le(local + 26, 2) + le(local + 28, 2);
     if (!within(z, at, e->size))
-        return vnp_error(err, VNP_DATA, "%s: entry %s%.*s of %llu bytes lies outside the file", z->file, z->prefix, shown,
-                         part, (unsigned long long)e->size);
+        return vnp_error(err, VNP_DATA, "%s: entry %s%.*s of %llu bytes lies outside the file", z->file, z->prefix,
+                         shown, part, (unsigned long long)e->size);
     *p = z->map->p + at;
     *n = e->size;
     return VNP_OK;

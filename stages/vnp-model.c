@@ -23,8 +23,8 @@ enum { OPT_JSON = VNP_OPT_OWN, OPT_SEED, OPT_OUTLIERS, OPT_DTYPE, OPT_FORCE, OPT
 struct options {
     bool list, json, outliers, force;
     int64_t seed;
-    const char *dtype;  /* f32, f16, bf16 */
-    const char *output; /* directory */
+    const char *dtype;        /* f32, f16, bf16 */
+    const char *output;       /* directory */
     const char *dir, *models; /* fetch: where to, and the list */
 };
 static const struct options defaults = {.seed = 1, .dtype = "f32"};

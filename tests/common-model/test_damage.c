@@ -1,5 +1,5 @@
-/* Damaged model files: every byte of what describes the tensors changed, every length cut. Never a crash (this runs under
- * AddressSanitizer too), never another status than VNP_DATA, always one line that says why. */
+/* Damaged model files: every byte of what describes the tensors changed, every length cut. Never a crash (this runs
+ * under AddressSanitizer too), never another status than VNP_DATA, always one line that says why. */
 #include "../lib.h"
 
 #include <fcntl.h>
@@ -76,8 +76,8 @@ static struct bytes pickle_of(const struct bytes *zip)
 static void damage_pickle(const char *name)
 {
     struct bytes zip = read_golden(name), b = pickle_of(&zip);
-    static const uint8_t opcodes[] = {'(', ')', ']', '}', '.', '0', 'R', 'Q', 'b', 'c', 't', 'u', 'e', 's', 'a', 0x81, 0x93, 'j', 'r',
-                                      'X', 0x8d, 0x8b, 0xff, 0};
+    static const uint8_t opcodes[] = {'(', ')', ']', '}',  '.',  '0', 'R', 'Q', 'b',  'c',  't',  'u',
+                                      'e', 's', 'a', 0x81, 0x93, 'j', 'r', 'X', 0x8d, 0x8b, 0xff, 0};
     uint64_t seed = 7;
     for (size_t n = 0; n < b.n; n++) {
         uint8_t *p = exact(&b, n);
@@ -112,7 +112,8 @@ static void test_random_pickle(void **state)
         uint8_t p[48];
         const size_t n = (size_t)t_between(&seed, 1, sizeof p);
         for (size_t i = 0; i < n; i++)
-            p[i] = t_random(&seed) % 4 ? (uint8_t)ops[t_random(&seed) % (sizeof ops - 1)] : (uint8_t)(t_random(&seed) % 8);
+            p[i] =
+                t_random(&seed) % 4 ? (uint8_t)ops[t_random(&seed) % (sizeof ops - 1)] : (uint8_t)(t_random(&seed) % 8);
         read_pickle(p, n);
     }
 }
@@ -129,10 +130,16 @@ static void test_claims(void **state)
                  {"\x80\x02\x8d\xff\xff\xff\xff\xff\xff\xff\xff", 11, "cut short"},
                  {"\x80\x02}r\xff\xff\xff\xff.", 9, "memo index 4294967295 in a pickle"},
                  {"\x80\x02}j\xff\xff\xff\xff.", 9, "was never set"},
-                 {"\x80\x02" "cos\nsystem\n.", 13, "os.system is not on the list"},
+                 {"\x80\x02"
+                  "cos\nsystem\n.",
+                  13, "os.system is not on the list"},
                  {"\x80\x04\x8c\x02os\x8c\x06system\x93.", 17, "os.system is not on the list"},
-                 {"\x80\x02" "c__builtin__\neval\n.", 20, "__builtin__.eval is not on the list"},
-                 {"\x80\x02" "ctorch\nFloatStorage\n)R.", 25, "torch.FloatStorage is not called"},
+                 {"\x80\x02"
+                  "c__builtin__\neval\n.",
+                  20, "__builtin__.eval is not on the list"},
+                 {"\x80\x02"
+                  "ctorch\nFloatStorage\n)R.",
+                  25, "torch.FloatStorage is not called"},
                  {"\x80\x02.", 3, "an operation without its operands"},
                  {"\x80\x02(.", 4, "an operation without its operands"},
                  {"\x80\x02(((u.", 7, "items for something that is no dict"},
