@@ -19,6 +19,9 @@
 #define VNP_RESIDUAL_F32 0
 #endif
 
+#define MARGIN ((int64_t)512 << 20) /* bytes left to the driver and to fragmentation */
+#define SECOND_TOKENS 2048          /* of a batch of the second opinion */
+
 struct vnp_esm2_gpu {
     struct vnp_model_config c;
     struct vnp_esm2_gpu_options o;
@@ -67,13 +70,35 @@ static struct parts parts_of(const struct vnp_model_config *c, const struct vnp_
                           .rotary = c->head_dim * 4};
 }
 
-void vnp_esm2_gpu_bytes(const struct vnp_model_config *c, const struct vnp_esm2_gpu_options *o, int batches, int64_t *weights,
-                        int64_t *per_token)
+/* What the weights take, and what the rest takes for each token of a batch. */
+static void bytes_of(const struct vnp_model_config *c, const struct vnp_esm2_gpu_options *o, int batches, int64_t *weights,
+                     int64_t *per_token)
 {
     const struct parts p = parts_of(c, o);
     const int64_t many = 1 << 16;
     *weights = vnp_gpu_weights_bytes(c, storage(o->type), o->layer);
     *per_token = p.x + p.h + p.wide + p.hidden + p.rotary + batches * vnp_gpu_batch_bytes(many, many / 2, c->width, o->pool) / many;
+}
+
+enum vnp_status vnp_esm2_gpu_fits(const struct vnp_model_config *c, const struct vnp_esm2_gpu_options *o, int batches,
+                                  bool second_opinion, struct vnp_err *err)
+{
+    struct vnp_esm2_gpu_options exact = *o;
+    int64_t weights, per_token, weights32 = 0, per_token32 = 0;
+    bytes_of(c, o, batches, &weights, &per_token);
+    exact.type = VNP_GEMM_F32;
+    if (second_opinion)
+        bytes_of(c, &exact, 1, &weights32, &per_token32);
+    const int64_t fixed = weights + weights32 + SECOND_TOKENS * per_token32 + MARGIN, free_bytes = vnp_device_free();
+    const int64_t room = free_bytes - fixed;
+    if (o->tokens * per_token <= room)
+        return VNP_OK;
+    if (room / per_token < 1024)
+        return vnp_error(err, VNP_OS, "%s in %s takes %.1f GB of the GPU's memory before any batch, and %.1f GB are free",
+                         c->name, vnp_gpu_type_name(o->type), (double)fixed * 1e-9, (double)free_bytes * 1e-9);
+    return vnp_error(err, VNP_OS, "batches of %lld tokens need %.1f GB of the GPU's memory and %.1f GB are free: vnp-pack -b %lld fits",
+                     (long long)o->tokens, (double)(fixed + o->tokens * per_token) * 1e-9, (double)free_bytes * 1e-9,
+                     (long long)(room / per_token / 512 * 512));
 }
 
 static enum vnp_status check_shape(const struct vnp_model_config *c, struct vnp_err *err)

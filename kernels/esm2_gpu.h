@@ -2,6 +2,7 @@
 #ifndef VNP_ESM2_GPU_H
 #define VNP_ESM2_GPU_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "batch_gpu.h"
@@ -19,10 +20,10 @@ struct vnp_esm2_gpu_options {
     int64_t tokens;          /* of a batch, at most */
 };
 
-/* Device memory for these options, `batches` of that many tokens in flight: what the weights take and what the rest takes
- * for each token of a batch. */
-void vnp_esm2_gpu_bytes(const struct vnp_model_config *c, const struct vnp_esm2_gpu_options *o, int batches, int64_t *weights,
-                        int64_t *per_token);
+/* Before any work: would `batches` of o->tokens in flight fit the memory that is free on the calling thread's device, beside
+ * the weights and, with second_opinion, the weights in FP32? VNP_OS when not, with what would. */
+VNP_MUST_CHECK enum vnp_status vnp_esm2_gpu_fits(const struct vnp_model_config *c, const struct vnp_esm2_gpu_options *o,
+                                                 int batches, bool second_opinion, struct vnp_err *err);
 
 /* Makes `model` (an ESM-2, borrowed for this call) ready on the calling thread's device. VNP_DATA for a shape there are no
  * kernels for, VNP_OS when the memory is not there. */

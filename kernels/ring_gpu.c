@@ -4,6 +4,43 @@
 
 #include "log.h"
 
+static enum vnp_status make_room(struct vnp_gpu_batch *b, int64_t tokens, uint64_t ordinal, struct vnp_err *err)
+{
+    const int width = b->width;
+    const enum vnp_pool pool = b->pool;
+    if (tokens <= b->cap_tokens)
+        return VNP_OK;
+    vnp_gpu_batch_free(b);
+    if (vnp_gpu_batch_init(b, tokens, tokens / 2 + 1, width, pool, err) == VNP_OK)
+        return VNP_OK;
+    return vnp_error(err, VNP_OS,
+                     "record %llu has %lld tokens, and there is no memory for it: cut it with vnp-fasta2tok --max-len or --window",
+                     (unsigned long long)ordinal, (long long)tokens);
+}
+
+enum vnp_status vnp_slot_fill(struct vnp_slot *s, const struct vnp_block *b, int64_t first, int64_t n, const void *ids,
+                              int id_bytes, uint32_t mask_id, struct vnp_err *err)
+{
+    if (make_room(&s->batch, (int64_t)vnp_sum(b->tokens + first, n), b->ordinal[first], err) != VNP_OK)
+        return err->status;
+    vnp_gpu_batch_fill(&s->batch, n, b->tokens + first, ids, id_bytes, mask_id);
+    vnp_rows_clear(&s->rows);
+    for (int64_t i = first; i < first + n; i++) {
+        const struct vnp_row row = {.ordinal = b->ordinal[i],
+                                    .total = b->total[i],
+                                    .start = b->start ? b->start[i] : 0,
+                                    .residues = b->residues[i],
+                                    .flags = b->flags[i],
+                                    .tokens = b->tokens[i],
+                                    .window = b->window ? b->window[i] : 0,
+                                    .windows = b->windows ? b->windows[i] : 1,
+                                    .id = b->id[i]};
+        if (vnp_rows_add(&s->rows, &row, err) != VNP_OK)
+            return err->status;
+    }
+    return VNP_OK;
+}
+
 void vnp_ring_init(struct vnp_ring *r)
 {
     memset(r, 0, sizeof *r);

@@ -27,6 +27,11 @@ struct vnp_ring {
     double waited[3]; /* seconds for a slot in each state: empty, filled, started */
 };
 
+/* Rows [first, first + n) of the block into a slot that is the caller's; `ids`: their tokens. Makes room when a single record
+ * is longer than a batch: VNP_OS when there is no memory for that. */
+VNP_MUST_CHECK enum vnp_status vnp_slot_fill(struct vnp_slot *s, const struct vnp_block *b, int64_t first, int64_t n,
+                                             const void *ids, int id_bytes, uint32_t mask_id, struct vnp_err *err);
+
 void vnp_ring_init(struct vnp_ring *r);
 /* Waits until slot `turn` (counted on and on) is in `state`, and returns it: it is then the caller's. */
 struct vnp_slot *vnp_ring_take(struct vnp_ring *r, int64_t turn, enum vnp_slot_state state);

@@ -8,15 +8,13 @@
 #include "device_gpu.h"
 #include "esm2_gpu.h"
 #include "exact_gpu.h"
+#include "forward.h"
 #include "ring_gpu.h"
 #include "stage.h"
 #include "stats.h"
 #include "xmalloc.h"
 
-#define LAYER_LAST INT64_MIN
 #define DEFAULT_TOKENS 8192           /* where the stream doesn't say how large its batches are */
-#define MARGIN ((int64_t)512 << 20)   /* bytes of the device left to the driver and to fragmentation */
-#define COMPARED_TOKENS 2048
 
 enum on_nonfinite { REDO, FAIL, KEEP };
 
@@ -166,7 +164,7 @@ static struct options parse(int argc, char **argv)
                                           {"report", no_argument, NULL, REPORT},
                                           VNP_COMMON_OPTIONS,
                                           {NULL, 0, NULL, 0}};
-    struct options opt = {.layer = LAYER_LAST, .pool = VNP_POOL_NONE, .type = VNP_GEMM_F16, .min_cosine = 0.999};
+    struct options opt = {.layer = VNP_LAYER_LAST, .pool = VNP_POOL_NONE, .type = VNP_GEMM_F16, .min_cosine = 0.999};
     int c;
     while ((c = getopt_long(argc, argv, "m:hqvo:", table, NULL)) != -1)
         set_option(&opt, c);
@@ -194,39 +192,33 @@ static void open_device(struct work *w)
     exit(VNP_OK);
 }
 
-/* Counted from the end when negative, -1 the last, as fair-esm does. */
-static void choose_layer(struct work *w)
+static void open_model(struct work *w)
 {
-    const int64_t layers = w->config->layers;
     struct vnp_err err;
-    int64_t n = w->opt.layer == LAYER_LAST ? layers : w->opt.layer;
-    if (n < 0)
-        n += layers + 1;
-    if (n < 0 || n > layers) {
-        vnp_error(&err, VNP_USAGE, "--layer: %s has layers 0 to %lld (or %lld to -1), not %lld", w->config->name,
-                  (long long)layers, (long long)-layers - 1, (long long)w->opt.layer);
+    if (vnp_model_open(&w->model, w->opt.model, &err) != VNP_OK)
         fail(&err);
-    }
-    w->layer = (int)n;
+    w->config = vnp_model_config(w->model);
+    if (vnp_forward_layer(w->config, w->opt.layer, &w->layer, &err) != VNP_OK)
+        fail(&err);
 }
 
-/* The tokens must be this model's. Also learns how large the batches are. */
-static void check_input(struct work *w, const struct vnp_head *head)
+static void open_input(struct work *w, const char *path)
 {
     struct vnp_err err;
-    if (strcmp(head->vocab, "esm2") != 0 || head->vocab_size > w->config->vocab) {
-        vnp_error(&err, VNP_DATA,
-                  "%s: tokens of vocabulary %s (%d ids), but %s is an ESM-2 with %d ids: vnp-fasta2tok makes its tokens",
-                  vnp_reader_name(w->in), head->vocab, head->vocab_size, w->config->name, w->config->vocab);
+    if (vnp_reader_open(&w->in, path, &err) != VNP_OK || vnp_reader_expect(w->in, VNP_BATCHES, &err) != VNP_OK ||
+        vnp_forward_check(w->config, vnp_reader_head(w->in), vnp_reader_name(w->in), &err) != VNP_OK)
         fail(&err);
-    }
-    w->budget = DEFAULT_TOKENS;
+}
+
+/* Tokens of a batch, as vnp-pack says in the head. */
+static int64_t budget_of(const struct vnp_head *head)
+{
+    int64_t budget = DEFAULT_TOKENS;
     for (int i = 0; i < head->n_by; i++)
         for (int j = 0; j < head->by[i].n_params; j++)
-            if (strcmp(head->by[i].params[j].key, "budget") == 0) {
-                const int64_t budget = strtoll(head->by[i].params[j].value, NULL, 10);
-                w->budget = budget < 64 ? 64 : budget > INT32_MAX / 2 ? INT32_MAX / 2 : budget;
-            }
+            if (strcmp(head->by[i].params[j].key, "budget") == 0)
+                budget = strtoll(head->by[i].params[j].value, NULL, 10);
+    return budget < 64 ? 64 : budget > INT32_MAX / 2 ? INT32_MAX / 2 : budget;
 }
 
 static struct vnp_esm2_gpu_options net_options(const struct work *w)
@@ -238,30 +230,6 @@ static struct vnp_esm2_gpu_options net_options(const struct work *w)
                                          .prefix = head->prefix,
                                          .suffix = head->suffix,
                                          .tokens = w->budget};
-}
-
-/* Before any work: does it fit, and if not, what would? */
-static void check_memory(const struct work *w)
-{
-    const struct vnp_esm2_gpu_options o = net_options(w);
-    struct vnp_esm2_gpu_options exact = o;
-    int64_t weights, per_token, weights32 = 0, per_token32 = 0;
-    struct vnp_err err;
-    vnp_esm2_gpu_bytes(w->config, &o, VNP_SLOTS, &weights, &per_token);
-    exact.type = VNP_GEMM_F32;
-    if (w->opt.compare > 0)
-        vnp_esm2_gpu_bytes(w->config, &exact, 1, &weights32, &per_token32);
-    const int64_t fixed = weights + weights32 + COMPARED_TOKENS * per_token32 + MARGIN, room = vnp_device_free() - fixed;
-    if (w->budget * per_token <= room)
-        return;
-    if (room / per_token < 1024)
-        vnp_error(&err, VNP_OS, "GPU %d has %.1f GB free; %s in %s takes %.1f GB before any batch", w->device.index,
-                  (double)vnp_device_free() * 1e-9, w->config->name, vnp_gpu_type_name(w->opt.type), (double)fixed * 1e-9);
-    else
-        vnp_error(&err, VNP_OS, "batches of %lld tokens need %.1f GB and GPU %d has %.1f GB free: vnp-pack -b %lld fits",
-                  (long long)w->budget, (double)(fixed + w->budget * per_token) * 1e-9, w->device.index,
-                  (double)vnp_device_free() * 1e-9, (long long)(room / per_token / 512 * 512));
-    fail(&err);
 }
 
 /* Slots for batches of w->budget tokens. When the memory that was free a moment ago is gone, half of that: larger batches
@@ -283,8 +251,10 @@ static void make_slots(struct work *w)
 static void open_net(struct work *w)
 {
     const double before = vnp_now();
+    const struct vnp_esm2_gpu_options wanted = net_options(w);
     struct vnp_err err;
-    check_memory(w);
+    if (vnp_esm2_gpu_fits(w->config, &wanted, VNP_SLOTS, w->opt.compare > 0, &err) != VNP_OK)
+        fail(&err);
     make_slots(w);
     const struct vnp_esm2_gpu_options o = net_options(w);
     if (vnp_esm2_gpu_open(&w->net, w->model, &o, &err) != VNP_OK)
@@ -300,80 +270,34 @@ static void write_head(struct work *w)
 {
     struct vnp_err err;
     struct vnp_head head = *vnp_reader_head(w->in);
-    struct vnp_producer *self = vnp_head_add_stage(&head, vnp_log_stage());
-    if (!self) {
-        vnp_error(&err, VNP_DATA, "%s: has come through too many stages", vnp_reader_name(w->in));
-        fail(&err);
-    }
-    vnp_producer_param(self, "layer", "%d", w->layer);
-    vnp_producer_param(self, "numbers", "%s", vnp_gpu_type_name(w->opt.type));
-    head.kind = VNP_HIDDEN;
-    if (w->opt.pool != VNP_POOL_NONE) {
-        head.kind = VNP_EMBEDDINGS;
-        snprintf(head.pool, sizeof head.pool, "%s", vnp_pool_name(w->opt.pool));
-        vnp_producer_param(self, "pool", "%s", head.pool);
-    }
-    snprintf(head.model, sizeof head.model, "%s", w->config->name);
-    snprintf(head.fingerprint, sizeof head.fingerprint, "%s", w->config->fingerprint);
-    head.layer = w->layer;
-    head.dtype = VNP_F32;
-    head.width = w->config->width;
-    if (vnp_writer_head(w->out, &head, &err) != VNP_OK)
+    if (vnp_forward_head(&head, w->config, w->layer, w->opt.pool, vnp_gpu_type_name(w->opt.type), vnp_reader_name(w->in), &err) !=
+            VNP_OK ||
+        vnp_writer_head(w->out, &head, &err) != VNP_OK)
         fail(&err);
 }
 
 /* --- reading ------------------------------------------------------------------------------------------------------ */
 
-/* Rows [first, first + n) of the block into a slot. */
-static void fill_slot(struct work *w, struct vnp_slot *s, const struct vnp_block *b, int64_t first, int64_t n, int64_t at)
-{
-    const int id_bytes = vnp_reader_head(w->in)->token_bytes;
-    const int64_t tokens = (int64_t)vnp_sum(b->tokens + first, n);
-    struct vnp_err err;
-    if (tokens > s->batch.cap_tokens) { /* one record longer than a batch */
-        vnp_gpu_batch_free(&s->batch);
-        if (vnp_gpu_batch_init(&s->batch, tokens, tokens / 2 + 1, w->config->width, w->opt.pool, &err) != VNP_OK) {
-            snprintf(err.msg, sizeof err.msg, "%s: record %llu has %lld tokens, and there is no memory for it: cut it with "
-                     "vnp-fasta2tok --max-len or --window", vnp_reader_name(w->in), (unsigned long long)b->ordinal[first],
-                     (long long)tokens);
-            fail(&err);
-        }
-    }
-    vnp_gpu_batch_fill(&s->batch, n, b->tokens + first, (const char *)b->bulk + at * id_bytes, id_bytes,
-                       (uint32_t)w->config->mask_id);
-    vnp_rows_clear(&s->rows);
-    for (int64_t i = first; i < first + n; i++) {
-        const struct vnp_row row = {.ordinal = b->ordinal[i],
-                                    .total = b->total[i],
-                                    .start = b->start ? b->start[i] : 0,
-                                    .residues = b->residues[i],
-                                    .flags = b->flags[i],
-                                    .tokens = b->tokens[i],
-                                    .window = b->window ? b->window[i] : 0,
-                                    .windows = b->windows ? b->windows[i] : 1,
-                                    .id = b->id[i]};
-        if (vnp_rows_add(&s->rows, &row, &err) != VNP_OK)
-            fail(&err);
-    }
-}
-
 /* Thread: blocks of the stream into slots, split where they are larger than a slot. */
 static void *read_all(void *ctx)
 {
     struct work *w = ctx;
+    const int id_bytes = vnp_reader_head(w->in)->token_bytes;
     struct vnp_block b;
     struct vnp_err err;
     enum vnp_status st;
     int64_t turn = 0;
     CUDA_CHECK(cudaSetDevice(w->device.index));
     while ((st = vnp_reader_next(w->in, &b, &err)) == VNP_OK) {
+        const char *ids = b.bulk;
         int64_t at = 0, tokens;
         for (int64_t first = 0, next; first < b.n; first = next, at += tokens) {
             tokens = b.tokens[first];
             for (next = first + 1; next < b.n && tokens + b.tokens[next] <= w->budget; next++)
                 tokens += b.tokens[next];
             struct vnp_slot *s = vnp_ring_take(&w->ring, turn++, VNP_SLOT_EMPTY);
-            fill_slot(w, s, &b, first, next - first, at);
+            if (vnp_slot_fill(s, &b, first, next - first, ids + at * id_bytes, id_bytes, (uint32_t)w->config->mask_id, &err) != VNP_OK)
+                fail(&err);
             vnp_ring_pass(&w->ring, s, VNP_SLOT_FILLED);
         }
     }
@@ -459,43 +383,19 @@ static void compare(struct work *w, const struct vnp_slot *s, int64_t i)
     fail(&err);
 }
 
-static void write_block(struct work *w, const struct vnp_block *b)
-{
-    struct vnp_err err;
-    pthread_mutex_lock(&output_lock);
-    if (vnp_writer_block(w->out, b, &err) != VNP_OK)
-        fail(&err);
-    pthread_mutex_unlock(&output_lock);
-}
-
-/* One frame, or several where the batch's vectors are more than a frame may hold. */
 static void write_slot(struct work *w, struct vnp_slot *s)
 {
-    const int64_t limit = (int64_t)VNP_FRAME_LIMIT - 4096, width = w->config->width;
-    const struct vnp_block all = vnp_rows_block(&s->rows);
-    for (int64_t first = 0, next; first < all.n; first = next) {
-        int64_t frame = 0, bytes = 0;
-        for (next = first; next < all.n; next++) {
-            const int64_t row = vectors_of(w, s, next) * width * (int64_t)sizeof(float);
-            frame += (int64_t)vnp_row_frame_bytes(&(struct vnp_row){.id = all.id[next], .bytes = (size_t)row});
-            if (frame > limit && next > first)
-                break;
-            bytes += row;
-        }
-        const struct vnp_block part = {.n = next - first,
-                                       .ordinal = all.ordinal + first,
-                                       .id = all.id + first,
-                                       .residues = all.residues + first,
-                                       .total = all.total + first,
-                                       .flags = all.flags + first,
-                                       .tokens = all.tokens + first,
-                                       .window = all.window ? all.window + first : NULL,
-                                       .windows = all.windows ? all.windows + first : NULL,
-                                       .start = all.start ? all.start + first : NULL,
-                                       .bulk = vectors_at(w, s, first),
-                                       .bulk_bytes = bytes};
-        write_block(w, &part);
-    }
+    struct vnp_err err;
+    struct vnp_block b = vnp_rows_block(&s->rows);
+    int64_t vectors = 0;
+    for (int64_t i = 0; i < b.n; i++)
+        vectors += vectors_of(w, s, i);
+    b.bulk = s->batch.out;
+    b.bulk_bytes = vectors * w->config->width * (int64_t)sizeof(float);
+    pthread_mutex_lock(&output_lock);
+    if (vnp_forward_write(w->out, &b, w->config->width, w->opt.pool, &err) != VNP_OK)
+        fail(&err);
+    pthread_mutex_unlock(&output_lock);
 }
 
 /* Thread: results out of slots, in the order in which they went in. */
@@ -596,13 +496,9 @@ int main(int argc, char **argv)
     if (vnp_writer_open(&w.out, &(struct vnp_writer_options){.path = w.opt.output}, &err) != VNP_OK)
         fail(&err);
     output = w.out;
-    if (vnp_model_open(&w.model, w.opt.model, &err) != VNP_OK)
-        fail(&err);
-    w.config = vnp_model_config(w.model);
-    choose_layer(&w);
-    if (vnp_reader_open(&w.in, argv[optind], &err) != VNP_OK || vnp_reader_expect(w.in, VNP_BATCHES, &err) != VNP_OK)
-        fail(&err);
-    check_input(&w, vnp_reader_head(w.in));
+    open_model(&w);
+    open_input(&w, argv[optind]);
+    w.budget = budget_of(vnp_reader_head(w.in));
     open_net(&w);
     write_head(&w);
     vnp_agreement_init(&w.agreement);

@@ -84,7 +84,7 @@ check 'nothing is left of it' [ ! -e on ]
 rm -rf model
 vnp-model synth 3x4x256 --seed 4 -q -o model
 header=$(od -An -tu8 -N8 model/model.safetensors)
-offset=$(head -c $((header + 8)) model/model.safetensors | grep -o '"embeddings.word_embeddings.weight":{[^}]*' | sed 's/.*\[\([0-9]*\),[0-9]*\]$/\1/')
+offset=$(head -c $((header + 8)) model/model.safetensors | grep -ao '"embeddings.word_embeddings.weight":{[^}]*' | sed 's/.*\[\([0-9]*\),[0-9]*\]$/\1/')
 printf '\000\120\303\107' | dd of=model/model.safetensors bs=1 seek=$((8 + header + offset + (22 * 256 + 7) * 4)) conv=notrunc 2>/dev/null
 printf '>a\nLAGVSERTIDPK\n>b\nLAGWSERT\n>c\nMHMHMH\n>d\nWWW\n' | vnp-fasta2tok -q - | vnp-pack -q -o huge
 vnp-cpu-forward -q huge | vnp-pool -q --plain -o cpu
@@ -106,7 +106,8 @@ status 'a record far longer than a batch' 0 vnp-gpu-forward --pool mean -o gpu g
 vnp-cpu-forward -q --pool mean --layer 1 giant >cpu
 vnp-gpu-forward -q --pool mean --layer 1 giant >gpu
 cosine 'is right' 0.9999 cpu gpu
-vnp-fasta2tok -q in.fa | vnp-pack -q -b 1000000000 -o enormous
-status 'batches larger than the memory are refused' 71 vnp-gpu-forward -o gpu enormous
+vnp-model synth 2x16x1024 -q -o wide
+vnp-fasta2tok -q in.fa | vnp-pack -q -b 16777216 -o enormous
+status 'batches larger than the memory are refused' 71 vnp-gpu-forward --model wide -o gpu enormous
 says 'with what fits' 'vnp-pack -b [0-9]+ fits'
 finish

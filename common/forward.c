@@ -1,0 +1,93 @@
+#include "forward.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+#include "rows.h"
+
+enum vnp_status vnp_forward_layer(const struct vnp_model_config *c, int64_t wanted, int *layer, struct vnp_err *err)
+{
+    int64_t n = wanted == VNP_LAYER_LAST ? c->layers : wanted;
+    if (n < 0)
+        n += c->layers + 1;
+    if (n < 0 || n > c->layers)
+        return vnp_error(err, VNP_USAGE, "--layer: %s has layers 0 to %d (or %d to -1), not %lld", c->name, c->layers,
+                         -c->layers - 1, (long long)wanted);
+    *layer = (int)n;
+    return VNP_OK;
+}
+
+enum vnp_status vnp_forward_check(const struct vnp_model_config *c, const struct vnp_head *head, const char *name,
+                                  struct vnp_err *err)
+{
+    if (strcmp(head->vocab, "esm2") == 0 && head->vocab_size <= c->vocab)
+        return VNP_OK;
+    return vnp_error(err, VNP_DATA,
+                     "%s: tokens of vocabulary %s (%d ids), but %s is an ESM-2 with %d ids: vnp-fasta2tok makes its tokens",
+                     name, head->vocab, head->vocab_size, c->name, c->vocab);
+}
+
+enum vnp_status vnp_forward_head(struct vnp_head *head, const struct vnp_model_config *c, int layer, enum vnp_pool pool,
+                                 const char *numbers, const char *name, struct vnp_err *err)
+{
+    struct vnp_producer *self = vnp_head_add_stage(head, vnp_log_stage());
+    if (!self)
+        return vnp_error(err, VNP_DATA, "%s: has come through too many stages", name);
+    vnp_producer_param(self, "layer", "%d", layer);
+    if (numbers)
+        vnp_producer_param(self, "numbers", "%s", numbers);
+    head->kind = VNP_HIDDEN;
+    if (pool != VNP_POOL_NONE) {
+        head->kind = VNP_EMBEDDINGS;
+        snprintf(head->pool, sizeof head->pool, "%s", vnp_pool_name(pool));
+        vnp_producer_param(self, "pool", "%s", head->pool);
+    }
+    snprintf(head->model, sizeof head->model, "%s", c->name);
+    snprintf(head->fingerprint, sizeof head->fingerprint, "%s", c->fingerprint);
+    head->layer = layer;
+    head->dtype = VNP_F32;
+    head->width = c->width;
+    return VNP_OK;
+}
+
+/* Rows [first, first + n) of a block, with their part of the bulk. */
+static struct vnp_block part_of(const struct vnp_block *b, int64_t first, int64_t n, const void *bulk, int64_t bytes)
+{
+    return (struct vnp_block){
+        .n = n,
+        .ordinal = b->ordinal + first,
+        .id = b->id + first,
+        .residues = b->residues + first,
+        .total = b->total + first,
+        .flags = b->flags + first,
+        .tokens = b->tokens + first,
+        .window = b->window ? b->window + first : NULL,
+        .windows = b->windows ? b->windows + first : NULL,
+        .start = b->start ? b->start + first : NULL,
+        .bulk = bulk,
+        .bulk_bytes = bytes,
+    };
+}
+
+enum vnp_status vnp_forward_write(struct vnp_writer *out, const struct vnp_block *batch, int width, enum vnp_pool pool,
+                                  struct vnp_err *err)
+{
+    const uint64_t limit = VNP_FRAME_LIMIT - 4096, vector = (uint64_t)width * sizeof(float);
+    const char *bulk = batch->bulk;
+    for (int64_t first = 0, next; first < batch->n; first = next) {
+        uint64_t frame = 0, bytes = 0;
+        for (next = first; next < batch->n; next++) {
+            const uint64_t row = (pool == VNP_POOL_NONE ? batch->tokens[next] : 1) * vector;
+            frame += vnp_row_frame_bytes(&(struct vnp_row){.id = batch->id[next], .bytes = row});
+            if (frame > limit && next > first)
+                break;
+            bytes += row;
+        }
+        const struct vnp_block part = part_of(batch, first, next - first, bulk, (int64_t)bytes);
+        if (vnp_writer_block(out, &part, err) != VNP_OK)
+            return err->status;
+        bulk += bytes;
+    }
+    return VNP_OK;
+}

@@ -1,0 +1,34 @@
+/* What the stages that run a model share around the running: which layer, whose tokens, the head, the frames. */
+#ifndef VNP_FORWARD_H
+#define VNP_FORWARD_H
+
+#include <stdint.h>
+
+#include "block.h"
+#include "model.h"
+#include "pool.h"
+#include "stream.h"
+
+#define VNP_LAYER_LAST INT64_MIN
+
+/* The representation that `wanted` names: from 0, or counted from the end when negative (-1 the last), as fair-esm does.
+ * VNP_USAGE when the model has no such layer. */
+VNP_MUST_CHECK enum vnp_status vnp_forward_layer(const struct vnp_model_config *c, int64_t wanted, int *layer,
+                                                 struct vnp_err *err);
+
+/* The tokens must be the model's: VNP_DATA, naming what makes the right ones. `name`: of the stream. */
+VNP_MUST_CHECK enum vnp_status vnp_forward_check(const struct vnp_model_config *c, const struct vnp_head *head,
+                                                 const char *name, struct vnp_err *err);
+
+/* Turns the head of the batches into the head of what comes out, FP32. `numbers`: how it was computed, for the record; NULL:
+ * not recorded. VNP_DATA when the stream has come through too many stages. */
+VNP_MUST_CHECK enum vnp_status vnp_forward_head(struct vnp_head *head, const struct vnp_model_config *c, int layer,
+                                                enum vnp_pool pool, const char *numbers, const char *name,
+                                                struct vnp_err *err);
+
+/* Writes a batch's results: one frame, or several where its vectors are more than a frame may hold. The block's bulk:
+ * floats, width a vector, a vector a token or, pooled, a sequence. */
+VNP_MUST_CHECK enum vnp_status vnp_forward_write(struct vnp_writer *out, const struct vnp_block *batch, int width,
+                                                 enum vnp_pool pool, struct vnp_err *err);
+
+#endif
