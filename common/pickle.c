@@ -273,10 +273,25 @@ static enum vnp_status op_number(struct vnp_pickle *k, uint8_t op)
     return push_int(k, VNP_PY_INT, op == 'J' ? (int32_t)u : (int64_t)u);
 }
 
-static enum vnp_status step(struct vnp_pickle *k, uint8_t op)
+static enum vnp_status op_text(struct vnp_pickle *k, uint8_t op)
 {
-    uint64_t ignored;
-    size_t first;
+    switch (op) {
+    case 'X':
+    case 'T': /* Python 2's str */
+        return push_text(k, VNP_PY_STR, 4);
+    case 0x8c:
+    case 'U':
+        return push_text(k, VNP_PY_STR, 1);
+    case 0x8d:
+        return push_text(k, VNP_PY_STR, 8);
+    default: /* 'C', 'B': bytes */
+        return push_text(k, VNP_PY_OPAQUE, op == 'C' ? 1 : 4);
+    }
+}
+
+/* Operations that need nothing and leave one object. */
+static enum vnp_status op_simple(struct vnp_pickle *k, uint8_t op)
+{
     switch (op) {
     case '(':
         return vnp_pk_push(k, &k->mark);
@@ -288,34 +303,18 @@ static enum vnp_status step(struct vnp_pickle *k, uint8_t op)
         return vnp_pk_push(k, vnp_pk_new(k, VNP_PY_DICT));
     case 'N':
         return vnp_pk_push(k, vnp_pk_new(k, VNP_PY_NONE));
-    case 0x88:
-    case 0x89:
+    default: /* 0x88 True, 0x89 False */
         return push_int(k, VNP_PY_BOOL, op == 0x88);
-    case 'K':
-    case 'M':
-    case 'J':
-    case 'G':
-    case 0x8a:
-    case 0x8b:
-        return op_number(k, op);
-    case 'X':
-        return push_text(k, VNP_PY_STR, 4);
-    case 0x8c:
-        return push_text(k, VNP_PY_STR, 1);
-    case 0x8d:
-        return push_text(k, VNP_PY_STR, 8);
-    case 'C':
-    case 'U': /* Python 2's str */
-        return push_text(k, op == 'U' ? VNP_PY_STR : VNP_PY_OPAQUE, 1);
-    case 'B':
-    case 'T':
-        return push_text(k, op == 'T' ? VNP_PY_STR : VNP_PY_OPAQUE, 4);
+    }
+}
+
+/* Operations that take objects off the stack and put one back. */
+static enum vnp_status op_compose(struct vnp_pickle *k, uint8_t op)
+{
+    size_t first;
+    switch (op) {
     case 't':
         return vnp_pk_mark(k, &first) ? push_tuple(k, first, true) : VNP_DATA;
-    case 0x85:
-    case 0x86:
-    case 0x87:
-        return tuple_of(k, op - 0x84u);
     case 'a':
         return extend_one(k, VNP_PY_LIST);
     case 'e':
@@ -324,16 +323,6 @@ static enum vnp_status step(struct vnp_pickle *k, uint8_t op)
         return extend_one(k, VNP_PY_DICT);
     case 'u':
         return extend_many(k, VNP_PY_DICT);
-    case 'q':
-    case 'r':
-    case 'h':
-    case 'j':
-    case 0x94:
-        return op_memo(k, op);
-    case 'c':
-        return op_global(k);
-    case 0x93:
-        return op_stack_global(k);
     case 'R':
         return op_reduce(k);
     case 0x81:
@@ -342,6 +331,29 @@ static enum vnp_status step(struct vnp_pickle *k, uint8_t op)
         return op_build(k);
     case 'Q':
         return op_persid(k);
+    default: /* 0x85, 0x86, 0x87: of one, two or three */
+        return tuple_of(k, op - 0x84u);
+    }
+}
+
+static enum vnp_status step(struct vnp_pickle *k, uint8_t op)
+{
+    uint64_t ignored;
+    if (op != 0 && strchr("()]}N\x88\x89", op) != NULL)
+        return op_simple(k, op);
+    if (op != 0 && strchr("KMJG\x8a\x8b", op) != NULL)
+        return op_number(k, op);
+    if (op != 0 && strchr("XTUCB\x8c\x8d", op) != NULL)
+        return op_text(k, op);
+    if (op != 0 && strchr("taesuRbQ\x81\x85\x86\x87", op) != NULL)
+        return op_compose(k, op);
+    if (op != 0 && strchr("qrhj\x94", op) != NULL)
+        return op_memo(k, op);
+    switch (op) {
+    case 'c':
+        return op_global(k);
+    case 0x93:
+        return op_stack_global(k);
     case 0x80: /* protocol */
         return vnp_pk_uint(k, 1, &ignored) ? VNP_OK : VNP_DATA;
     case 0x95: /* frame: a hint for readers of pipes */
