@@ -252,22 +252,16 @@ static struct vnp_gemm_params fc1_params(const struct vnp_esm2_gpu *m, const str
                                     .d_out = m->d_wide};
 }
 
-static void run_layer(const struct vnp_esm2_gpu *m, const struct vnp_gpu_layer *l, const struct vnp_gpu_batch *b)
+static void attend(const struct vnp_esm2_gpu *m, const struct vnp_gpu_batch *b)
 {
-    const struct vnp_attention_params attention = {.dtype = m->dtype,
-                                                   .heads = m->c.heads,
-                                                   .head_dim = m->c.head_dim,
-                                                   .d_qkv = m->d_wide,
-                                                   .d_out = m->d_h,
-                                                   .d_tiles = vnp_gpu_batch_device(b, b->tiles),
-                                                   .n_tiles = b->n_tiles};
-    norm(m, l->ln1_w, l->ln1_b, b->tokens);
-    gemm(m, qkv_params(m, l, b));
-    vnp_attention(&attention, m->compute);
-    gemm(m, residual_params(m, m->d_h, l->out_w, l->out_b, b->tokens, m->c.width));
-    norm(m, l->ln2_w, l->ln2_b, b->tokens);
-    gemm(m, fc1_params(m, l, b->tokens));
-    gemm(m, residual_params(m, m->d_wide, l->fc2_w, l->fc2_b, b->tokens, m->c.ffn));
+    const struct vnp_attention_params p = {.dtype = m->dtype,
+                                           .heads = m->c.heads,
+                                           .head_dim = m->c.head_dim,
+                                           .d_qkv = m->d_wide,
+                                           .d_out = m->d_h,
+                                           .d_tiles = vnp_gpu_batch_device(b, b->tiles),
+                                           .n_tiles = b->n_tiles};
+    vnp_attention(&p, m->compute);
 }
 
 static void embed(const struct vnp_esm2_gpu *m, const struct vnp_gpu_batch *b)
@@ -315,21 +309,105 @@ static void finish(const struct vnp_esm2_gpu *m, const struct vnp_gpu_batch *b)
         vnp_pooling(&pooling, m->compute);
 }
 
-void vnp_esm2_gpu_enqueue(struct vnp_esm2_gpu *m, struct vnp_gpu_batch *b)
+/* Says that a step has been launched; only profiling listens. */
+typedef void step_fn(struct vnp_esm2_gpu *m, enum vnp_esm2_step step, void *ctx);
+
+static void walk(struct vnp_esm2_gpu *m, struct vnp_gpu_batch *b, step_fn *done, void *ctx)
+{
+    const int64_t w = m->c.width;
+    embed(m, b);
+    done(m, VNP_STEP_EMBED, ctx);
+    for (int i = 0; i < m->o.layer; i++) {
+        const struct vnp_gpu_layer *l = &m->weights.layer[i];
+        norm(m, l->ln1_w, l->ln1_b, b->tokens);
+        done(m, VNP_STEP_NORM, ctx);
+        gemm(m, qkv_params(m, l, b));
+        done(m, VNP_STEP_QKV, ctx);
+        attend(m, b);
+        done(m, VNP_STEP_ATTENTION, ctx);
+        gemm(m, residual_params(m, m->d_h, l->out_w, l->out_b, b->tokens, w));
+        done(m, VNP_STEP_OUT, ctx);
+        norm(m, l->ln2_w, l->ln2_b, b->tokens);
+        done(m, VNP_STEP_NORM, ctx);
+        gemm(m, fc1_params(m, l, b->tokens));
+        done(m, VNP_STEP_FC1, ctx);
+        gemm(m, residual_params(m, m->d_wide, l->fc2_w, l->fc2_b, b->tokens, m->c.ffn));
+        done(m, VNP_STEP_FC2, ctx);
+    }
+    finish(m, b);
+    done(m, VNP_STEP_FINISH, ctx);
+}
+
+static void go_on(struct vnp_esm2_gpu *m, enum vnp_esm2_step step, void *ctx)
+{
+    (void)m, (void)step, (void)ctx;
+}
+
+void vnp_esm2_gpu_upload(struct vnp_esm2_gpu *m, struct vnp_gpu_batch *b)
+{
+    CUDA_CHECK(cudaMemcpyAsync(b->d_in, b->h_in, (size_t)b->in_bytes, cudaMemcpyHostToDevice, m->in));
+}
+
+void vnp_esm2_gpu_compute(struct vnp_esm2_gpu *m, struct vnp_gpu_batch *b)
+{
+    walk(m, b, go_on, NULL);
+}
+
+void vnp_esm2_gpu_download(struct vnp_esm2_gpu *m, struct vnp_gpu_batch *b)
 {
     const size_t vectors = (size_t)(m->o.pool == VNP_POOL_NONE ? b->tokens : b->n);
-    CUDA_CHECK(cudaMemcpyAsync(b->d_in, b->h_in, (size_t)b->in_bytes, cudaMemcpyHostToDevice, m->in));
-    CUDA_CHECK(cudaEventRecord(b->uploaded, m->in));
-    CUDA_CHECK(cudaStreamWaitEvent(m->compute, b->uploaded, 0));
-    embed(m, b);
-    for (int i = 0; i < m->o.layer; i++)
-        run_layer(m, &m->weights.layer[i], b);
-    finish(m, b);
-    CUDA_CHECK(cudaEventRecord(b->computed, m->compute));
-    CUDA_CHECK(cudaStreamWaitEvent(m->out, b->computed, 0));
     CUDA_CHECK(cudaMemcpyAsync(b->out, b->d_out, vectors * (size_t)m->c.width * 4, cudaMemcpyDeviceToHost, m->out));
     CUDA_CHECK(cudaMemcpyAsync(b->nonfinite, b->d_nonfinite, (size_t)b->n, cudaMemcpyDeviceToHost, m->out));
+}
+
+void vnp_esm2_gpu_enqueue(struct vnp_esm2_gpu *m, struct vnp_gpu_batch *b)
+{
+    vnp_esm2_gpu_upload(m, b);
+    CUDA_CHECK(cudaEventRecord(b->uploaded, m->in));
+    CUDA_CHECK(cudaStreamWaitEvent(m->compute, b->uploaded, 0));
+    vnp_esm2_gpu_compute(m, b);
+    CUDA_CHECK(cudaEventRecord(b->computed, m->compute));
+    CUDA_CHECK(cudaStreamWaitEvent(m->out, b->computed, 0));
+    vnp_esm2_gpu_download(m, b);
     CUDA_CHECK(cudaEventRecord(b->done, m->out));
+}
+
+struct profile {
+    cudaEvent_t *event; /* one before the first step and one after each */
+    enum vnp_esm2_step *step;
+    int n;
+};
+
+static void note(struct vnp_esm2_gpu *m, enum vnp_esm2_step step, void *ctx)
+{
+    struct profile *p = ctx;
+    p->step[p->n++] = step;
+    CUDA_CHECK(cudaEventRecord(p->event[p->n], m->compute));
+}
+
+void vnp_esm2_gpu_profile(struct vnp_esm2_gpu *m, struct vnp_gpu_batch *b, double seconds[VNP_STEPS])
+{
+    const size_t steps = (size_t)m->o.layer * 7 + 2;
+    struct profile p = {xcalloc(steps + 1, sizeof *p.event), xcalloc(steps, sizeof *p.step), 0};
+    for (size_t i = 0; i <= steps; i++)
+        CUDA_CHECK(cudaEventCreate(&p.event[i]));
+    CUDA_CHECK(cudaEventRecord(p.event[0], m->compute));
+    walk(m, b, note, &p);
+    CUDA_CHECK(cudaStreamSynchronize(m->compute));
+    for (int i = 0; i < p.n; i++) {
+        float ms;
+        CUDA_CHECK(cudaEventElapsedTime(&ms, p.event[i], p.event[i + 1]));
+        seconds[p.step[i]] += ms * 1e-3;
+    }
+    for (size_t i = 0; i <= steps; i++)
+        CUDA_CHECK(cudaEventDestroy(p.event[i]));
+    free(p.event), free(p.step);
+}
+
+const char *vnp_esm2_step_name(enum vnp_esm2_step step)
+{
+    static const char *const names[] = {"embed", "layernorm", "qkv+rotary", "attention", "out", "fc1+gelu", "fc2", "finish"};
+    return names[step];
 }
 
 double vnp_esm2_gpu_flops(const struct vnp_model_config *c, int layer, int64_t tokens)

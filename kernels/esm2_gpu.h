@@ -39,6 +39,26 @@ VNP_MUST_CHECK enum vnp_status vnp_esm2_gpu_reserve(struct vnp_esm2_gpu *m, int6
  * sequence i's representation holds NaN or Inf. */
 void vnp_esm2_gpu_enqueue(struct vnp_esm2_gpu *m, struct vnp_gpu_batch *b);
 
+/* The parts of vnp_esm2_gpu_enqueue(), for measuring them: none waits for another. */
+void vnp_esm2_gpu_upload(struct vnp_esm2_gpu *m, struct vnp_gpu_batch *b);
+void vnp_esm2_gpu_compute(struct vnp_esm2_gpu *m, struct vnp_gpu_batch *b);
+void vnp_esm2_gpu_download(struct vnp_esm2_gpu *m, struct vnp_gpu_batch *b);
+
+/* Computes an uploaded batch with a pause at each step and adds each kind of step's seconds to `seconds`. */
+enum vnp_esm2_step {
+    VNP_STEP_EMBED,
+    VNP_STEP_NORM,
+    VNP_STEP_QKV,
+    VNP_STEP_ATTENTION,
+    VNP_STEP_OUT,
+    VNP_STEP_FC1,
+    VNP_STEP_FC2,
+    VNP_STEP_FINISH,
+    VNP_STEPS
+};
+void vnp_esm2_gpu_profile(struct vnp_esm2_gpu *m, struct vnp_gpu_batch *b, double seconds[VNP_STEPS]);
+const char *vnp_esm2_step_name(enum vnp_esm2_step step);
+
 /* Floating-point operations (2 a multiply-add) of the matrices and of attention for a sequence of `tokens`. */
 double vnp_esm2_gpu_flops(const struct vnp_model_config *c, int layer, int64_t tokens);
 
