@@ -39,8 +39,8 @@ refused "transposed view" 'layer.1.attention.self.value.weight is a transposed o
 
 # --- safetensors ----------------------------------------------------------------------------------------------------
 le64() { # NUMBER as eight bytes
-    local n=$1 i
-    for i in 1 2 3 4 5 6 7 8; do
+    local n=$1
+    for _ in 1 2 3 4 5 6 7 8; do
         printf "\\x$(printf %02x $((n & 255)))"
         n=$((n >> 8))
     done
