@@ -39,7 +39,7 @@ PAGES      := $(wildcard man/*.[157])
 # GENCODE= names the targets: for one's own card `make GENCODE="-gencode arch=compute_90a,code=sm_90a"` builds faster.
 NVCC ?= $(firstword $(shell command -v nvcc) $(wildcard /usr/local/cuda/bin/nvcc))
 ifeq ($(asan),1)
-NO_CUDA := the sanitizers can't see into it
+NO_CUDA := the sanitizers do not see into it
 else ifeq ($(NVCC),)
 NO_CUDA := nvcc was not found (install the CUDA toolkit, or NVCC=/path/to/nvcc)
 else
