@@ -16,10 +16,10 @@ void vnp_cpu_blas_init(void);
 const char *vnp_cpu_blas_core(void);
 
 /* c[m, n] = a[m, k] x b, with b [n, k] (transposed) or [k, n]; row-major, lda/ldb/ldc floats from row to row. */
-void vnp_cpu_gemm_nt(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c,
-                     int64_t ldc);
-void vnp_cpu_gemm_nn(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c,
-                     int64_t ldc);
+void vnp_cpu_gemm_nt(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb,
+                     float *c, int64_t ldc);
+void vnp_cpu_gemm_nn(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb,
+                     float *c, int64_t ldc);
 
 #ifdef __cplusplus
 }

@@ -15,11 +15,11 @@ enum vnp_cpu_epilogue {
 };
 
 struct vnp_cpu_linear {
-    int64_t rows, n, k;  /* x [rows, k], w [n, k], bias [n], out [rows, n] */
-    const float *x;      /* dense rows of k */
-    const float *w;      /* as checkpoints store it */
-    const float *bias;   /* NULL for none */
-    float *out;          /* out_stride floats from row to row */
+    int64_t rows, n, k; /* x [rows, k], w [n, k], bias [n], out [rows, n] */
+    const float *x;     /* dense rows of k */
+    const float *w;     /* as checkpoints store it */
+    const float *bias;  /* NULL for none */
+    float *out;         /* out_stride floats from row to row */
     int64_t out_stride;
     enum vnp_cpu_epilogue epilogue;
     float *scratch; /* VNP_CPU_BIAS_ADD: [rows, n], for the product; else unused */

@@ -13,8 +13,8 @@ extern "C" {
  * (its EsmModel even after .double()); cos and sin of that angle are computed in double and rounded once. */
 void vnp_cpu_rotary_table(float *table, int64_t positions, int head_dim);
 
-/* Rotates x [rows, heads, head_dim] in place, `stride` floats from row to row, row r at position pos + r; every element is
- * multiplied by `scale` first (ESM-2's q: head_dim^-0.5). */
+/* Rotates x [rows, heads, head_dim] in place, `stride` floats from row to row, row r at position pos + r; every element
+ * is multiplied by `scale` first (ESM-2's q: head_dim^-0.5). */
 void vnp_cpu_rotary(float *x, int64_t stride, int64_t rows, int heads, int head_dim, int64_t pos, float scale,
                     const float *table);
 

@@ -19,8 +19,8 @@ struct vnp_cpu_tile {
  * min(n, (i + 1) * part)). Returns the number of pieces, `part` their size. */
 int64_t vnp_cpu_split(int64_t n, int64_t limit, int64_t unit, int64_t *part);
 
-/* Rows of a tile of matrix products, at most; of queries in attention, at most (fewer for very long sequences: scores are
- * queries x length). */
+/* Rows of a tile of matrix products, at most; of queries in attention, at most (fewer for very long sequences: scores
+ * are queries x length). */
 #define VNP_CPU_ROWS 256
 #define VNP_CPU_QUERIES 128
 int64_t vnp_cpu_queries(int64_t length);

@@ -32,10 +32,10 @@ struct vnp_esm2_cpu {
     float **owned; /* converted tensors */
     int64_t n_owned;
 
-    struct area x, y, big;   /* [tokens, width]; [tokens, width]; [tokens, max(3 width, ffn)] */
-    struct area rotary;      /* [positions, 2, head_dim / 2] */
-    struct area *scratch;    /* a thread each: scores, or a product before the residual */
-    int64_t positions;       /* rows of `rotary` that are filled */
+    struct area x, y, big; /* [tokens, width]; [tokens, width]; [tokens, max(3 width, ffn)] */
+    struct area rotary;    /* [positions, 2, head_dim / 2] */
+    struct area *scratch;  /* a thread each: scores, or a product before the residual */
+    int64_t positions;     /* rows of `rotary` that are filled */
     struct vnp_cpu_tile *tiles, *queries;
     int64_t n_tiles, n_queries, cap_tiles, cap_queries;
 };
@@ -202,7 +202,7 @@ static enum vnp_status prepare(struct vnp_esm2_cpu *m, const struct vnp_cpu_batc
     return VNP_OK;
 }
 
-/* --- the walk: each step is a loop of tasks over the whole batch --------------------------------------------------- */
+/* --- the walk: each step is a loop of tasks over the whole batch -------------------------------------------------- */
 
 struct embed_step {
     struct vnp_esm2_cpu *m;
@@ -270,10 +270,9 @@ struct linear_step {
 static void linear_task(void *ctx, int64_t task, int worker)
 {
     const struct linear_step *s = ctx;
-    const int64_t column_tasks = s->parts * s->matrices;
     /* Neighbouring tasks share the weights' columns: they stay in the cache while the rows go by. */
     const struct vnp_cpu_tile *t = &s->m->tiles[task % s->m->n_tiles];
-    const int64_t column = task / s->m->n_tiles % column_tasks;
+    const int64_t column = task / s->m->n_tiles;
     const int64_t matrix = column / s->parts, first = column % s->parts * s->part;
     const int64_t stride = s->n * s->matrices;
     const struct vnp_cpu_linear p = {
@@ -291,10 +290,33 @@ static void linear_task(void *ctx, int64_t task, int worker)
     vnp_cpu_linear(&p);
 }
 
-static void linear(struct linear_step *s)
+static void linear_run(struct linear_step *s)
 {
     s->parts = vnp_cpu_split(s->n, COLUMNS, 16, &s->part);
     vnp_cpu_threads_run(s->m->threads, s->m->n_tiles * s->parts * s->matrices, linear_task, s);
+}
+
+/* out [tokens, n] = epilogue(in [tokens, k] w^T + bias). */
+static void linear(struct vnp_esm2_cpu *m, const float *in, int64_t k, const float *w, const float *bias, float *out,
+                   int64_t n, enum vnp_cpu_epilogue epilogue)
+{
+    struct linear_step s = {
+        .m = m, .matrices = 1, .w = {w}, .bias = {bias}, .n = n, .k = k, .in = in, .out = out, .epilogue = epilogue};
+    linear_run(&s);
+}
+
+/* big [tokens, 3 width] = q | k | v of y. */
+static void project_qkv(struct vnp_esm2_cpu *m, const float *const *w)
+{
+    struct linear_step s = {.m = m, .matrices = 3, .n = m->config->width, .k = m->config->width};
+    s.in = m->y.p;
+    s.out = m->big.p;
+    for (int i = 0; i < 3; i++) { /* the roles are q, k, v, a weight and a bias each */
+        s.w[i] = w[VNP_Q_W + 2 * i];
+        s.bias[i] = w[VNP_Q_B + 2 * i];
+    }
+    s.epilogue = VNP_CPU_BIAS;
+    linear_run(&s);
 }
 
 /* big [tokens, 3 width]: the q and k columns, in place. */
@@ -335,19 +357,15 @@ static void attention_task(void *ctx, int64_t task, int worker)
 static void block(struct vnp_esm2_cpu *m, const float *const *w)
 {
     const int64_t width = m->config->width, ffn = m->config->ffn;
-    norm(m, m->y.p, w[VNP_LN1_W], w[VNP_LN1_B]);
-    linear(&(struct linear_step){.m = m, .matrices = 3, .w = {w[VNP_Q_W], w[VNP_K_W], w[VNP_V_W]},
-                                 .bias = {w[VNP_Q_B], w[VNP_K_B], w[VNP_V_B]}, .n = width, .k = width, .in = m->y.p,
-                                 .out = m->big.p, .epilogue = VNP_CPU_BIAS});
+    float *x = m->x.p, *y = m->y.p, *big = m->big.p;
+    norm(m, y, w[VNP_LN1_W], w[VNP_LN1_B]);
+    project_qkv(m, w);
     vnp_cpu_threads_run(m->threads, m->n_tiles, rotary_task, m);
     vnp_cpu_threads_run(m->threads, m->n_queries * m->config->heads, attention_task, m);
-    linear(&(struct linear_step){.m = m, .matrices = 1, .w = {w[VNP_OUT_W]}, .bias = {w[VNP_OUT_B]}, .n = width,
-                                 .k = width, .in = m->y.p, .out = m->x.p, .epilogue = VNP_CPU_BIAS_ADD});
-    norm(m, m->y.p, w[VNP_LN2_W], w[VNP_LN2_B]);
-    linear(&(struct linear_step){.m = m, .matrices = 1, .w = {w[VNP_FC1_W]}, .bias = {w[VNP_FC1_B]}, .n = ffn,
-                                 .k = width, .in = m->y.p, .out = m->big.p, .epilogue = VNP_CPU_BIAS_GELU});
-    linear(&(struct linear_step){.m = m, .matrices = 1, .w = {w[VNP_FC2_W]}, .bias = {w[VNP_FC2_B]}, .n = width,
-                                 .k = ffn, .in = m->big.p, .out = m->x.p, .epilogue = VNP_CPU_BIAS_ADD});
+    linear(m, y, width, w[VNP_OUT_W], w[VNP_OUT_B], x, width, VNP_CPU_BIAS_ADD);
+    norm(m, y, w[VNP_LN2_W], w[VNP_LN2_B]);
+    linear(m, y, width, w[VNP_FC1_W], w[VNP_FC1_B], big, ffn, VNP_CPU_BIAS_GELU);
+    linear(m, big, ffn, w[VNP_FC2_W], w[VNP_FC2_B], x, width, VNP_CPU_BIAS_ADD);
 }
 
 enum vnp_status vnp_esm2_cpu_forward(struct vnp_esm2_cpu *m, const struct vnp_cpu_batch *batch, int layer,

@@ -37,8 +37,8 @@ VNP_MUST_CHECK enum vnp_status vnp_esm2_cpu_open(struct vnp_esm2_cpu **out, cons
  * n < layers the raw output of layer n, with layer == layers the last one's after the final LayerNorm. A sequence's
  * rows are the same bytes in every batch and with every number of threads. Memory: 6 x width floats a token and one
  * block of queries x length a thread; VNP_OS when the system has not got it. */
-VNP_MUST_CHECK enum vnp_status vnp_esm2_cpu_forward(struct vnp_esm2_cpu *m, const struct vnp_cpu_batch *batch, int layer,
-                                                    const float **hidden, struct vnp_err *err);
+VNP_MUST_CHECK enum vnp_status vnp_esm2_cpu_forward(struct vnp_esm2_cpu *m, const struct vnp_cpu_batch *batch,
+                                                    int layer, const float **hidden, struct vnp_err *err);
 
 /* Floating-point operations (2 a multiply-add) of the matrices and of attention for a sequence of `tokens`. */
 double vnp_esm2_flops(const struct vnp_model_config *c, int layer, int64_t tokens);

@@ -29,7 +29,7 @@ struct work {
     int layer;
     struct vnp_reader *in;
     struct vnp_writer *out;
-    /* Of the batch at hand, room for cap_rows: flags, first tokens, and with --pool the embeddings [cap_rows, width]. */
+    /* Of the batch at hand, room for cap_rows: flags, first tokens, with --pool the embeddings [cap_rows, width]. */
     uint32_t *flags;
     int64_t *first;
     float *pooled;
@@ -41,7 +41,7 @@ static void usage(FILE *to)
 {
     fprintf(to,
             "usage: vnp-cpu-forward [options] [FILE]\n"
-            "Runs a language model on batches of tokens (FILE or stdin; from vnp-pack): hidden states, FP32, all cores.\n"
+            "Hidden states of a language model, FP32, all cores, for batches from vnp-pack (FILE or stdin).\n"
             "\n"
             "  -m, --model PATH    model file, directory or name in the caches (default: $VNP_MODEL)\n"
             "      --layer N       0: the embedding, N: the output of layer N, -1: the last (default: the last)\n"
@@ -150,7 +150,7 @@ static void open_model(struct work *w)
             vnp_stage_fail(w->out, &err);
         return;
     default:
-        vnp_error(&err, VNP_DATA, "%s: this stage runs ESM-2 models, and this is none", w->config->name);
+        vnp_error(&err, VNP_DATA, "%s is no ESM-2: %s runs only those", w->config->name, vnp_log_stage());
         vnp_stage_fail(w->out, &err);
     }
 }
@@ -317,7 +317,8 @@ static void summarise(const struct work *w)
     const struct vnp_totals *n = vnp_writer_totals(w->out);
     const double seconds = vnp_now() - w->begin, computing = w->computing > 0 ? w->computing : 1e-9;
     if (n->nonfinite > 0)
-        vnp_warn("%llu sequences hold NaN or Inf and are marked (--on-nonfinite=keep)", (unsigned long long)n->nonfinite);
+        vnp_warn("%llu sequences hold NaN or Inf and are marked (--on-nonfinite=keep)",
+                 (unsigned long long)n->nonfinite);
     vnp_info("%llu sequences, %llu tokens in %.1f s: %.0f tokens/s, %.1f GFLOP/s while computing (%d threads, %s)",
              (unsigned long long)n->sequences, (unsigned long long)n->tokens, seconds, (double)n->tokens / seconds,
              w->flops * 1e-9 / computing, vnp_cpu_threads_n(w->threads), vnp_cpu_blas_core());

@@ -81,7 +81,8 @@ static void check_linear(int64_t rows, int64_t n, int64_t k, enum vnp_cpu_epilog
 {
     const int64_t stride = n + 5;
     float *x = random_floats(rows * k), *w = random_floats(n * k), *bias = random_floats(n);
-    float *out = random_floats(rows * stride), *before = random_floats(rows * stride), *scratch = random_floats(rows * n);
+    float *out = random_floats(rows * stride), *before = random_floats(rows * stride),
+          *scratch = random_floats(rows * n);
     memcpy(before, out, (size_t)(rows * stride) * sizeof *out);
     struct vnp_cpu_linear p = {rows, n, k, x, w, rows % 2 ? bias : NULL, out, stride, epilogue, scratch};
     vnp_cpu_linear(&p);
@@ -97,7 +98,8 @@ static void check_linear(int64_t rows, int64_t n, int64_t k, enum vnp_cpu_epilog
 
 static void test_linear(void **state)
 {
-    static const int64_t shapes[][3] = {{1, 1, 1}, {1, 320, 320}, {2, 33, 17}, {3, 16, 64}, {65, 96, 384}, {129, 50, 96}};
+    static const int64_t shapes[][3] = {{1, 1, 1},   {1, 320, 320}, {2, 33, 17},
+                                        {3, 16, 64}, {65, 96, 384}, {129, 50, 96}};
     (void)state;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (int e = VNP_CPU_BIAS; e <= VNP_CPU_BIAS_ADD; e++)
@@ -120,7 +122,8 @@ static void test_rotary(void **state)
                 for (int i = 0; i < d / 2; i++) {
                     const float *in = before + r * stride + h * d, *out = x + r * stride + h * d;
                     const float angle = (float)(pos + r) * (1.0f / powf(10000.0f, (float)(2 * i) / (float)d));
-                    const double c = cos((double)angle), s = sin((double)angle), a = (double)in[i], b = (double)in[i + d / 2];
+                    const double c = cos((double)angle), s = sin((double)angle), a = (double)in[i],
+                                 b = (double)in[i + d / 2];
                     near_to(out[i], (a * c - b * s) / 4, 2e-4); /* powf may differ in its last place: 1e-7 x 1022 */
                     near_to(out[i + d / 2], (b * c + a * s) / 4, 2e-4);
                 }

@@ -5,7 +5,8 @@
 mkdir "$T/work" && cd "$T/work" || exit 2
 
 # Proteins of every length from 1 to 150, some long, one empty record; a deterministic shuffle of them.
-awk -v seed=5 'function protein(n, s) { s = ""; while (n-- > 0) s = s substr("LAGVSERTIDPKQNFYMHWCXB", int(rand() * 22) + 1, 1); return s }
+awk -v seed=5 'function residue() { return substr("LAGVSERTIDPKQNFYMHWCXB", int(rand() * 22) + 1, 1) }
+    function protein(n, s) { for (s = ""; n > 0; n--) s = s residue(); return s }
     BEGIN { srand(seed); for (i = 1; i <= 150; i += 3) print ">p" i "\n" protein(i)
             split("255 256 257 513 1022 1500", long); for (i in long) print ">long" long[i] "\n" protein(long[i])
             print ">empty\n" }' >in.fa 2>/dev/null
@@ -53,7 +54,9 @@ done
 
 # A record beyond the length at which attention takes fewer queries at a time.
 {
-    awk 'BEGIN { srand(3); print ">giant"; for (i = 0; i < 9000; i++) printf "%s", substr("LAGVSERTIDPKQNFY", int(rand() * 16) + 1, 1); print "" }'
+    awk 'BEGIN { srand(3); print ">giant"
+        for (i = 0; i < 9000; i++) printf "%s", substr("LAGVSERTIDPKQNFY", int(rand() * 16) + 1, 1)
+        print "" }'
     cat some.fa
 } >giant.fa
 tokens giant.fa | vnp-pack -q --no-packing | rows --layer 1 >one
@@ -89,7 +92,7 @@ for pool in mean cls max; do
     same "--pool $pool, with windows" before after
 done
 
-# --- weights in other dtypes, misaligned, or with another tensor order -------------------------------------------------
+# --- weights in other dtypes, or misaligned -----------------------------------------------------------------------
 for dtype in f16 bf16; do
     vnp-model synth 2x2x64 --dtype $dtype -q -o m.$dtype && vnp-model convert m.$dtype --dtype f32 -q -o m.$dtype.f32
     rows -m m.$dtype <batches >narrow
@@ -108,12 +111,13 @@ mkdir shifted && cp model/config.json shifted
 rows -m shifted <batches >packed
 same 'tensors at odd addresses' alone packed
 
-# --- NaN ---------------------------------------------------------------------------------------------------------------
+# --- NaN ----------------------------------------------------------------------------------------------------------
 # The word vector of W (id 22) becomes NaN: sequences with a W fail or are marked, the others are as ever.
 cp -r model nan
 offset=$(head -c $((header + 8)) model/model.safetensors |
     sed 's/.*word_embeddings.weight"[^}]*"data_offsets": *\[\([0-9]*\),.*/\1/' | tr -cd 0-9)
-printf '\0\0\300\177' | dd of=nan/model.safetensors bs=1 seek=$((header + 8 + offset + 22 * 64 * 4)) conv=notrunc 2>/dev/null
+at=$((header + 8 + offset + 22 * 64 * 4))
+printf '\0\0\300\177' | dd of=nan/model.safetensors bs=1 seek=$at conv=notrunc 2>/dev/null
 status 'NaN stops the run' 65 vnp-cpu-forward -m nan -o out batches
 says 'and the record is named' 'record [0-9]+ \(p[0-9]+\): NaN or Inf from layer 3'
 check 'nothing is left behind' [ ! -e out ]
@@ -128,7 +132,7 @@ grep -v '"nonfinite"' kept.rows >kept.good
 grep -vFf <(sed 's/.*/"id":"&"/' with_w) alone >alone.good
 same 'the others are the same bytes as without it' alone.good kept.good
 
-# --- what it refuses ---------------------------------------------------------------------------------------------------
+# --- what it refuses ----------------------------------------------------------------------------------------------
 tokens in.fa >all.tokens
 status 'tokens that are not batches' 65 vnp-cpu-forward -o out all.tokens
 says 'with the way out' 'vnp-pack'
@@ -139,6 +143,9 @@ head -c 3000 batches >short
 status 'a stream cut short' 65 vnp-cpu-forward -o out short
 status 'no model' 66 vnp-cpu-forward -m no/such/model -o out batches
 says 'it is named' 'no/such/model'
+vnp-model synth dnabert-s:1x2x32 -q -o dnabert
+status 'a model of another kind' 65 vnp-cpu-forward -m dnabert -o out batches
+says 'in one line' 'dnabert is no ESM-2'
 status 'no input file' 66 vnp-cpu-forward -o out no-such-file
 status 'two files' 2 vnp-cpu-forward batches batches
 status 'no such pooling' 2 vnp-cpu-forward --pool none batches

@@ -67,7 +67,8 @@ static void read_model(FILE *f)
 {
     struct golden *g = &models[n_models++];
     assert_true(n_models <= MAX_MODELS);
-    assert_int_equal(fscanf(f, "%63s %31s %d %d %159[^\n]", g->name, g->fingerprint, &g->layers, &g->width, g->synth), 5);
+    assert_int_equal(fscanf(f, "%63s %31s %d %d %159[^\n]", g->name, g->fingerprint, &g->layers, &g->width, g->synth),
+                     5);
     g->lines = ftell(f);
 }
 
@@ -111,7 +112,8 @@ static void open_ours(struct ours *o, const struct golden *g)
     struct vnp_err err = {0};
     const char *build = getenv("VNP_BUILD");
     assert_non_null(mkdtemp(dir));
-    snprintf(command, sizeof command, "'%s'/bin/vnp-model synth %s -q -o %s/model", build ? build : "build", g->synth, dir);
+    snprintf(command, sizeof command, "'%s'/bin/vnp-model synth %s -q -o %s/model", build ? build : "build", g->synth,
+             dir);
     assert_int_equal(system(command), 0);
     snprintf(command, sizeof command, "%s/model", dir);
     if (vnp_model_open(&o->model, command, &err) != VNP_OK)
@@ -213,7 +215,8 @@ static void read_vector(FILE *data, float *v, int width)
     assert_int_equal(fread(v, sizeof *v, (size_t)width, data), width); /* little-endian, as every host we build for */
 }
 
-static void check_rows(FILE *index, FILE *data, struct ours *o, const struct golden *g, struct worst *worst, float *want)
+static void check_rows(FILE *index, FILE *data, struct ours *o, const struct golden *g, struct worst *worst,
+                       float *want)
 {
     char source[16], name[32], what[192];
     int layer, step, count;
@@ -226,7 +229,8 @@ static void check_rows(FILE *index, FILE *data, struct ours *o, const struct gol
     }
 }
 
-static void check_pool(FILE *index, FILE *data, struct ours *o, const struct golden *g, struct worst *worst, float *want)
+static void check_pool(FILE *index, FILE *data, struct ours *o, const struct golden *g, struct worst *worst,
+                       float *want)
 {
     char pool_name[8], name[32], what[192];
     int layer;
