@@ -2,7 +2,7 @@
 # What can go wrong between stages: streams cut or damaged anywhere, stages killed, outputs that can't be written.
 # Always: a non-zero exit of every later stage, the first cause named, no partial output file.
 . "$(dirname "$0")/../lib.sh"
-cd "$T" || exit 2
+mkdir "$T/work" && cd "$T/work" || exit 2
 
 vnp-model synth 1x2x32 -o model --seed 1 2>/dev/null
 awk '/^>/ { n++ } n <= 8' "$PROTEINS" >in.fa
@@ -62,7 +62,7 @@ for stream in tokens.vnp batches.vnp hidden.vnp emb.vnp emb.zst; do
     mapfile -t ends < <(boundaries $stream)
     check "$stream has a head, blocks and an end" [ "${#ends[@]}" -ge 3 ]
     check "$stream cut behind each frame is refused" cut_at $stream "${ends[@]:0:${#ends[@]}-1}"
-    says "$stream cut behind a frame: the message says so" 'whole frames without an end frame' <err
+    check "$stream cut behind a frame: the message says so" grep -q 'whole frames without an end frame' err
 done
 
 flip() { # flip STREAM STEP: every STEP-th byte of the head, and of the end frame, turned into another
@@ -72,6 +72,7 @@ flip() { # flip STREAM STEP: every STEP-th byte of the head, and of the end fram
     for at in $(seq 0 "$step" $((head - 1))) $(seq $((size - 90)) "$step" $((size - 1))); do
         byte=$(od -An -tu1 -j "$at" -N 1 "$stream" | tr -d ' ')
         cp "$stream" damaged
+        # shellcheck disable=SC2059  # the format is the byte
         printf "\\x$(printf %x $((byte ^ 85)))" | dd of=damaged bs=1 seek="$at" conv=notrunc status=none
         refused "$stream" || return 1
     done
@@ -152,7 +153,8 @@ if command -v script >/dev/null; then
     for s in vnp-fasta2tok vnp-pack vnp-cpu-forward vnp-pool vnp-embed; do
         export -f run
         status "$s refuses a terminal" 2 script -qec "bash -c 'run $s'" /dev/null
-        check "$s refuses a terminal, saying so" grep -q 'terminal' out
+        cp "$T/out" typescript
+        check "$s refuses a terminal, saying so" grep -q 'is a terminal' typescript
     done
 else
     skip 'stages refuse a terminal' 'no script(1)'
