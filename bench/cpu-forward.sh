@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # vnp-cpu-forward alone on recorded batches: tokens/s and GFLOP/s while computing, pooled so that no pipe counts; best
-# of three runs. Proteins of one length each, and a mix.
+# of three runs. Tokens a CPU second (one core's) hold on a busy machine too. Proteins of one length each, and a mix.
 #   bench/cpu-forward.sh [SHAPE:TOKENS ...]    (8M:100000 650M:6000)
 set -eu -o pipefail
 export LC_ALL=C
@@ -9,6 +9,7 @@ build=${VNP_BUILD:-$PWD/build}
 [ $# -gt 0 ] || set -- 8M:100000 650M:6000
 t=$(mktemp -d "${TMPDIR:-/tmp}/vnp-bench.XXXXXX")
 trap 'rm -rf "$t"' EXIT
+TIMEFORMAT='cpu %U %S'
 
 batches() { # batches RESIDUES TOKENS: RESIDUES 0 is a mix, log-normal with median 150, 20 to 1022
     awk -v length_="$1" -v tokens="$2" 'BEGIN {
@@ -33,13 +34,14 @@ for work; do
     "$build/bin/vnp-model" synth "$shape" -q -o "$t/model"
     for residues in 20 50 150 300 1000 0; do
         batches $residues "$tokens" >"$t/batches"
+        [ $residues = 0 ] && name='mixed, median 150' || name="$residues residues"
         for _ in 1 2 3; do
-            "$build/bin/vnp-cpu-forward" --model "$t/model" --pool mean "$t/batches" 2>&1 >/dev/null
-        done | sed 's|.* s: \([0-9]*\) tokens/s, \([0-9.]*\) GFLOP/s while computing (\(.*\))|\2 \1 \3|' |
-            sort -rn | head -n 1 | while read -r gflops rate how; do
-            printf '%-5s %-22s %8d tokens/s %7.1f GFLOP/s  (%s)\n' "$shape" \
-                "$([ $residues = 0 ] && echo 'mixed, median 150' || echo "$residues residues")" "$rate" "$gflops" "$how"
-        done
+            { time "$build/bin/vnp-cpu-forward" --model "$t/model" --pool mean "$t/batches" >/dev/null; } 2>&1
+        done | awk -v name="$shape, $name" '
+            /GFLOP/ { tokens = $4; rate = $9; gflops = $11; split($0, how, "[()]") }
+            /^cpu/ && gflops > best { best = gflops; line = sprintf("%-24s %8d tokens/s %7.1f GFLOP/s %8d tokens a " \
+                "CPU second  (%s)", name, rate, gflops, tokens / ($2 + $3), how[2]) }
+            END { print line }'
     done
     rm -r "$t/model"
 done
