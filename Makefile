@@ -14,6 +14,10 @@ OPT     ?= -O3 -g
 endif
 BIN := $(BUILD)/bin
 
+# A short line a step; V=1 shows the commands instead.
+Q    := $(if $(filter 1,$(V)),,@)
+step  = $(if $Q,$(info $1))
+
 CC       ?= gcc
 CPPFLAGS += -D_GNU_SOURCE -Icommon -Ikernels
 CFLAGS   ?= $(OPT)
@@ -67,7 +71,8 @@ all: $(STAGES) $(DRIVERS)
 	$(if $(NO_CUDA),@echo 'vnp-gpu-forward is not built: $(NO_CUDA)')
 
 $(BUILD)/libvnp.a: $(COMMON_OBJ)
-	rm -f $@ && $(AR) rcs $@ $^
+	$(call step,AR $@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 # Once: a missing library gets a line that names its package, before the compiler says it less well.
 $(BUILD)/libraries:
@@ -76,41 +81,50 @@ $(BUILD)/libraries:
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(BUILD)/libraries
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(VNP_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call step,CC $<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(VNP_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BIN)/%: $(BUILD)/obj/stages/%.o $(BUILD)/libvnp.a
 	@mkdir -p $(@D)
-	$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call step,LD $@)
+	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BIN)/%: pipelines/%
 	@mkdir -p $(@D)
-	install -m 755 $< $@
+	$(call step,CP $@)
+	$(Q)install -m 755 $< $@
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libvnp.a
 	@mkdir -p $(@D)
-	$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	$(call step,LD $@)
+	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
 $(BUILD)/tests/schemas/test_cddl $(BUILD)/tests/schemas/tool_cddl: $(BUILD)/obj/tests/schemas/cddl.o
 
 ifndef NO_CUDA
 $(BUILD)/libvnp_cuda.a: $(CUDA_OBJ)
-	rm -f $@ && $(AR) rcs $@ $^
+	$(call step,AR $@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(BUILD)/obj/%.cu.o: %.cu $(BUILD)/cuda-flags
 	@mkdir -p $(@D)
-	$(NVCC) -Icommon -Ikernels $(NVCCFLAGS) $(VNP_NVCCFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
+	$(call step,NVCC $<)
+	$(Q)$(NVCC) -Icommon -Ikernels $(NVCCFLAGS) $(VNP_NVCCFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
 
 $(GPU_STAGES): $(BIN)/%: $(BUILD)/obj/stages/%.o $(BUILD)/libvnp_cuda.a $(BUILD)/libvnp.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(CUDA_LDLIBS) $(LDLIBS)
+	$(call step,LD $@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(CUDA_LDLIBS) $(LDLIBS)
 
 $(GPU_UNITS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libvnp_cuda.a $(BUILD)/libvnp.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(CUDA_LDLIBS) $(LDLIBS) -lcmocka
+	$(call step,LD $@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(CUDA_LDLIBS) $(LDLIBS) -lcmocka
 
 $(GPU_BENCH): $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(BUILD)/libvnp_cuda.a $(BUILD)/libvnp.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(CUDA_LDLIBS) $(LDLIBS)
+	$(call step,LD $@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(CUDA_LDLIBS) $(LDLIBS)
 
 $(BUILD)/cuda-flags: FORCE
 	@mkdir -p $(@D)
@@ -125,7 +139,8 @@ $(BUILD)/flags: FORCE
 	@echo '$(FLAGS_TEXT)' | cmp -s - $@ || echo '$(FLAGS_TEXT)' > $@
 $(BUILD)/obj/version.o: $(BUILD)/flags Makefile
 	@mkdir -p $(@D)
-	printf 'const char vnp_version[] = "%s";\nconst char vnp_build_flags[] = "%s";\n' '$(VERSION)' "$$(cat $(BUILD)/flags)" | \
+	$(call step,CC version)
+	$(Q)printf 'const char vnp_version[] = "%s";\nconst char vnp_build_flags[] = "%s";\n' '$(VERSION)' "$$(cat $(BUILD)/flags)" | \
 	  $(CC) $(CFLAGS) -x c -c -o $@ -
 
 ## deps: install what is missing to build vnp (Debian, Ubuntu), or say what it is
@@ -160,20 +175,21 @@ bench: all
 
 ## install: binaries and pages below PREFIX (default /usr/local); DESTDIR for packagers
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(foreach s,1 5 7,$(DESTDIR)$(PREFIX)/share/man/man$s)
-	install -m 755 $(wildcard $(BIN)/*) $(DESTDIR)$(PREFIX)/bin
-	$(foreach p,$(PAGES),install -m 644 $p $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $p));)
+	$(call step,INSTALL $(DESTDIR)$(PREFIX))
+	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(foreach s,1 5 7,$(DESTDIR)$(PREFIX)/share/man/man$s)
+	$(Q)install -m 755 $(wildcard $(BIN)/*) $(DESTDIR)$(PREFIX)/bin
+	$(Q)$(foreach p,$(PAGES),install -m 644 $p $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $p));)
 
 ## dist: a tarball that runs where it is unpacked: third-party libraries are linked in
 DIST := vnp-$(VERSION)-$(shell uname -s | tr A-Z a-z)-$(shell uname -m)
 dist:
 	$(MAKE) --no-print-directory STATIC=1 BIN=$(BUILD)/static all
-	rm -rf build/dist && mkdir -p build/dist/$(DIST)/bin build/dist/$(DIST)/man
-	cp $(BUILD)/static/* build/dist/$(DIST)/bin
-	find build/dist/$(DIST)/bin -type f ! -name vnp-embed -exec strip {} +
-	cp $(PAGES) build/dist/$(DIST)/man
-	cp README.md LICENSE tests/data/proteins.faa build/dist/$(DIST)
-	tar -C build/dist -czf build/$(DIST).tar.gz --owner=0 --group=0 $(DIST)
+	$(Q)rm -rf build/dist && mkdir -p build/dist/$(DIST)/bin build/dist/$(DIST)/man
+	$(Q)cp $(BUILD)/static/* build/dist/$(DIST)/bin
+	$(Q)find build/dist/$(DIST)/bin -type f ! -name vnp-embed -exec strip {} +
+	$(Q)cp $(PAGES) build/dist/$(DIST)/man
+	$(Q)cp README.md LICENSE tests/data/proteins.faa build/dist/$(DIST)
+	$(Q)tar -C build/dist -czf build/$(DIST).tar.gz --owner=0 --group=0 $(DIST)
 	@echo build/$(DIST).tar.gz
 
 ## help: this list
