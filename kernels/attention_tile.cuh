@@ -23,7 +23,7 @@ static __device__ __forceinline__ uint32_t vnp_smem(const void *p)
     return static_cast<uint32_t>(__cvta_generic_to_shared(p));
 }
 
-/* 16 bytes from global to shared memory, or 16 zero bytes; `src` must be readable either way. */
+/* 16 bytes from global to shared memory, or 16 zero bytes without looking at `src`. */
 static __device__ __forceinline__ void vnp_copy16(uint32_t dst, const void *src, bool valid)
 {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(dst), "l"(src), "r"(valid ? 16 : 0) : "memory");
@@ -50,26 +50,41 @@ static __device__ __forceinline__ float vnp_quad_sum(float v)
     return v + __shfl_xor_sync(~0u, v, 2);
 }
 
-/* ex2.approx: 2 ulp, denormals kept. */
+/* 2 ulp; under 2^-126, which is nothing beside the row's largest exponential of 1, it is 0: keeping denormals would take
+ * four instructions for one. */
 static __device__ __forceinline__ float vnp_exp2(float x)
 {
     float y;
-    asm("ex2.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
     return y;
 }
 
-/* One step of the online softmax over a warp's 16 rows x 64 keys of scores in the accumulator layout of m16n8: s[j][0..1]
- * row lane / 4, s[j][2..3] row lane / 4 + 8, keys 8 j + 2 (lane % 4) and the next. Keys from `valid` on don't count.
- * Turns s into exponentials, updates each row's largest score (times log2 e) and this lane's share of its sum, and returns
- * in scale[] what the sums so far must be multiplied with. */
-static __device__ __forceinline__ void vnp_softmax_step(float (&s)[VNP_KEYS / 8][4], int valid, float (&top)[2],
-                                                        float (&sum)[2], float (&scale)[2])
+/* Largest of a row's 2 N scores in this lane, as a tree: short chains. */
+template <int N> static __device__ __forceinline__ float vnp_lane_max(const float (&s)[N][4], int r)
 {
-    constexpr int n8 = VNP_KEYS / 8;
-    if (valid < VNP_KEYS) {
+    float m[N];
+#pragma unroll
+    for (int j = 0; j < N; j++)
+        m[j] = fmaxf(s[j][2 * r], s[j][2 * r + 1]);
+#pragma unroll
+    for (int n = 1; n < N; n *= 2)
+#pragma unroll
+        for (int j = 0; j + n < N; j += 2 * n)
+            m[j] = fmaxf(m[j], m[j + n]);
+    return m[0];
+}
+
+/* One step of the online softmax over a warp's 16 rows x 8 N keys of scores in the accumulator layout of m16n8: s[j][0..1]
+ * row lane / 4, s[j][2..3] row lane / 4 + 8, keys 8 j + 2 (lane % 4) and the next. Keys from `valid` on don't count.
+ * Turns s into exponentials, updates each row's largest score (times log2 e), and returns in scale[] what the sums so far
+ * must be multiplied with. */
+template <int N>
+static __device__ __forceinline__ void vnp_softmax_step(float (&s)[N][4], int valid, float (&top)[2], float (&scale)[2])
+{
+    if (valid < 8 * N) {
         const int key = (threadIdx.x & 3) * 2;
 #pragma unroll
-        for (int j = 0; j < n8; j++)
+        for (int j = 0; j < N; j++)
 #pragma unroll
             for (int e = 0; e < 4; e++)
                 if (j * 8 + key + (e & 1) >= valid)
@@ -77,21 +92,14 @@ static __device__ __forceinline__ void vnp_softmax_step(float (&s)[VNP_KEYS / 8]
     }
 #pragma unroll
     for (int r = 0; r < 2; r++) {
-        float m = fmaxf(s[0][2 * r], s[0][2 * r + 1]);
-#pragma unroll
-        for (int j = 1; j < n8; j++)
-            m = fmaxf(m, fmaxf(s[j][2 * r], s[j][2 * r + 1]));
-        m = fmaxf(top[r], vnp_quad_max(m) * VNP_LOG2E);
+        const float m = fmaxf(top[r], vnp_quad_max(vnp_lane_max<N>(s, r)) * VNP_LOG2E);
         scale[r] = vnp_exp2(top[r] - m);
         top[r] = m;
-        float total = 0;
 #pragma unroll
-        for (int j = 0; j < n8; j++) {
+        for (int j = 0; j < N; j++) {
             s[j][2 * r] = vnp_exp2(fmaf(s[j][2 * r], VNP_LOG2E, -m));
             s[j][2 * r + 1] = vnp_exp2(fmaf(s[j][2 * r + 1], VNP_LOG2E, -m));
-            total += s[j][2 * r] + s[j][2 * r + 1];
         }
-        sum[r] = fmaf(sum[r], scale[r], total);
     }
 }
 

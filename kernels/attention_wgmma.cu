@@ -79,19 +79,30 @@ static __device__ __forceinline__ void wgmma_end(void)
     asm volatile("wgmma.commit_group.sync.aligned;\nwgmma.wait_group.sync.aligned 0;" ::: "memory");
 }
 
-/* Starts copying 64 rows of one head; rows from `valid` on become zeros. */
-template <typename T, int D>
-static __device__ __forceinline__ void load_tile(uint32_t dst, const T *src, int64_t stride, int valid)
-{
-    constexpr int chunks = D / 8, rows = 128 / chunks;
-    const int c = threadIdx.x % chunks, row0 = threadIdx.x / chunks;
-#pragma unroll
-    for (int i = 0; i < 64; i += rows) {
-        const bool ok = row0 + i < valid;
-        vnp_copy16(dst + c / 8 * PANEL + vnp_swizzle<8>(row0 + i, c % 8), ok ? src + (row0 + i) * stride + c * 8 : src,
-                   ok);
+/* A thread's part in loading tiles of 64 rows of one head: one 16-byte chunk of every PASS-th row. */
+template <typename T, int D> struct loader {
+    static constexpr int CHUNKS = D / 8, PASS = 128 / CHUNKS;
+    int row;      /* the first of them */
+    uint32_t to;  /* its place in a tile */
+    int64_t from; /* its offset from the tile's first element */
+
+    __device__ __forceinline__ loader(int64_t stride)
+    {
+        const int c = threadIdx.x % CHUNKS;
+        row = threadIdx.x / CHUNKS;
+        to = c / 8 * PANEL + vnp_swizzle<8>(row, c % 8); /* PASS is a multiple of 8: the swizzle is that of every row */
+        from = row * stride + c * 8;
     }
-}
+    /* Starts the copy; rows from `valid` on become zeros. */
+    __device__ __forceinline__ void start(uint32_t dst, const T *src, int64_t stride, int valid) const
+    {
+        static_assert(PASS % 8 == 0, "rows of a thread share their swizzle");
+        const T *at = src + from;
+#pragma unroll
+        for (int i = 0; i < 64; i += PASS, at += PASS * stride)
+            vnp_copy16(dst + to + i * 128, at, row + i < valid);
+    }
+};
 
 /* The warp's 16 rows of o over their sums, through its own rows of the q tile, to global memory in whole lines. */
 template <typename T, int D>
@@ -117,6 +128,19 @@ static __device__ __forceinline__ void store(T *out, int64_t stride, const float
     }
 }
 
+/* This lane's share of each row's sum. */
+static __device__ __forceinline__ void add_exponentials(const float (&p)[8][4], float (&sum)[2], const float (&scale)[2])
+{
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+        float even = 0, odd = 0;
+#pragma unroll
+        for (int j = 0; j < 8; j++)
+            even += p[j][2 * r], odd += p[j][2 * r + 1];
+        sum[r] = fmaf(sum[r], scale[r], even + odd);
+    }
+}
+
 template <typename T, int D>
 static __device__ __forceinline__ void run(const T *qkv, T *out, const vnp_attention_tile tile, int head, int heads,
                                            uint8_t *smem)
@@ -127,9 +151,10 @@ static __device__ __forceinline__ void run(const T *qkv, T *out, const vnp_atten
     const bool active = static_cast<int>(threadIdx.x / 32 * 16) < rows;
     const T *base = qkv + tile.first * stride + head * D;
     const uint32_t q = vnp_smem(smem), kv = q + bytes;
-    load_tile<T, D>(q, base + tile.query * stride, stride, rows);
-    load_tile<T, D>(kv, base + width, stride, tile.length);
-    load_tile<T, D>(kv + bytes, base + 2 * width, stride, tile.length);
+    const loader<T, D> load(stride);
+    load.start(q, base + tile.query * stride, stride, rows);
+    load.start(kv, base + width, stride, tile.length);
+    load.start(kv + bytes, base + 2 * width, stride, tile.length);
     vnp_copy_commit();
 
     float o[panels][8][4] = {}, top[2] = {-INFINITY, -INFINITY}, sum[2] = {};
@@ -141,8 +166,8 @@ static __device__ __forceinline__ void run(const T *qkv, T *out, const vnp_atten
         if (step + 1 < steps) {
             const int key = (step + 1) * VNP_KEYS;
             const uint32_t next = kv + ((step + 1) & 1) * 2 * bytes;
-            load_tile<T, D>(next, base + width + key * stride, stride, tile.length - key);
-            load_tile<T, D>(next + bytes, base + 2 * width + key * stride, stride, tile.length - key);
+            load.start(next, base + width + key * stride, stride, tile.length - key);
+            load.start(next + bytes, base + 2 * width + key * stride, stride, tile.length - key);
             vnp_copy_commit();
         }
         float s[8][4], scale[2];
@@ -154,11 +179,14 @@ static __device__ __forceinline__ void run(const T *qkv, T *out, const vnp_atten
         }
         wgmma_end();
         if (active) {
-            vnp_softmax_step(s, tile.length - step * VNP_KEYS, top, sum, scale);
+            vnp_softmax_step<8>(s, tile.length - step * VNP_KEYS, top, scale);
+            add_exponentials(s, sum, scale);
+            if (__any_sync(~0u, scale[0] != 1 || scale[1] != 1)) { /* else the same values without the work */
 #pragma unroll
-            for (int n = 0; n < D / 8; n++) {
-                float *c = o[n / 8][n % 8];
-                c[0] *= scale[0], c[1] *= scale[0], c[2] *= scale[1], c[3] *= scale[1];
+                for (int n = 0; n < D / 8; n++) {
+                    float *c = o[n / 8][n % 8];
+                    c[0] *= scale[0], c[1] *= scale[0], c[2] *= scale[1], c[3] *= scale[1];
+                }
             }
         }
         uint32_t p[4][4];
@@ -182,7 +210,7 @@ static __device__ __forceinline__ void run(const T *qkv, T *out, const vnp_atten
 #endif
 
 template <typename T, int D>
-static __global__ void __launch_bounds__(128, D == 64 ? 4 : 2)
+static __global__ void __launch_bounds__(128, D == 64 ? 5 : 2)
     attention_wgmma(const T *__restrict__ qkv, T *__restrict__ out, const vnp_attention_tile *__restrict__ tiles, int heads)
 {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
