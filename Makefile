@@ -171,7 +171,15 @@ check-gpu: all units
 
 ## bench: each CPU stage alone on a recorded stream; the figures with the machine's name
 bench: all
-	@for b in bench/*.sh; do VNP_BUILD=$(abspath $(BUILD)) $$b || exit 1; done
+	@for b in $(filter-out bench/gpu.sh,$(wildcard bench/*.sh)); do VNP_BUILD=$(abspath $(BUILD)) $$b || exit 1; done
+
+## bench-gpu: the forward pass on the GPU, its kernels, the peers side by side; into bench/results
+bench-gpu: all $(GPU_BENCH) $(BUILD)/bench/synth-fasta
+	VNP_BUILD=$(abspath $(BUILD)) bench/gpu.sh
+
+$(BUILD)/bench/synth-fasta: bench/synth-fasta.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -o $@ $< -lm
 
 ## install: binaries and pages below PREFIX (default /usr/local); DESTDIR for packagers
 install: all
@@ -199,6 +207,6 @@ help:
 clean:
 	rm -rf build
 
-.PHONY: all deps demo units check test check-gpu bench install dist help clean FORCE
+.PHONY: all deps demo units check test check-gpu bench bench-gpu install dist help clean FORCE
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -67,12 +67,10 @@ static void usage(FILE *to)
             "      --fp16 | --bf16 | --tf32 | --fp32\n"
             "                      numbers (default: --fp16, with sums, softmax and norms in FP32; --fp32 is true FP32)\n"
             "      --layer N       0: the embedding, N: the output of layer N, -1: the last (default: the last)\n"
-            "      --pool mean|cls|max\n"
-            "                      one vector a sequence, as vnp-pool makes it (default: one a token)\n"
+            "      --pool mean|cls|max   one vector a sequence, as vnp-pool makes it (default: one a token)\n"
             "      --on-nonfinite fp32|fail|keep\n"
             "                      a sequence with NaN or Inf: redo it in FP32, stop, or mark it (default: fp32)\n"
-            "      --compare-fp32 N\n"
-            "                      run every Nth sequence in FP32 too, and fail under --min-cosine (default: %lld, none)\n"
+            "      --compare-fp32 N  run every Nth sequence in FP32 too, and fail under --min-cosine (default: none)\n"
             "      --min-cosine X  (default: %g)\n"
             "      --device N      which GPU (default: %lld)\n"
             "      --probe         only say whether there is a GPU that will do: exit 0 or 69\n"
@@ -84,7 +82,7 @@ static void usage(FILE *to)
             "      --version       version and build\n"
             "\n"
             "Example: vnp-fasta2tok in.fa | vnp-pack -b 8192 | vnp-gpu-forward --model DIR | vnp-pool > emb.zst\n",
-            (long long)o.compare, o.min_cosine, (long long)o.device);
+            o.min_cosine, (long long)o.device);
 }
 
 static enum on_nonfinite parse_nonfinite(const char *text)

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# The GPU's figures in one run on one card: the forward pass alone by stratum and kind of numbers, each kernel alone, the peers
+# and the matrix ceiling (where python3 has torch), and the whole pipeline from FASTA to emb.zst. Writes
+# bench/results/gpu-DATE.json (one object a line) and a table beside it; prints the table. make bench-gpu builds what it needs.
+#   VNP_BENCH_SECONDS  of each figure (20)     VNP_BENCH_MODELS  "3B 650M 8M"     VNP_BENCH_DIR  where models lie or are put
+set -u -o pipefail
+cd "$(dirname "$0")/.." || exit 2
+build=${VNP_BUILD:-build}
+PATH=$build/bin:$PATH
+seconds=${VNP_BENCH_SECONDS:-20}
+models=${VNP_BENCH_MODELS:-3B 650M 8M}
+budget=16384
+vnp-gpu-forward -q --probe 2>/dev/null || { echo 'bench/gpu.sh: no GPU here'; exit 0; }
+if [ -n "${VNP_BENCH_DIR-}" ]; then dir=$VNP_BENCH_DIR; mkdir -p "$dir"; else
+    dir=$(mktemp -d) || exit 2
+    trap 'rm -rf "$dir"' EXIT
+fi
+out=${1:-bench/results}/gpu-$(date -u +%Y%m%dT%H%M)
+mkdir -p "$(dirname "$out")"
+
+{
+    nvidia-smi --query-gpu=name,driver_version,power.limit --format=csv,noheader |
+        sed 's/\(.*\), \(.*\), \(.*\)/{"what":"host","device":"\1","driver":"\2","power":"\3"}/'
+    printf '{"what":"run","date":"%s","commit":"%s","version":"%s"}\n' "$(date -u +%FT%TZ)" \
+        "$(git rev-parse --short HEAD 2>/dev/null)" "$(vnp-gpu-forward --version | head -n 1)"
+    "$build/bench/gpu_kernels" "$models"
+    for m in $models; do
+        [ -d "$dir/$m" ] || vnp-model synth "$m" --seed 1 -q -o "$dir/$m" || exit 1
+        "$build/bench/gpu_forward" -m "$dir/$m" -n fp16 -b $budget -s "$seconds"
+        "$build/bench/gpu_forward" -m "$dir/$m" -n fp16 -b 8192 -s 2 -S mix
+        for n in tf32 fp32; do
+            "$build/bench/gpu_forward" -m "$dir/$m" -n $n -b $budget -s "$(((${seconds%.*} + 3) / 4))" -S 150,mix
+        done
+    done
+    if python3 -c 'from torch.nn.attention.varlen import varlen_attn' 2>/dev/null; then
+        python3 bench/peers/pytorch.py --models "${models// /,}" --seconds "$seconds" --budget $budget
+    fi
+    # The pipeline: as many tokens as the device needs about `seconds` or twice that for, as 51-residue and as mixed records.
+    for m in $models; do
+        case $m in 3B) mb=5 ;; 650M) mb=20 ;; *) mb=600 ;; esac
+        mb=$(awk -v mb=$mb -v s="$seconds" 'BEGIN { print mb * s / 20 }')
+        for length in 51:0 190:0.7; do
+            fa=$dir/in.$m.${length%:*}.fa
+            "$build/bench/synth-fasta" $mb "${length%:*}" 0 "${length#*:}" >"$fa" || exit 1
+            begin=$(date +%s.%N)
+            vnp-fasta2tok -q "$fa" | vnp-pack -q -b $budget |
+                vnp-gpu-forward --pool mean --model "$dir/$m" 2>"$dir/err" | vnp-pool -q -o "$dir/emb.zst" || cat "$dir/err" >&2
+            end=$(date +%s.%N)
+            sed -n 's/.*: \([0-9]*\) sequences, \([0-9]*\) tokens in \([0-9.]*\) s.*/\1 \2 \3/p' "$dir/err" |
+                awk -v m="$m" -v l="${length%:*}" -v s="$(echo "$end $begin" | awk '{ printf "%.2f", $1 - $2 }')" '{
+                    printf "{\"what\":\"pipeline\",\"model\":\"%s\",\"residues\":%d,\"sequences\":%d,\"tokens\":%d,", m, l, $1, $2
+                    printf "\"seconds\":%s,\"tokens_s\":%.0f,\"tokens_s_after_start\":%.0f}\n", s, $2 / s, $2 / $3 }'
+            rm -f "$fa"
+        done
+    done
+} | tee "$out.json" | awk -f bench/gpu-table.awk | tee "$out.txt"
