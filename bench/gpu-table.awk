@@ -24,7 +24,7 @@ get("what") == "peer" {
     seqs[k, who] = get("sequences_s")
     if (!(who in whos)) { list[++w] = who; whos[who] = 1 }
 }
-get("what") == "pipeline" { pipe[++p] = sprintf("%-5s FASTA to emb.zst, %3d residues: %9d sequences in %6.1f s, %9.0f tokens/s (%.0f once it runs)", get("model"), get("residues"), get("sequences"), get("seconds"), get("tokens_s"), get("tokens_s_after_start")) }
+get("what") == "pipeline" { pipe[++p] = sprintf("%-5s FASTA to emb.zst, %3s residues: %9d sequences in %6.1f s, %9.0f tokens/s (%.0f once it runs)", get("model"), get("residues"), get("sequences"), get("seconds"), get("tokens_s"), get("tokens_s_after_start")) }
 END {
     printf "%-6s %-5s %-22s %8s %12s %12s %9s %8s %8s\n", "model", "aa", "", "seconds", "tokens/s", "sequences/s", "TFLOP/s", "ceiling", "GB"
     for (i = 1; i <= n; i++) {

@@ -35,20 +35,20 @@ mkdir -p "$(dirname "$out")"
     if python3 -c 'from torch.nn.attention.varlen import varlen_attn' 2>/dev/null; then
         python3 bench/peers/pytorch.py --models "${models// /,}" --seconds "$seconds" --budget $budget
     fi
-    # The pipeline: as many tokens as the device needs about `seconds` or twice that for, as 51-residue and as mixed records.
+    # The pipeline: as many tokens as the device needs about `seconds` for, as 51-residue and as mixed records.
     for m in $models; do
-        case $m in 3B) mb=5 ;; 650M) mb=20 ;; *) mb=600 ;; esac
-        mb=$(awk -v mb=$mb -v s="$seconds" 'BEGIN { print mb * s / 20 }')
-        for length in 51:0 190:0.7; do
-            fa=$dir/in.$m.${length%:*}.fa
-            "$build/bench/synth-fasta" $mb "${length%:*}" 0 "${length#*:}" >"$fa" || exit 1
+        case $m in 3B) rate=1e5 ;; 650M) rate=4e5 ;; *) rate=1.2e7 ;; esac
+        for length in 51 mix; do
+            fa=$dir/in.fa
+            case $length in mix) lengths=(-l 150 -s 0.7 -r 20-1022) ;; *) lengths=(-l "$length" -s 0) ;; esac
+            "$build/bench/synth-fasta" -t "$(awk "BEGIN { printf \"%.0f\", $rate * $seconds }")" -w 0 "${lengths[@]}" >"$fa" || exit 1
             begin=$(date +%s.%N)
             vnp-fasta2tok -q "$fa" | vnp-pack -q -b $budget |
                 vnp-gpu-forward --pool mean --model "$dir/$m" 2>"$dir/err" | vnp-pool -q -o "$dir/emb.zst" || cat "$dir/err" >&2
             end=$(date +%s.%N)
             sed -n 's/.*: \([0-9]*\) sequences, \([0-9]*\) tokens in \([0-9.]*\) s.*/\1 \2 \3/p' "$dir/err" |
-                awk -v m="$m" -v l="${length%:*}" -v s="$(echo "$end $begin" | awk '{ printf "%.2f", $1 - $2 }')" '{
-                    printf "{\"what\":\"pipeline\",\"model\":\"%s\",\"residues\":%d,\"sequences\":%d,\"tokens\":%d,", m, l, $1, $2
+                awk -v m="$m" -v l="$length" -v s="$(echo "$end $begin" | awk '{ printf "%.2f", $1 - $2 }')" '{
+                    printf "{\"what\":\"pipeline\",\"model\":\"%s\",\"residues\":\"%s\",\"sequences\":%d,\"tokens\":%d,", m, l, $1, $2
                     printf "\"seconds\":%s,\"tokens_s\":%.0f,\"tokens_s_after_start\":%.0f}\n", s, $2 / s, $2 / $3 }'
             rm -f "$fa"
         done

@@ -1,6 +1,6 @@
-/* The forward pass alone: batches that lie on the device, 10 warm-ups, then at least --seconds of work without a pause. One
- * JSON object a stratum: total seconds first, then tokens/s, sequences/s, TFLOP/s, the device's peak memory and, measured
- * apart, microseconds a layer of each kind of step. */
+/* The forward pass alone: batches that lie on the device, 10 warm-ups, then at least --seconds of work without a pause.
+ * One JSON object a stratum: total seconds first, then tokens/s, sequences/s, TFLOP/s, the device's peak memory and,
+ * measured apart, microseconds a layer of each kind of step. */
 #include <getopt.h>
 #include <math.h>
 #include <stdio.h>
@@ -63,7 +63,8 @@ struct totals {
 };
 
 /* Batches one after the other for at least `seconds`; never more than BATCHES ahead of the device. */
-static struct totals sustained(struct vnp_esm2_gpu *m, const struct vnp_model_config *c, struct vnp_gpu_batch *b, double seconds)
+static struct totals sustained(struct vnp_esm2_gpu *m, const struct vnp_model_config *c, struct vnp_gpu_batch *b,
+                               double seconds)
 {
     struct totals t = {0, 0, 0, 0};
     cudaEvent_t begin, end;
@@ -93,8 +94,8 @@ static struct totals sustained(struct vnp_esm2_gpu *m, const struct vnp_model_co
     return t;
 }
 
-static void bench(struct vnp_esm2_gpu *m, const struct vnp_model_config *c, const struct options *o, const char *stratum,
-                  struct vnp_gpu_batch *b, int64_t idle_free)
+static void bench(struct vnp_esm2_gpu *m, const struct vnp_model_config *c, const struct options *o,
+                  const char *stratum, struct vnp_gpu_batch *b, int64_t idle_free)
 {
     double steps[VNP_STEPS] = {0};
     for (int i = 0; i < BATCHES; i++) {
@@ -105,10 +106,11 @@ static void bench(struct vnp_esm2_gpu *m, const struct vnp_model_config *c, cons
     const struct totals t = sustained(m, c, b, o->seconds);
     for (int i = 0; i < BATCHES; i++)
         vnp_esm2_gpu_profile(m, &b[i], steps);
-    printf("{\"what\":\"forward\",\"model\":\"%s\",\"numbers\":\"%s\",\"stratum\":\"%s\",\"budget\":%lld,\"seconds\":%.3f,"
-           "\"tokens_s\":%.0f,\"sequences_s\":%.0f,\"tflop_s\":%.1f,\"memory_gb\":%.2f,\"us_per_batch\":{",
-           c->name, vnp_gpu_type_name(o->type), stratum, (long long)o->budget, t.seconds, t.tokens / t.seconds,
-           t.sequences / t.seconds, t.flops / t.seconds * 1e-12, (double)(idle_free - vnp_device_free()) * 1e-9);
+    printf(
+        "{\"what\":\"forward\",\"model\":\"%s\",\"numbers\":\"%s\",\"stratum\":\"%s\",\"budget\":%lld,\"seconds\":%.3f,"
+        "\"tokens_s\":%.0f,\"sequences_s\":%.0f,\"tflop_s\":%.1f,\"memory_gb\":%.2f,\"us_per_batch\":{",
+        c->name, vnp_gpu_type_name(o->type), stratum, (long long)o->budget, t.seconds, t.tokens / t.seconds,
+        t.sequences / t.seconds, t.flops / t.seconds * 1e-12, (double)(idle_free - vnp_device_free()) * 1e-9);
     for (int i = 0; i < VNP_STEPS; i++)
         printf("%s\"%s\":%.1f", i ? "," : "", vnp_esm2_step_name((enum vnp_esm2_step)i), steps[i] * 1e6 / BATCHES);
     printf("}}\n");
@@ -139,7 +141,9 @@ static struct options parse(int argc, char **argv)
             o.strata = optarg;
             break;
         default:
-            fprintf(stderr, "usage: gpu_forward -m MODEL [-n fp16|bf16|tf32|fp32] [-b TOKENS] [-s SECONDS] [-S 50,150,300,mix]\n");
+            fprintf(
+                stderr,
+                "usage: gpu_forward -m MODEL [-n fp16|bf16|tf32|fp32] [-b TOKENS] [-s SECONDS] [-S 50,150,300,mix]\n");
             exit(VNP_USAGE);
         }
     return o;
@@ -163,8 +167,8 @@ int main(int argc, char **argv)
     const double before = vnp_now();
     if (vnp_esm2_gpu_open(&m, model, &net, &err) != VNP_OK)
         vnp_die(err.status, "%s", err.msg);
-    printf("{\"what\":\"load\",\"model\":\"%s\",\"numbers\":\"%s\",\"seconds\":%.2f}\n", c->name, vnp_gpu_type_name(o.type),
-           vnp_now() - before);
+    printf("{\"what\":\"load\",\"model\":\"%s\",\"numbers\":\"%s\",\"seconds\":%.2f}\n", c->name,
+           vnp_gpu_type_name(o.type), vnp_now() - before);
     for (int i = 0; i < BATCHES; i++)
         if (vnp_gpu_batch_init(&b[i], o.budget, o.budget / 2 + 1, c->width, VNP_POOL_MEAN, &err) != VNP_OK)
             vnp_die(err.status, "%s", err.msg);

@@ -1,6 +1,6 @@
-/* Each kernel of the forward pass but the matrix products, alone: microseconds (median, L2 scrubbed before each run), GB/s
- * counting every byte of input and output once, and the share of this card's copy bandwidth measured in the same run. One
- * JSON object a line. usage: gpu_kernels [FILTER] */
+/* Each kernel of the forward pass but the matrix products, alone: microseconds (median, L2 scrubbed before each run),
+ * GB/s counting every byte of input and output once, and the share of this card's copy bandwidth measured in the same
+ * run. One JSON object a line. usage: gpu_kernels [FILTER] */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,8 +56,8 @@ static double timed(void (*fn)(const void *ctx), const void *ctx)
 
 static void report(const char *kernel, const char *model, const char *what, double seconds, double bytes, double flops)
 {
-    printf("{\"kernel\":\"%s\",\"model\":\"%s\",\"shape\":\"%s\",\"us\":%.1f,\"gb_s\":%.0f,\"of_copy\":%.3f", kernel, model, what,
-           seconds * 1e6, bytes / seconds * 1e-9, bytes / seconds / copy_rate);
+    printf("{\"kernel\":\"%s\",\"model\":\"%s\",\"shape\":\"%s\",\"us\":%.1f,\"gb_s\":%.0f,\"of_copy\":%.3f", kernel,
+           model, what, seconds * 1e6, bytes / seconds * 1e-9, bytes / seconds / copy_rate);
     printf(flops > 0 ? ",\"tflop_s\":%.0f}\n" : "}\n", flops / seconds * 1e-12);
     fflush(stdout);
 }
@@ -140,7 +140,8 @@ static void bench_rows(const struct model *m)
     float *ones = xcalloc((size_t)width * 33, 4);
     int32_t *sequence = xcalloc(BUDGET, 4), *cu = xcalloc(BUDGET + 1, 4);
     const int64_t n = batch(&strata[0], cu);
-    void *d_w = upload(ones, (size_t)width * 33 * 4), *d_sequence = upload(sequence, BUDGET * 4), *d_cu = upload(cu, BUDGET * 4);
+    void *d_w = upload(ones, (size_t)width * 33 * 4), *d_sequence = upload(sequence, BUDGET * 4),
+         *d_cu = upload(cu, BUDGET * 4);
     struct vnp_layernorm_params ln = {VNP_F16, VNP_F16, d_a, d_b, d_w, d_w, BUDGET, width, 1e-5f, d_sequence, NULL};
     snprintf(what, sizeof what, "f16 to f16, %d x %d", BUDGET, width);
     report("layernorm", m->name, what, timed(run_layernorm, &ln), 4 * elements, 0);

@@ -1,6 +1,7 @@
 #include "forward.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "log.h"
@@ -23,9 +24,20 @@ enum vnp_status vnp_forward_check(const struct vnp_model_config *c, const struct
 {
     if (strcmp(head->vocab, "esm2") == 0 && head->vocab_size <= c->vocab)
         return VNP_OK;
-    return vnp_error(err, VNP_DATA,
-                     "%s: tokens of vocabulary %s (%d ids), but %s is an ESM-2 with %d ids: vnp-fasta2tok makes its tokens",
-                     name, head->vocab, head->vocab_size, c->name, c->vocab);
+    return vnp_error(
+        err, VNP_DATA,
+        "%s: tokens of vocabulary %s (%d ids), but %s is an ESM-2 with %d ids: vnp-fasta2tok makes its tokens", name,
+        head->vocab, head->vocab_size, c->name, c->vocab);
+}
+
+int64_t vnp_forward_budget(const struct vnp_head *head, int64_t otherwise)
+{
+    int64_t budget = otherwise;
+    for (int i = 0; i < head->n_by; i++)
+        for (int j = 0; j < head->by[i].n_params; j++)
+            if (strcmp(head->by[i].params[j].key, "budget") == 0)
+                budget = strtoll(head->by[i].params[j].value, NULL, 10);
+    return budget < 64 ? 64 : budget > 1 << 30 ? 1 << 30 : budget;
 }
 
 enum vnp_status vnp_forward_head(struct vnp_head *head, const struct vnp_model_config *c, int layer, enum vnp_pool pool,

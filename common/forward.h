@@ -11,8 +11,8 @@
 
 #define VNP_LAYER_LAST INT64_MIN
 
-/* The representation that `wanted` names: from 0, or counted from the end when negative (-1 the last), as fair-esm does.
- * VNP_USAGE when the model has no such layer. */
+/* The representation that `wanted` names: from 0, or counted from the end when negative (-1 the last), as fair-esm
+ * does. VNP_USAGE when the model has no such layer. */
 VNP_MUST_CHECK enum vnp_status vnp_forward_layer(const struct vnp_model_config *c, int64_t wanted, int *layer,
                                                  struct vnp_err *err);
 
@@ -20,8 +20,12 @@ VNP_MUST_CHECK enum vnp_status vnp_forward_layer(const struct vnp_model_config *
 VNP_MUST_CHECK enum vnp_status vnp_forward_check(const struct vnp_model_config *c, const struct vnp_head *head,
                                                  const char *name, struct vnp_err *err);
 
-/* Turns the head of the batches into the head of what comes out, FP32. `numbers`: how it was computed, for the record; NULL:
- * not recorded. VNP_DATA when the stream has come through too many stages. */
+/* Tokens of a batch at most (64 to 2^30), as vnp-pack says in the head; `otherwise` where nobody says. A single record
+ * may have more. */
+int64_t vnp_forward_budget(const struct vnp_head *head, int64_t otherwise);
+
+/* Turns the head of the batches into the head of what comes out, FP32. `numbers`: how it was computed, for the record;
+ * NULL: not recorded. VNP_DATA when the stream has come through too many stages. */
 VNP_MUST_CHECK enum vnp_status vnp_forward_head(struct vnp_head *head, const struct vnp_model_config *c, int layer,
                                                 enum vnp_pool pool, const char *numbers, const char *name,
                                                 struct vnp_err *err);

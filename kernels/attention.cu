@@ -3,8 +3,8 @@
  *   out[t, h] = sum_j softmax_j(q[t, h] . k[j, h]) v[j, h]      j over the tokens of t's sequence
  *
  * qkv [tokens, 3, heads, D], out [tokens, heads, D], both T = __half or __nv_bfloat16, rows dense, 16-byte aligned.
- * Block: ROW_WARPS x HEADS warps. A tile is ROW_WARPS * 16 * M = 64 query rows of HEADS heads; each warp has one head and
- * M groups of 16 rows. Grid: n_tiles * ceil(heads / HEADS), heads fastest, so that neighbours read the same rows.
+ * Block: ROW_WARPS x HEADS warps. A tile is ROW_WARPS * 16 * M = 64 query rows of HEADS heads; each warp has one head
+ * and M groups of 16 rows. Grid: n_tiles * ceil(heads / HEADS), heads fastest, so that neighbours read the same rows.
  * Shared memory: q of the tile and two stages of STEPS * 64 keys and values, HEADS * (1 + 4 STEPS) * 64 * ceil16(D) * 2
  * bytes. The sum of a row's probabilities is made by the matrix unit too, as if v had a column of ones.
  * Reads q once, k and v once a tile of 64 rows (the L2 serves all but the first); writes out once.
@@ -34,12 +34,12 @@ static __device__ __forceinline__ void load_matrices_transposed(uint32_t (&r)[4]
 /* c += a b, or c = a b; and the storage type's 1 twice, for sums of rows. */
 template <typename T> struct matrix_unit;
 #define MMA(type, c, a, b0, b1)                                                                                        \
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32." type "." type ".f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "  \
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32." type "." type ".f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, " \
                  "{%0,%1,%2,%3};"                                                                                      \
                  : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])                                                      \
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1))
 #define MMA_FIRST(type, c, a, b0, b1)                                                                                  \
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32." type "." type ".f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "  \
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32." type "." type ".f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, " \
                  "{%10,%10,%10,%10};"                                                                                  \
                  : "=f"(c[0]), "=f"(c[1]), "=f"(c[2]), "=f"(c[3])                                                      \
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "f"(0.0f))
@@ -70,15 +70,15 @@ template <> struct matrix_unit<__nv_bfloat16> {
 template <typename T, int DIM, int HEADS_, int ROW_WARPS_, int STEPS_, int BLOCKS_> struct shape {
     using type = T;
     static constexpr int D = DIM, HEADS = HEADS_, ROW_WARPS = ROW_WARPS_;
-    static constexpr int STEPS = STEPS_;           /* of 64 keys in a stage */
-    static constexpr int BLOCKS = BLOCKS_;         /* of a multiprocessor, to bound the registers */
-    static constexpr int K16 = (D + 15) / 16;      /* steps of 16 along the head dimension */
-    static constexpr int CHUNKS = K16 * 2;         /* 16-byte chunks of a row in shared memory, */
+    static constexpr int STEPS = STEPS_;                /* of 64 keys in a stage */
+    static constexpr int BLOCKS = BLOCKS_;              /* of a multiprocessor, to bound the registers */
+    static constexpr int K16 = (D + 15) / 16;           /* steps of 16 along the head dimension */
+    static constexpr int CHUNKS = K16 * 2;              /* 16-byte chunks of a row in shared memory, */
     static constexpr int SWZ = CHUNKS > 8 ? 8 : CHUNKS; /* swizzled in panels of this many */
     static constexpr int M = VNP_ATTENTION_ROWS / 16 / ROW_WARPS;
     static constexpr int THREADS = 32 * HEADS * ROW_WARPS;
-    static constexpr int TILE = 64 * CHUNKS * 16;  /* bytes of 64 rows of one head */
-    static constexpr int TILES = HEADS * TILE;     /* of all heads */
+    static constexpr int TILE = 64 * CHUNKS * 16; /* bytes of 64 rows of one head */
+    static constexpr int TILES = HEADS * TILE;    /* of all heads */
     static constexpr int SMEM = (1 + 4 * STEPS) * TILES;
 };
 
@@ -118,7 +118,8 @@ template <class S> struct loader {
                 vnp_copy16(dst + to + i * S::SWZ * 16, at, row + i < valid);
     }
     /* A stage: keys and values from `key` on. src: the sequence's first key. */
-    __device__ __forceinline__ void stage(uint32_t dst, const T *src, int64_t stride, int64_t width, int key, int length) const
+    __device__ __forceinline__ void stage(uint32_t dst, const T *src, int64_t stride, int64_t width, int key,
+                                          int length) const
     {
 #pragma unroll
         for (int i = 0; i < S::STEPS; i++, key += VNP_KEYS) {
@@ -131,8 +132,8 @@ template <class S> struct loader {
     }
 };
 
-/* Where this lane's rows of a tile are, for keys and for values: groups of 16 rows share the swizzle, so that a group more is
- * a constant more. */
+/* Where this lane's rows of a tile are, for keys and for values: groups of 16 rows share the swizzle, so that a group
+ * more is a constant more. */
 template <class S> struct lane_offsets {
     uint32_t key[S::K16], value[S::K16];
     static constexpr uint32_t GROUP = 16 * S::SWZ * 16;
@@ -184,7 +185,8 @@ static __device__ __forceinline__ void meet(rows_state<S> &r, const lane_offsets
 #pragma unroll
     for (int g = 0; g < GROUPS; g++) {
         const uint32_t a[4] = {half::pack(s[2 * g][0], s[2 * g][1]), half::pack(s[2 * g][2], s[2 * g][3]),
-                               half::pack(s[2 * g + 1][0], s[2 * g + 1][1]), half::pack(s[2 * g + 1][2], s[2 * g + 1][3])};
+                               half::pack(s[2 * g + 1][0], s[2 * g + 1][1]),
+                               half::pack(s[2 * g + 1][2], s[2 * g + 1][3])};
         unit::add(r.sum, a, unit::ones, unit::ones);
 #pragma unroll
         for (int n = 0; n < S::K16; n++) {
@@ -225,7 +227,8 @@ template <class S> static __device__ __forceinline__ void clear_padding(uint8_t 
 {
     if constexpr (S::CHUNKS * 8 != S::D) {
         for (int i = threadIdx.x; i < S::SMEM / S::TILE * 64; i += S::THREADS)
-            *reinterpret_cast<uint4 *>(smem + i / 64 * S::TILE + chunk_at<S>(i % 64, S::CHUNKS - 1)) = make_uint4(0, 0, 0, 0);
+            *reinterpret_cast<uint4 *>(smem + i / 64 * S::TILE + chunk_at<S>(i % 64, S::CHUNKS - 1)) =
+                make_uint4(0, 0, 0, 0);
     }
 }
 
@@ -273,7 +276,7 @@ static __global__ void __launch_bounds__(S::THREADS, S::BLOCKS)
 #pragma unroll
                 for (int k = 0; k < S::K16; k++)
                     load_matrices(r[m].q[k], q_tile + head * S::TILE +
-                                               chunk_at<S>(row0 + m * 16 + (lane & 15), k * 2 + (lane >> 4)));
+                                                 chunk_at<S>(row0 + m * 16 + (lane & 15), k * 2 + (lane >> 4)));
         }
         const uint32_t keys = kv_tile + ((stage & 1) * S::STEPS + step % S::STEPS) * 2 * S::TILES + head * S::TILE;
         const int valid = tile.length - step * VNP_KEYS;
@@ -296,8 +299,8 @@ static __global__ void __launch_bounds__(S::THREADS, S::BLOCKS)
 #pragma unroll
     for (int m = 0; m < S::M; m++)
         if (row0 + m * 16 < rows)
-            store<S>(out + (static_cast<int64_t>(tile.first) + tile.query) * width + (head0 + head) * S::D, width, r[m].o,
-                     r[m].sum, smem + head * S::TILE, row0 + m * 16, rows);
+            store<S>(out + (static_cast<int64_t>(tile.first) + tile.query) * width + (head0 + head) * S::D, width,
+                     r[m].o, r[m].sum, smem + head * S::TILE, row0 + m * 16, rows);
 }
 
 template <class S> static void launch(const vnp_attention_params *p, cudaStream_t stream)
@@ -306,7 +309,8 @@ template <class S> static void launch(const vnp_attention_params *p, cudaStream_
     if (S::SMEM > 48 * 1024)
         CUDA_CHECK(cudaFuncSetAttribute(attention_mma<S>, cudaFuncAttributeMaxDynamicSharedMemorySize, S::SMEM));
     attention_mma<S><<<static_cast<unsigned>(blocks), S::THREADS, S::SMEM, stream>>>(
-        static_cast<const typename S::type *>(p->d_qkv), static_cast<typename S::type *>(p->d_out), p->d_tiles, p->heads);
+        static_cast<const typename S::type *>(p->d_qkv), static_cast<typename S::type *>(p->d_out), p->d_tiles,
+        p->heads);
     CUDA_CHECK_LAUNCH();
 }
 

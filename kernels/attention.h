@@ -28,10 +28,10 @@ int64_t vnp_attention_count(const int32_t *cu, int64_t n);
 void vnp_attention_tiles(const int32_t *cu, int64_t n, int32_t *order, struct vnp_attention_tile *tiles);
 
 struct vnp_attention_params {
-    enum vnp_dtype dtype;                    /* of qkv and out */
-    int heads, head_dim;                     /* head_dim 16, 24, 32, 64 or 128 */
-    const void *d_qkv;                       /* [tokens, 3, heads, head_dim], q scaled, q and k rotated; 16-byte aligned */
-    void *d_out;                             /* [tokens, heads, head_dim] */
+    enum vnp_dtype dtype; /* of qkv and out */
+    int heads, head_dim;  /* head_dim 16, 24, 32, 64 or 128 */
+    const void *d_qkv;    /* [tokens, 3, heads, head_dim], q scaled, q and k rotated; 16-byte aligned */
+    void *d_out;          /* [tokens, heads, head_dim] */
     const struct vnp_attention_tile *d_tiles; /* [n_tiles] */
     int64_t n_tiles;
 };

@@ -3,15 +3,15 @@
  *   out[t, h] = sum_j softmax_j(q[t, h] . k[j, h]) v[j, h]      j over the tokens of t's sequence
  *
  * qkv [tokens, 3, heads, D], out [tokens, heads, D], float, rows dense, 16-byte aligned.
- * Block: 64 query rows of one head, D / DT threads a row (DT = D up to 32 dimensions in registers each). Grid: n_tiles *
- * heads. Shared memory: 32 keys and values, 2 * 32 * D * 4 bytes, read as broadcasts.
- * Reads q once, k and v once a tile of 64 rows; writes out once.
- * Keys behind the end of the sequence are never looked at; NaN and Inf spread within their sequence and head alone. */
+ * Block: 64 query rows of one head, D / DT threads a row (DT = D up to 32 dimensions in registers each). Grid: n_tiles
+ * * heads. Shared memory: 32 keys and values, 2 * 32 * D * 4 bytes, read as broadcasts. Reads q once, k and v once a
+ * tile of 64 rows; writes out once. Keys behind the end of the sequence are never looked at; NaN and Inf spread within
+ * their sequence and head alone. */
 #include "attention.h"
 #include "cuda_check.h"
 
-#define KEYS 32  /* keys of a step in shared memory */
-#define BATCH 8  /* scores in registers between two updates of the running maximum */
+#define KEYS 32 /* keys of a step in shared memory */
+#define BATCH 8 /* scores in registers between two updates of the running maximum */
 
 template <int D> struct split {
     static constexpr int DT = D > 32 ? 32 : D, PARTS = D / DT, THREADS = VNP_ATTENTION_ROWS * PARTS;

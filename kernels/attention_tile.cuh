@@ -50,8 +50,8 @@ static __device__ __forceinline__ float vnp_quad_sum(float v)
     return v + __shfl_xor_sync(~0u, v, 2);
 }
 
-/* 2 ulp; under 2^-126, which is nothing beside the row's largest exponential of 1, it is 0: keeping denormals would take
- * four instructions for one. */
+/* 2 ulp; under 2^-126, which is nothing beside the row's largest exponential of 1, it is 0: keeping denormals would
+ * take four instructions for one. */
 static __device__ __forceinline__ float vnp_exp2(float x)
 {
     float y;
@@ -74,10 +74,10 @@ template <int N> static __device__ __forceinline__ float vnp_lane_max(const floa
     return m[0];
 }
 
-/* One step of the online softmax over a warp's 16 rows x 8 N keys of scores in the accumulator layout of m16n8: s[j][0..1]
- * row lane / 4, s[j][2..3] row lane / 4 + 8, keys 8 j + 2 (lane % 4) and the next. Keys from `valid` on don't count.
- * Turns s into exponentials, updates each row's largest score (times log2 e), and returns in scale[] what the sums so far
- * must be multiplied with. */
+/* One step of the online softmax over a warp's 16 rows x 8 N keys of scores in the accumulator layout of m16n8:
+ * s[j][0..1] row lane / 4, s[j][2..3] row lane / 4 + 8, keys 8 j + 2 (lane % 4) and the next. Keys from `valid` on
+ * don't count. Turns s into exponentials, updates each row's largest score (times log2 e), and returns in scale[] what
+ * the sums so far must be multiplied with. */
 template <int N>
 static __device__ __forceinline__ void vnp_softmax_step(float (&s)[N][4], int valid, float (&top)[2], float (&scale)[2])
 {

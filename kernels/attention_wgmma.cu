@@ -4,8 +4,8 @@
  *
  * qkv [tokens, 3, heads, D], out [tokens, heads, D], both T = __half or __nv_bfloat16, rows dense, 16-byte aligned.
  * Block: one warpgroup, 64 query rows of one head. Grid: n_tiles * heads, heads fastest.
- * Shared memory: q of the tile and two stages of 64 keys and values, 5 * 64 * D * 2 bytes in panels of 64 dimensions with
- * the 128-byte swizzle: the matrix unit reads k and v there once for all 64 rows, which is what mma.sync can't.
+ * Shared memory: q of the tile and two stages of 64 keys and values, 5 * 64 * D * 2 bytes in panels of 64 dimensions
+ * with the 128-byte swizzle: the matrix unit reads k and v there once for all 64 rows, which is what mma.sync can't.
  * Reads q once, k and v once a tile of 64 rows (the L2 serves all but the first); writes out once.
  * Keys behind the end of the sequence are zeros in shared memory and -inf as scores: nothing crosses a border, NaN
  * included. NaN or Inf in q, k or v of a sequence makes NaN in the rows that see it. */
@@ -37,7 +37,8 @@ static __device__ __forceinline__ uint64_t descriptor(uint32_t addr)
 /* c[64 x 64] (+)= A B: A and B from shared memory, both with the summed dimension contiguous; */
 #define WGMMA_SS(type, c, a, b, add)                                                                                   \
     asm volatile("{.reg .pred p; setp.ne.b32 p, %34, 0;\n"                                                             \
-                 "wgmma.mma_async.sync.aligned.m64n64k16.f32." type "." type " " ACC_LIST ", %32, %33, p, 1, 1, 0, 0;}" \
+                 "wgmma.mma_async.sync.aligned.m64n64k16.f32." type "." type " " ACC_LIST                              \
+                 ", %32, %33, p, 1, 1, 0, 0;}"                                                                         \
                  : ACC(c)                                                                                              \
                  : "l"(a), "l"(b), "r"(add))
 /* or A from registers and B with the summed dimension in rows. */
@@ -106,8 +107,8 @@ template <typename T, int D> struct loader {
 
 /* The warp's 16 rows of o over their sums, through its own rows of the q tile, to global memory in whole lines. */
 template <typename T, int D>
-static __device__ __forceinline__ void store(T *out, int64_t stride, const float (&o)[D / 64][8][4], const float (&sum)[2],
-                                             uint8_t *q, int rows)
+static __device__ __forceinline__ void store(T *out, int64_t stride, const float (&o)[D / 64][8][4],
+                                             const float (&sum)[2], uint8_t *q, int rows)
 {
     const int lane = threadIdx.x & 31, row0 = threadIdx.x / 32 * 16;
     const float inv[2] = {1 / vnp_quad_sum(sum[0]), 1 / vnp_quad_sum(sum[1])};
@@ -129,7 +130,8 @@ static __device__ __forceinline__ void store(T *out, int64_t stride, const float
 }
 
 /* This lane's share of each row's sum. */
-static __device__ __forceinline__ void add_exponentials(const float (&p)[8][4], float (&sum)[2], const float (&scale)[2])
+static __device__ __forceinline__ void add_exponentials(const float (&p)[8][4], float (&sum)[2],
+                                                        const float (&scale)[2])
 {
 #pragma unroll
     for (int r = 0; r < 2; r++) {
@@ -204,14 +206,16 @@ static __device__ __forceinline__ void run(const T *qkv, T *out, const vnp_atten
         wgmma_end();
     }
     if (active)
-        store<T, D>(out + (static_cast<int64_t>(tile.first) + tile.query) * width + head * D, width, o, sum, smem, rows);
+        store<T, D>(out + (static_cast<int64_t>(tile.first) + tile.query) * width + head * D, width, o, sum, smem,
+                    rows);
 }
 
 #endif
 
 template <typename T, int D>
 static __global__ void __launch_bounds__(128, D == 64 ? 5 : 2)
-    attention_wgmma(const T *__restrict__ qkv, T *__restrict__ out, const vnp_attention_tile *__restrict__ tiles, int heads)
+    attention_wgmma(const T *__restrict__ qkv, T *__restrict__ out, const vnp_attention_tile *__restrict__ tiles,
+                    int heads)
 {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
     extern __shared__ __align__(1024) uint8_t smem[];

@@ -32,8 +32,8 @@ int64_t vnp_gpu_batch_bytes(int64_t tokens, int64_t sequences, int width, enum v
     return in_bytes(tokens, sequences) + out_bytes(tokens, sequences, width, pool) + aligned(sequences);
 }
 
-enum vnp_status vnp_gpu_batch_init(struct vnp_gpu_batch *b, int64_t tokens, int64_t sequences, int width, enum vnp_pool pool,
-                                   struct vnp_err *err)
+enum vnp_status vnp_gpu_batch_init(struct vnp_gpu_batch *b, int64_t tokens, int64_t sequences, int width,
+                                   enum vnp_pool pool, struct vnp_err *err)
 {
     const size_t in = (size_t)in_bytes(tokens, sequences), out = (size_t)out_bytes(tokens, sequences, width, pool);
     const size_t flags = (size_t)sequences;
@@ -45,7 +45,8 @@ enum vnp_status vnp_gpu_batch_init(struct vnp_gpu_batch *b, int64_t tokens, int6
         cudaHostAlloc((void **)&b->nonfinite, flags, cudaHostAllocDefault) != cudaSuccess) {
         cudaGetLastError();
         vnp_gpu_batch_free(b);
-        return vnp_error(err, VNP_OS, "no memory for a batch of %lld tokens (%.2f GB on the GPU and as much on the host)",
+        return vnp_error(err, VNP_OS,
+                         "no memory for a batch of %lld tokens (%.2f GB on the GPU and as much on the host)",
                          (long long)tokens, (double)(in + out) * 1e-9);
     }
     CUDA_CHECK(cudaEventCreateWithFlags(&b->uploaded, cudaEventDisableTiming));

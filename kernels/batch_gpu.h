@@ -9,8 +9,8 @@
 #include "pool.h"
 #include "status.h"
 
-/* What a batch consists of, in one place so that it travels as one copy. Host pointers; vnp_gpu_batch_device() gives the
- * device's. */
+/* What a batch consists of, in one place so that it travels as one copy. Host pointers; vnp_gpu_batch_device() gives
+ * the device's. */
 struct vnp_gpu_batch {
     /* capacity; the result has a vector a token or, pooled, one a sequence */
     int64_t cap_tokens, cap_sequences;
@@ -47,8 +47,8 @@ VNP_MUST_CHECK enum vnp_status vnp_gpu_batch_init(struct vnp_gpu_batch *b, int64
                                                   enum vnp_pool pool, struct vnp_err *err);
 void vnp_gpu_batch_free(struct vnp_gpu_batch *b);
 
-/* Fills the host side from n sequences of lengths[i] tokens (at least 1 each, within the capacity). `ids`: their tokens, one
- * after the other, id_bytes each. */
+/* Fills the host side from n sequences of lengths[i] tokens (at least 1 each, within the capacity). `ids`: their
+ * tokens, one after the other, id_bytes each. */
 void vnp_gpu_batch_fill(struct vnp_gpu_batch *b, int64_t n, const uint32_t *lengths, const void *ids, int id_bytes,
                         uint32_t mask_id);
 

@@ -1,9 +1,11 @@
 /* Element types.
  *
- *   out[i] = in[i], i < n: FP32, FP16 and BF16 into each other, rounded to nearest even through FP32, which holds them all
+ *   out[i] = in[i], i < n: FP32, FP16 and BF16 into each other, rounded to nearest even through FP32, which holds them
+ * all
  *
- * One element a thread, blocks of 256; neighbouring threads have neighbouring elements. No shared memory. Reads in once,
- * writes out once. NaN stays NaN, what is too large becomes Inf. Used while a model is loaded, never in the forward pass. */
+ * One element a thread, blocks of 256; neighbouring threads have neighbouring elements. No shared memory. Reads in
+ * once, writes out once. NaN stays NaN, what is too large becomes Inf. Used while a model is loaded, never in the
+ * forward pass. */
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
@@ -20,7 +22,8 @@ static __global__ void __launch_bounds__(256) convert(Out *__restrict__ out, con
 
 template <typename In, typename Out> static void launch(void *out, const void *in, int64_t n, cudaStream_t stream)
 {
-    convert<<<static_cast<unsigned>((n + 255) / 256), 256, 0, stream>>>(static_cast<Out *>(out), static_cast<const In *>(in), n);
+    convert<<<static_cast<unsigned>((n + 255) / 256), 256, 0, stream>>>(static_cast<Out *>(out),
+                                                                        static_cast<const In *>(in), n);
     CUDA_CHECK_LAUNCH();
 }
 
@@ -34,7 +37,8 @@ template <typename In> static void to(void *d_out, vnp_dtype out, const void *d_
         launch<In, __nv_bfloat16>(d_out, d_in, n, stream);
 }
 
-extern "C" void vnp_convert_device(void *d_out, vnp_dtype out, const void *d_in, vnp_dtype in, int64_t n, cudaStream_t stream)
+extern "C" void vnp_convert_device(void *d_out, vnp_dtype out, const void *d_in, vnp_dtype in, int64_t n,
+                                   cudaStream_t stream)
 {
     if (n == 0)
         return;

@@ -11,8 +11,10 @@
 extern "C" {
 #endif
 
-/* d_out[i] = d_in[i] for i < n, to nearest, ties to even; what is too large becomes Inf. Any alignment of whole elements. */
-void vnp_convert_device(void *d_out, enum vnp_dtype out, const void *d_in, enum vnp_dtype in, int64_t n, cudaStream_t stream);
+/* d_out[i] = d_in[i] for i < n, to nearest, ties to even; what is too large becomes Inf. Any alignment of whole
+ * elements. */
+void vnp_convert_device(void *d_out, enum vnp_dtype out, const void *d_in, enum vnp_dtype in, int64_t n,
+                        cudaStream_t stream);
 
 #ifdef __cplusplus
 }

@@ -1,5 +1,5 @@
-/* How a CUDA error ends the program: one line with the statement, the place and the device, never a silent wrong result.
- * For host code, C and C++. */
+/* How a CUDA error ends the program: one line with the statement, the place and the device, never a silent wrong
+ * result. For host code, C and C++. */
 #ifndef VNP_CUDA_CHECK_H
 #define VNP_CUDA_CHECK_H
 

@@ -8,13 +8,15 @@
 
 static enum vnp_status check_driver(struct vnp_device *d, struct vnp_err *err)
 {
-    if (cudaRuntimeGetVersion(&d->runtime) != cudaSuccess || cudaDriverGetVersion(&d->driver) != cudaSuccess || d->driver == 0)
+    if (cudaRuntimeGetVersion(&d->runtime) != cudaSuccess || cudaDriverGetVersion(&d->driver) != cudaSuccess ||
+        d->driver == 0)
         return vnp_error(err, VNP_UNAVAILABLE, "no NVIDIA driver here; " NO_GPU);
     if (d->driver / 1000 < d->runtime / 1000)
-        return vnp_error(err, VNP_UNAVAILABLE,
-                         "the NVIDIA driver is for CUDA %d.%d and this program needs %d.%d: install a newer driver, or build "
-                         "with an older toolkit; " NO_GPU,
-                         d->driver / 1000, d->driver % 1000 / 10, d->runtime / 1000, d->runtime % 1000 / 10);
+        return vnp_error(
+            err, VNP_UNAVAILABLE,
+            "the NVIDIA driver is for CUDA %d.%d and this program needs %d.%d: install a newer driver, or build "
+            "with an older toolkit; " NO_GPU,
+            d->driver / 1000, d->driver % 1000 / 10, d->runtime / 1000, d->runtime % 1000 / 10);
     return VNP_OK;
 }
 
@@ -39,9 +41,10 @@ enum vnp_status vnp_device_open(struct vnp_device *d, int index, struct vnp_err 
     if (st != cudaSuccess)
         return vnp_error(err, VNP_UNAVAILABLE, "GPU %d doesn't answer: %s; " NO_GPU, index, cudaGetErrorString(st));
     if (prop.major < 8)
-        return vnp_error(err, VNP_UNAVAILABLE,
-                         "GPU %d (%s) has compute capability %d.%d and 8.0 is the least (A100, RTX 30 and later); " NO_GPU,
-                         index, prop.name, prop.major, prop.minor);
+        return vnp_error(
+            err, VNP_UNAVAILABLE,
+            "GPU %d (%s) has compute capability %d.%d and 8.0 is the least (A100, RTX 30 and later); " NO_GPU, index,
+            prop.name, prop.major, prop.minor);
     snprintf(d->name, sizeof d->name, "%.127s", prop.name);
     d->major = prop.major, d->minor = prop.minor;
     d->multiprocessors = prop.multiProcessorCount;

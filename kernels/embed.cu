@@ -3,8 +3,8 @@
  *   out[t] = word[id[t]] * keep * 0.88 / unmasked[sequence[t]]      keep: 0 for mask_id, else 1
  *
  * word [vocab, width] FP32, out [tokens, width] of T, dense, 16-byte aligned; ids 1 or 2 bytes each.
- * A thread: 8 elements; blocks of 256 over tokens * width / 8. No shared memory. Writes out once; the word table (33 rows)
- * stays in the caches. NaN in a word vector reaches the tokens that are that word. */
+ * A thread: 8 elements; blocks of 256 over tokens * width / 8. No shared memory. Writes out once; the word table (33
+ * rows) stays in the caches. NaN in a word vector reaches the tokens that are that word. */
 #include "cuda_check.h"
 #include "embed.h"
 #include "half.cuh"

@@ -12,14 +12,14 @@ extern "C" {
 #endif
 
 struct vnp_embed_params {
-    enum vnp_dtype dtype;      /* of out */
-    const float *d_word;       /* [vocab, width] */
-    const void *d_ids;         /* [tokens], all < vocab, id_bytes (1 or 2) wide */
+    enum vnp_dtype dtype; /* of out */
+    const float *d_word;  /* [vocab, width] */
+    const void *d_ids;    /* [tokens], all < vocab, id_bytes (1 or 2) wide */
     int id_bytes;
-    void *d_out;               /* [tokens, width] */
+    void *d_out; /* [tokens, width] */
     int64_t tokens;
-    int width;                 /* a multiple of 8 */
-    int token_dropout;         /* 0: out = word[id], and the rest is not looked at */
+    int width;         /* a multiple of 8 */
+    int token_dropout; /* 0: out = word[id], and the rest is not looked at */
     int mask_id;
     const int32_t *d_sequence; /* [tokens] each token's sequence */
     const float *d_unmasked;   /* [sequences] 1 - share of mask_id among its tokens */

@@ -71,13 +71,14 @@ static struct parts parts_of(const struct vnp_model_config *c, const struct vnp_
 }
 
 /* What the weights take, and what the rest takes for each token of a batch. */
-static void bytes_of(const struct vnp_model_config *c, const struct vnp_esm2_gpu_options *o, int batches, int64_t *weights,
-                     int64_t *per_token)
+static void bytes_of(const struct vnp_model_config *c, const struct vnp_esm2_gpu_options *o, int batches,
+                     int64_t *weights, int64_t *per_token)
 {
     const struct parts p = parts_of(c, o);
     const int64_t many = 1 << 16;
     *weights = vnp_gpu_weights_bytes(c, storage(o->type), o->layer);
-    *per_token = p.x + p.h + p.wide + p.hidden + p.rotary + batches * vnp_gpu_batch_bytes(many, many / 2, c->width, o->pool) / many;
+    *per_token = p.x + p.h + p.wide + p.hidden + p.rotary +
+                 batches * vnp_gpu_batch_bytes(many, many / 2, c->width, o->pool) / many;
 }
 
 enum vnp_status vnp_esm2_gpu_fits(const struct vnp_model_config *c, const struct vnp_esm2_gpu_options *o, int batches,
@@ -94,11 +95,14 @@ enum vnp_status vnp_esm2_gpu_fits(const struct vnp_model_config *c, const struct
     if (o->tokens * per_token <= room)
         return VNP_OK;
     if (room / per_token < 1024)
-        return vnp_error(err, VNP_OS, "%s in %s takes %.1f GB of the GPU's memory before any batch, and %.1f GB are free",
-                         c->name, vnp_gpu_type_name(o->type), (double)fixed * 1e-9, (double)free_bytes * 1e-9);
-    return vnp_error(err, VNP_OS, "batches of %lld tokens need %.1f GB of the GPU's memory and %.1f GB are free: vnp-pack -b %lld fits",
-                     (long long)o->tokens, (double)(fixed + o->tokens * per_token) * 1e-9, (double)free_bytes * 1e-9,
-                     (long long)(room / per_token / 512 * 512));
+        return vnp_error(err, VNP_OS,
+                         "%s in %s takes %.1f GB of the GPU's memory before any batch, and %.1f GB are free", c->name,
+                         vnp_gpu_type_name(o->type), (double)fixed * 1e-9, (double)free_bytes * 1e-9);
+    return vnp_error(
+        err, VNP_OS,
+        "batches of %lld tokens need %.1f GB of the GPU's memory and %.1f GB are free: vnp-pack -b %lld fits",
+        (long long)o->tokens, (double)(fixed + o->tokens * per_token) * 1e-9, (double)free_bytes * 1e-9,
+        (long long)(room / per_token / 512 * 512));
 }
 
 static enum vnp_status check_shape(const struct vnp_model_config *c, struct vnp_err *err)
@@ -106,11 +110,12 @@ static enum vnp_status check_shape(const struct vnp_model_config *c, struct vnp_
     if (c->arch != VNP_ESM2)
         return vnp_error(err, VNP_DATA, "%s: this stage runs ESM-2 models, and this is none", c->name);
     if (!vnp_attention_supports(c->head_dim))
-        return vnp_error(err, VNP_DATA, "%s: heads of %d dimensions, and there are kernels for 16, 24, 32, 64 and 128", c->name,
-                         c->head_dim);
+        return vnp_error(err, VNP_DATA, "%s: heads of %d dimensions, and there are kernels for 16, 24, 32, 64 and 128",
+                         c->name, c->head_dim);
     if (c->width % 8 || c->width > VNP_LAYERNORM_MAX_WIDTH || c->ffn % 8)
-        return vnp_error(err, VNP_DATA, "%s: width %d and feed-forward %d; both must be multiples of 8, the width at most %d",
-                         c->name, c->width, c->ffn, VNP_LAYERNORM_MAX_WIDTH);
+        return vnp_error(err, VNP_DATA,
+                         "%s: width %d and feed-forward %d; both must be multiples of 8, the width at most %d", c->name,
+                         c->width, c->ffn, VNP_LAYERNORM_MAX_WIDTH);
     return VNP_OK;
 }
 
@@ -223,8 +228,8 @@ static struct vnp_gemm_params qkv_params(const struct vnp_esm2_gpu *m, const str
 }
 
 /* out = residual + a w^T + bias, on the residual stream. */
-static struct vnp_gemm_params residual_params(const struct vnp_esm2_gpu *m, const void *a, const void *w, const float *bias,
-                                              int64_t rows, int64_t k)
+static struct vnp_gemm_params residual_params(const struct vnp_esm2_gpu *m, const void *a, const void *w,
+                                              const float *bias, int64_t rows, int64_t k)
 {
     return (struct vnp_gemm_params){.type = m->o.type,
                                     .epilogue = VNP_GEMM_BIAS_RESIDUAL,
@@ -406,7 +411,8 @@ void vnp_esm2_gpu_profile(struct vnp_esm2_gpu *m, struct vnp_gpu_batch *b, doubl
 
 const char *vnp_esm2_step_name(enum vnp_esm2_step step)
 {
-    static const char *const names[] = {"embed", "layernorm", "qkv+rotary", "attention", "out", "fc1+gelu", "fc2", "finish"};
+    static const char *const names[] = {"embed", "layernorm", "qkv+rotary", "attention",
+                                        "out",   "fc1+gelu",  "fc2",        "finish"};
     return names[step];
 }
 
@@ -420,12 +426,13 @@ const char *vnp_esm2_gpu_report(struct vnp_esm2_gpu *m)
 {
     const struct vnp_gpu_layer *l = &m->weights.layer[0];
     const struct vnp_gpu_batch b = {.tokens = 8192};
-    const struct vnp_gemm_params p[] = {qkv_params(m, l, &b), residual_params(m, m->d_h, l->out_w, l->out_b, b.tokens, m->c.width),
-                                        fc1_params(m, l, b.tokens),
-                                        residual_params(m, m->d_wide, l->fc2_w, l->fc2_b, b.tokens, m->c.ffn)};
+    const struct vnp_gemm_params p[] = {
+        qkv_params(m, l, &b), residual_params(m, m->d_h, l->out_w, l->out_b, b.tokens, m->c.width),
+        fc1_params(m, l, b.tokens), residual_params(m, m->d_wide, l->fc2_w, l->fc2_b, b.tokens, m->c.ffn)};
     const char *const names[] = {"qkv", "attention out", "fc1", "fc2"};
     int at = snprintf(m->report, sizeof m->report, "attention: %s", vnp_attention_kernel(m->dtype, m->c.head_dim));
     for (int i = 0; i < 4 && at < (int)sizeof m->report; i++)
-        at += snprintf(m->report + at, sizeof m->report - (size_t)at, "\n%s: %s", names[i], vnp_gemm_kernel_name(&p[i]));
+        at +=
+            snprintf(m->report + at, sizeof m->report - (size_t)at, "\n%s: %s", names[i], vnp_gemm_kernel_name(&p[i]));
     return m->report;
 }

@@ -14,29 +14,29 @@ struct vnp_esm2_gpu;
 
 struct vnp_esm2_gpu_options {
     enum vnp_gemm_type type; /* numbers: F16, BF16, F32 or TF32 */
-    int layer;               /* representation: 0 the embedding, n the raw output of layer n, the last after its LayerNorm */
-    enum vnp_pool pool;      /* none: a vector a token */
-    int prefix, suffix;      /* special tokens around the residues, for pooling */
-    int64_t tokens;          /* of a batch, at most */
+    int layer;          /* representation: 0 the embedding, n the raw output of layer n, the last after its LayerNorm */
+    enum vnp_pool pool; /* none: a vector a token */
+    int prefix, suffix; /* special tokens around the residues, for pooling */
+    int64_t tokens;     /* of a batch, at most */
 };
 
-/* Before any work: would `batches` of o->tokens in flight fit the memory that is free on the calling thread's device, beside
- * the weights and, with second_opinion, the weights in FP32? VNP_OS when not, with what would. */
+/* Before any work: would `batches` of o->tokens in flight fit the memory that is free on the calling thread's device,
+ * beside the weights and, with second_opinion, the weights in FP32? VNP_OS when not, with what would. */
 VNP_MUST_CHECK enum vnp_status vnp_esm2_gpu_fits(const struct vnp_model_config *c, const struct vnp_esm2_gpu_options *o,
                                                  int batches, bool second_opinion, struct vnp_err *err);
 
-/* Makes `model` (an ESM-2, borrowed for this call) ready on the calling thread's device. VNP_DATA for a shape there are no
- * kernels for, VNP_OS when the memory is not there. */
+/* Makes `model` (an ESM-2, borrowed for this call) ready on the calling thread's device. VNP_DATA for a shape there are
+ * no kernels for, VNP_OS when the memory is not there. */
 VNP_MUST_CHECK enum vnp_status vnp_esm2_gpu_open(struct vnp_esm2_gpu **out, const struct vnp_model *model,
                                                  const struct vnp_esm2_gpu_options *options, struct vnp_err *err);
 
-/* Makes room for batches of `tokens`, which waits for what is under way; nothing when there is room. VNP_OS when there is
- * not the memory: the workspace is then as it was. */
+/* Makes room for batches of `tokens`, which waits for what is under way; nothing when there is room. VNP_OS when there
+ * is not the memory: the workspace is then as it was. */
 VNP_MUST_CHECK enum vnp_status vnp_esm2_gpu_reserve(struct vnp_esm2_gpu *m, int64_t tokens, struct vnp_err *err);
 
-/* Sends a filled batch through: copy in, compute and copy out on three streams, so that three batches overlap. Returns at
- * once; vnp_gpu_batch_wait() waits. A sequence's vectors are the same bytes in every batch. nonfinite[i] says whether
- * sequence i's representation holds NaN or Inf. */
+/* Sends a filled batch through: copy in, compute and copy out on three streams, so that three batches overlap. Returns
+ * at once; vnp_gpu_batch_wait() waits. A sequence's vectors are the same bytes in every batch. nonfinite[i] says
+ * whether sequence i's representation holds NaN or Inf. */
 void vnp_esm2_gpu_enqueue(struct vnp_esm2_gpu *m, struct vnp_gpu_batch *b);
 
 /* The parts of vnp_esm2_gpu_enqueue(), for measuring them: none waits for another. */

@@ -9,12 +9,12 @@
 
 struct vnp_exact;
 
-/* The same representation as `like` asks for, in true FP32; `model` is borrowed until it is freed. Nothing is loaded before
- * the first sequence. The caller frees. */
+/* The same representation as `like` asks for, in true FP32; `model` is borrowed until it is freed. Nothing is loaded
+ * before the first sequence. The caller frees. */
 struct vnp_exact *vnp_exact_new(const struct vnp_model *model, const struct vnp_esm2_gpu_options *like);
 
-/* One sequence: *out [tokens, width] or, pooled, [width], borrowed until the next call; *finite whether there is no NaN or Inf
- * in its representation. VNP_OS when the device has no room for the FP32 weights. */
+/* One sequence: *out [tokens, width] or, pooled, [width], borrowed until the next call; *finite whether there is no NaN
+ * or Inf in its representation. VNP_OS when the device has no room for the FP32 weights. */
 VNP_MUST_CHECK enum vnp_status vnp_exact_run(struct vnp_exact *e, const void *ids, int id_bytes, uint32_t tokens,
                                              const float **out, bool *finite, struct vnp_err *err);
 

@@ -6,7 +6,8 @@
 #include <cuda_fp16.h>
 #include <stdint.h>
 
-template <typename T> struct vnp_half; /* pack: two floats, rounded to nearest even, in one word, first in the low half */
+template <typename T>
+struct vnp_half; /* pack: two floats, rounded to nearest even, in one word, first in the low half */
 
 template <> struct vnp_half<__half> {
     static __device__ __forceinline__ uint32_t pack(float lo, float hi)

@@ -3,11 +3,11 @@
  *   y = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * w + b      or y = x without w and b
  *
  * x [rows, width] of In, y [rows, width] of Out, dense, 16-byte aligned; w, b [width] FP32.
- * One warp a row, 8 rows a block; a lane holds chunks lane, lane + 32, ... of 8 elements, up to C of them, so the row is
- * read once. No shared memory. Sums: over a lane's elements in order, then a butterfly over the warp: the same order for
- * every row, whatever is beside it.
- * Reads rows * width * sizeof(In), writes rows * width * sizeof(Out); w and b come from the caches.
- * NaN and Inf make their own row NaN (as the sum does) and, when asked, set the byte of the row's sequence. */
+ * One warp a row, 8 rows a block; a lane holds chunks lane, lane + 32, ... of 8 elements, up to C of them, so the row
+ * is read once. No shared memory. Sums: over a lane's elements in order, then a butterfly over the warp: the same order
+ * for every row, whatever is beside it. Reads rows * width * sizeof(In), writes rows * width * sizeof(Out); w and b
+ * come from the caches. NaN and Inf make their own row NaN (as the sum does) and, when asked, set the byte of the row's
+ * sequence. */
 #include <float.h>
 
 #include "cuda_check.h"
@@ -71,8 +71,8 @@ static __device__ __forceinline__ float2 moments(const share<T, C> &x, int lane,
 
 template <typename In, typename Out, int C>
 static __global__ void __launch_bounds__(32 * WARPS)
-    layernorm(const In *d_x, Out *d_out, const float *__restrict__ w, const float *__restrict__ b, int64_t rows, int chunks,
-              float eps, const int32_t *__restrict__ sequence, uint8_t *nonfinite)
+    layernorm(const In *d_x, Out *d_out, const float *__restrict__ w, const float *__restrict__ b, int64_t rows,
+              int chunks, float eps, const int32_t *__restrict__ sequence, uint8_t *nonfinite)
 {
     const int lane = threadIdx.x & 31;
     const int64_t row = static_cast<int64_t>(blockIdx.x) * WARPS + threadIdx.x / 32;
@@ -114,9 +114,9 @@ static __global__ void __launch_bounds__(32 * WARPS)
 template <typename In, typename Out, int C> static void launch(const vnp_layernorm_params *p, cudaStream_t stream)
 {
     const unsigned blocks = static_cast<unsigned>((p->rows + WARPS - 1) / WARPS);
-    layernorm<In, Out, C><<<blocks, 32 * WARPS, 0, stream>>>(static_cast<const In *>(p->d_x), static_cast<Out *>(p->d_out),
-                                                             p->d_w, p->d_b, p->rows, p->width / 8, p->eps,
-                                                             p->d_sequence, p->d_nonfinite);
+    layernorm<In, Out, C><<<blocks, 32 * WARPS, 0, stream>>>(static_cast<const In *>(p->d_x),
+                                                             static_cast<Out *>(p->d_out), p->d_w, p->d_b, p->rows,
+                                                             p->width / 8, p->eps, p->d_sequence, p->d_nonfinite);
     CUDA_CHECK_LAUNCH();
 }
 

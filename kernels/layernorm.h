@@ -14,10 +14,10 @@ extern "C" {
 #define VNP_LAYERNORM_MAX_WIDTH 5120 /* and a multiple of 8 */
 
 struct vnp_layernorm_params {
-    enum vnp_dtype in, out;    /* equal, or one of them F32 */
-    const void *d_x;           /* [rows, width], 16-byte aligned */
-    void *d_out;               /* [rows, width]; may be d_x where in and out are equal */
-    const float *d_w, *d_b;    /* [width] both; NULL both: out = x, nothing is normalised */
+    enum vnp_dtype in, out; /* equal, or one of them F32 */
+    const void *d_x;        /* [rows, width], 16-byte aligned */
+    void *d_out;            /* [rows, width]; may be d_x where in and out are equal */
+    const float *d_w, *d_b; /* [width] both; NULL both: out = x, nothing is normalised */
     int64_t rows;
     int width;
     float eps;
@@ -25,8 +25,8 @@ struct vnp_layernorm_params {
     uint8_t *d_nonfinite;      /* [sequences] set to 1 where a row of the result holds NaN or Inf; NULL: nobody asks */
 };
 
-/* out = (x - mean) / sqrt(mean((x - mean)^2) + eps) * w + b in FP32, two passes over the row, which stays in registers; one
- * rounding at the end. NaN or Inf in a row makes that row NaN. */
+/* out = (x - mean) / sqrt(mean((x - mean)^2) + eps) * w + b in FP32, two passes over the row, which stays in registers;
+ * one rounding at the end. NaN or Inf in a row makes that row NaN. */
 void vnp_layernorm(const struct vnp_layernorm_params *p, cudaStream_t stream);
 
 #ifdef __cplusplus

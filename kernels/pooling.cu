@@ -3,8 +3,8 @@
  *   out[i] = mean, or largest, of hidden[t] over the residues t of sequence i; or hidden of its first token
  *
  * hidden [tokens, width], out [n, width], FP32, dense, 16-byte aligned.
- * A thread: 4 columns of one sequence, over its rows in vnp_pool_vectors()'s order: nothing but the sequence decides it.
- * Block: 64 threads; grid: n * ceil(width / 256). No shared memory. Reads each residue's row once, writes out once.
+ * A thread: 4 columns of one sequence, over its rows in vnp_pool_vectors()'s order: nothing but the sequence decides
+ * it. Block: 64 threads; grid: n * ceil(width / 256). No shared memory. Reads each residue's row once, writes out once.
  * NaN in a row makes the column NaN, in the largest too. */
 #include "cuda_check.h"
 #include "pooling.h"

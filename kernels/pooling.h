@@ -17,8 +17,8 @@ struct vnp_pooling_params {
     float *d_out;          /* [n, width] */
     const int32_t *d_cu;   /* [n + 1] cumulative tokens */
     int64_t n;
-    int width;             /* a multiple of 4 */
-    int prefix, suffix;    /* special tokens around the residues */
+    int width;          /* a multiple of 4 */
+    int prefix, suffix; /* special tokens around the residues */
 };
 
 /* The same operations in the same order as vnp_pool_vectors(): the same bytes. */

@@ -13,9 +13,10 @@ static enum vnp_status make_room(struct vnp_gpu_batch *b, int64_t tokens, uint64
     vnp_gpu_batch_free(b);
     if (vnp_gpu_batch_init(b, tokens, tokens / 2 + 1, width, pool, err) == VNP_OK)
         return VNP_OK;
-    return vnp_error(err, VNP_OS,
-                     "record %llu has %lld tokens, and there is no memory for it: cut it with vnp-fasta2tok --max-len or --window",
-                     (unsigned long long)ordinal, (long long)tokens);
+    return vnp_error(
+        err, VNP_OS,
+        "record %llu has %lld tokens, and there is no memory for it: cut it with vnp-fasta2tok --max-len or --window",
+        (unsigned long long)ordinal, (long long)tokens);
 }
 
 enum vnp_status vnp_slot_fill(struct vnp_slot *s, const struct vnp_block *b, int64_t first, int64_t n, const void *ids,

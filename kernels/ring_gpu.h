@@ -1,5 +1,6 @@
-/* Batches in flight: a ring of slots that three threads pass on, each in its turn: one fills them, one starts them on the
- * device, one takes the results out. Order is kept, memory is bounded, and each waits only for the one before it. */
+/* Batches in flight: a ring of slots that three threads pass on, each in its turn: one fills them, one starts them on
+ * the device, one takes the results out. Order is kept, memory is bounded, and each waits only for the one before it.
+ */
 #ifndef VNP_RING_GPU_H
 #define VNP_RING_GPU_H
 
@@ -27,8 +28,8 @@ struct vnp_ring {
     double waited[3]; /* seconds for a slot in each state: empty, filled, started */
 };
 
-/* Rows [first, first + n) of the block into a slot that is the caller's; `ids`: their tokens. Makes room when a single record
- * is longer than a batch: VNP_OS when there is no memory for that. */
+/* Rows [first, first + n) of the block into a slot that is the caller's; `ids`: their tokens. Makes room when a single
+ * record is longer than a batch: VNP_OS when there is no memory for that. */
 VNP_MUST_CHECK enum vnp_status vnp_slot_fill(struct vnp_slot *s, const struct vnp_block *b, int64_t first, int64_t n,
                                              const void *ids, int id_bytes, uint32_t mask_id, struct vnp_err *err);
 

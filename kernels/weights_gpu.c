@@ -34,7 +34,8 @@ struct loader {
 
 static void add_jobs(struct loader *l, const struct vnp_tensor *t, char *dst, enum vnp_dtype to)
 {
-    const int64_t n = t->shape[0] * t->shape[1], from_bytes = (int64_t)vnp_dtype_bytes(t->dtype), step = CHUNK / from_bytes;
+    const int64_t n = t->shape[0] * t->shape[1], from_bytes = (int64_t)vnp_dtype_bytes(t->dtype),
+                  step = CHUNK / from_bytes;
     for (int64_t at = 0; at < n; at += step) {
         if (l->n_jobs == l->cap_jobs) {
             l->cap_jobs = l->cap_jobs ? 2 * l->cap_jobs : 1024;
@@ -99,7 +100,8 @@ int64_t vnp_gpu_weights_bytes(const struct vnp_model_config *c, enum vnp_dtype d
 {
     const int64_t w = c->width, f = c->ffn;
     const int64_t matrices = 4 * w * w + 2 * w * f, vectors = 9 * w + f;
-    return layers * (matrices * (int64_t)vnp_dtype_bytes(dtype) + vectors * 4 + 12 * ALIGN) + (c->vocab + 2) * w * 4 + 3 * ALIGN;
+    return layers * (matrices * (int64_t)vnp_dtype_bytes(dtype) + vectors * 4 + 12 * ALIGN) + (c->vocab + 2) * w * 4 +
+           3 * ALIGN;
 }
 
 /* One thread: two pinned buffers, so that one is filled while the other travels. */
@@ -122,7 +124,8 @@ static void *load_some(void *ctx)
         const size_t bytes = (size_t)j->n * vnp_dtype_bytes(j->from);
         CUDA_CHECK(cudaEventSynchronize(free_again[b]));
         memcpy(pinned[b], j->src, bytes);
-        CUDA_CHECK(cudaMemcpyAsync(j->from == j->to ? j->dst : staging[b], pinned[b], bytes, cudaMemcpyHostToDevice, stream));
+        CUDA_CHECK(
+            cudaMemcpyAsync(j->from == j->to ? j->dst : staging[b], pinned[b], bytes, cudaMemcpyHostToDevice, stream));
         if (j->from != j->to)
             vnp_convert_device(j->dst, j->to, staging[b], j->from, j->n, stream);
         CUDA_CHECK(cudaEventRecord(free_again[b], stream));
@@ -143,28 +146,31 @@ static void load_all(struct loader *l)
     const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     int n = 0;
     CUDA_CHECK(cudaGetDevice(&l->device));
-    while (n < MAX_THREADS - 1 && n < cpus - 1 && n < l->n_jobs / 4 && pthread_create(&threads[n], NULL, load_some, l) == 0)
+    while (n < MAX_THREADS - 1 && n < cpus - 1 && n < l->n_jobs / 4 &&
+           pthread_create(&threads[n], NULL, load_some, l) == 0)
         n++;
     load_some(l);
     for (int i = 0; i < n; i++)
         pthread_join(threads[i], NULL);
 }
 
-enum vnp_status vnp_gpu_weights_load(struct vnp_gpu_weights *w, const struct vnp_model *model, enum vnp_dtype dtype, int layers,
-                                     struct vnp_err *err)
+enum vnp_status vnp_gpu_weights_load(struct vnp_gpu_weights *w, const struct vnp_model *model, enum vnp_dtype dtype,
+                                     int layers, struct vnp_err *err)
 {
     const struct vnp_model_config *c = vnp_model_config(model);
     const bool last = layers == c->layers;
     struct loader l = {.model = model, .dtype = dtype};
     memset(w, 0, sizeof *w);
     if (c->layers > VNP_MAX_LAYERS)
-        return vnp_error(err, VNP_DATA, "%s: %d layers, and this stage takes up to %d", c->name, c->layers, VNP_MAX_LAYERS);
+        return vnp_error(err, VNP_DATA, "%s: %d layers, and this stage takes up to %d", c->name, c->layers,
+                         VNP_MAX_LAYERS);
     place_all(&l, w, layers, last);
     w->bytes = l.used;
     w->layers = layers;
     if (cudaMalloc(&w->d_slab, (size_t)l.used) != cudaSuccess) {
         cudaGetLastError();
-        return vnp_error(err, VNP_OS, "%s: the GPU has not the %.2f GB that the weights take", c->name, (double)l.used * 1e-9);
+        return vnp_error(err, VNP_OS, "%s: the GPU has not the %.2f GB that the weights take", c->name,
+                         (double)l.used * 1e-9);
     }
     l.slab = w->d_slab;
     l.used = 0;

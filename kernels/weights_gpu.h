@@ -26,8 +26,8 @@ struct vnp_gpu_layer {
 struct vnp_gpu_weights {
     void *d_slab;
     int64_t bytes;
-    int layers;                         /* how many are there: as many as the wanted representation needs */
-    const float *word;                  /* [vocab, width] */
+    int layers;                           /* how many are there: as many as the wanted representation needs */
+    const float *word;                    /* [vocab, width] */
     const float *final_ln_w, *final_ln_b; /* [width]; NULL when the last layer is not wanted */
     struct vnp_gpu_layer layer[VNP_MAX_LAYERS];
 };
@@ -35,8 +35,8 @@ struct vnp_gpu_weights {
 /* Bytes of the slab for `layers` layers with matrices of `dtype`. */
 int64_t vnp_gpu_weights_bytes(const struct vnp_model_config *c, enum vnp_dtype dtype, int layers);
 
-/* Reads the tensors of `layers` layers (all of them: the final LayerNorm too) through pinned buffers on several threads,
- * converts them on the device and returns when all are there. VNP_OS when the device has not the memory. */
+/* Reads the tensors of `layers` layers (all of them: the final LayerNorm too) through pinned buffers on several
+ * threads, converts them on the device and returns when all are there. VNP_OS when the device has not the memory. */
 VNP_MUST_CHECK enum vnp_status vnp_gpu_weights_load(struct vnp_gpu_weights *w, const struct vnp_model *model,
                                                     enum vnp_dtype dtype, int layers, struct vnp_err *err);
 void vnp_gpu_weights_free(struct vnp_gpu_weights *w);

@@ -1,5 +1,4 @@
 /* vnp-gpu-forward: batches of tokens to hidden states or embeddings, on a CUDA device. See man/vnp-gpu-forward.1. */
-#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +13,7 @@
 #include "stats.h"
 #include "xmalloc.h"
 
-#define DEFAULT_TOKENS 8192           /* where the stream doesn't say how large its batches are */
+#define DEFAULT_TOKENS 8192 /* where the stream doesn't say how large its batches are */
 
 enum on_nonfinite { REDO, FAIL, KEEP };
 
@@ -44,9 +43,9 @@ struct work {
     double begin, flops;
 };
 
-/* Two threads may fail at once: the first tells why, and is the only one to write the stream's end. Recursive, because a
- * CUDA error can end the thread that is writing. */
-static pthread_mutex_t output_lock;
+/* Two threads may fail at once: the first tells why, and is the only one to write the stream's end. Recursive, because
+ * a CUDA error can end the thread that is writing. */
+static pthread_mutex_t output_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static struct vnp_writer *output;
 
 static void fail(const struct vnp_err *err) __attribute__((noreturn));
@@ -59,30 +58,31 @@ static void fail(const struct vnp_err *err)
 static void usage(FILE *to)
 {
     const struct options o = {.min_cosine = 0.999};
-    fprintf(to,
-            "usage: vnp-gpu-forward [options] [FILE]\n"
-            "Runs a language model on batches of tokens (FILE or stdin; from vnp-pack) on a CUDA device: hidden states.\n"
-            "\n"
-            "  -m, --model PATH    model file, directory or name in the caches (default: $VNP_MODEL)\n"
-            "      --fp16 | --bf16 | --tf32 | --fp32\n"
-            "                      numbers (default: --fp16, with sums, softmax and norms in FP32; --fp32 is true FP32)\n"
-            "      --layer N       0: the embedding, N: the output of layer N, -1: the last (default: the last)\n"
-            "      --pool mean|cls|max   one vector a sequence, as vnp-pool makes it (default: one a token)\n"
-            "      --on-nonfinite fp32|fail|keep\n"
-            "                      a sequence with NaN or Inf: redo it in FP32, stop, or mark it (default: fp32)\n"
-            "      --compare-fp32 N  run every Nth sequence in FP32 too, and fail under --min-cosine (default: none)\n"
-            "      --min-cosine X  (default: %g)\n"
-            "      --device N      which GPU (default: %lld)\n"
-            "      --probe         only say whether there is a GPU that will do: exit 0 or 69\n"
-            "      --report        name the device and the kernels that run\n"
-            "  -o, --output FILE   write to FILE, which appears when it is whole (default: stdout)\n"
-            "  -q, --quiet         errors only\n"
-            "  -v, --verbose       more on stderr\n"
-            "  -h, --help          this text\n"
-            "      --version       version and build\n"
-            "\n"
-            "Example: vnp-fasta2tok in.fa | vnp-pack -b 8192 | vnp-gpu-forward --model DIR | vnp-pool > emb.zst\n",
-            o.min_cosine, (long long)o.device);
+    fprintf(
+        to,
+        "usage: vnp-gpu-forward [options] [FILE]\n"
+        "Runs a language model on batches of tokens (FILE or stdin; from vnp-pack) on a CUDA device: hidden states.\n"
+        "\n"
+        "  -m, --model PATH    model file, directory or name in the caches (default: $VNP_MODEL)\n"
+        "      --fp16 | --bf16 | --tf32 | --fp32\n"
+        "                      numbers (default: --fp16, with sums, softmax and norms in FP32; --fp32 is true FP32)\n"
+        "      --layer N       0: the embedding, N: the output of layer N, -1: the last (default: the last)\n"
+        "      --pool mean|cls|max   one vector a sequence, as vnp-pool makes it (default: one a token)\n"
+        "      --on-nonfinite fp32|fail|keep\n"
+        "                      a sequence with NaN or Inf: redo it in FP32, stop, or mark it (default: fp32)\n"
+        "      --compare-fp32 N  run every Nth sequence in FP32 too, and fail under --min-cosine (default: none)\n"
+        "      --min-cosine X  (default: %g)\n"
+        "      --device N      which GPU (default: %lld)\n"
+        "      --probe         only say whether there is a GPU that will do: exit 0 or 69\n"
+        "      --report        name the device and the kernels that run\n"
+        "  -o, --output FILE   write to FILE, which appears when it is whole (default: stdout)\n"
+        "  -q, --quiet         errors only\n"
+        "  -v, --verbose       more on stderr\n"
+        "  -h, --help          this text\n"
+        "      --version       version and build\n"
+        "\n"
+        "Example: vnp-fasta2tok in.fa | vnp-pack -b 8192 | vnp-gpu-forward --model DIR | vnp-pool > emb.zst\n",
+        o.min_cosine, (long long)o.device);
 }
 
 static enum on_nonfinite parse_nonfinite(const char *text)
@@ -185,8 +185,8 @@ static void open_device(struct work *w)
     vnp_cuda_on_error = fail;
     if (!w->opt.probe)
         return;
-    vnp_info("GPU %d: %s, compute capability %d.%d, %.0f GB", w->device.index, w->device.name, w->device.major, w->device.minor,
-             (double)w->device.total_bytes * 1e-9);
+    vnp_info("GPU %d: %s, compute capability %d.%d, %.0f GB", w->device.index, w->device.name, w->device.major,
+             w->device.minor, (double)w->device.total_bytes * 1e-9);
     exit(VNP_OK);
 }
 
@@ -208,17 +208,6 @@ static void open_input(struct work *w, const char *path)
         fail(&err);
 }
 
-/* Tokens of a batch, as vnp-pack says in the head. */
-static int64_t budget_of(const struct vnp_head *head)
-{
-    int64_t budget = DEFAULT_TOKENS;
-    for (int i = 0; i < head->n_by; i++)
-        for (int j = 0; j < head->by[i].n_params; j++)
-            if (strcmp(head->by[i].params[j].key, "budget") == 0)
-                budget = strtoll(head->by[i].params[j].value, NULL, 10);
-    return budget < 64 ? 64 : budget > INT32_MAX / 2 ? INT32_MAX / 2 : budget;
-}
-
 static struct vnp_esm2_gpu_options net_options(const struct work *w)
 {
     const struct vnp_head *head = vnp_reader_head(w->in);
@@ -230,15 +219,15 @@ static struct vnp_esm2_gpu_options net_options(const struct work *w)
                                          .tokens = w->budget};
 }
 
-/* Slots for batches of w->budget tokens. When the memory that was free a moment ago is gone, half of that: larger batches
- * are split, which changes no byte of the result. */
+/* Slots for batches of w->budget tokens. When the memory that was free a moment ago is gone, half of that: larger
+ * batches are split, which changes no byte of the result. */
 static void make_slots(struct work *w)
 {
     struct vnp_err err;
     vnp_ring_init(&w->ring);
     for (int i = 0; i < VNP_SLOTS; i++)
-        while (vnp_gpu_batch_init(&w->ring.slot[i].batch, w->budget, w->budget / 2 + 1, w->config->width, w->opt.pool, &err) !=
-               VNP_OK) {
+        while (vnp_gpu_batch_init(&w->ring.slot[i].batch, w->budget, w->budget / 2 + 1, w->config->width, w->opt.pool,
+                                  &err) != VNP_OK) {
             if (w->budget < 1024)
                 fail(&err);
             w->budget /= 2;
@@ -260,16 +249,17 @@ static void open_net(struct work *w)
     w->exact = vnp_exact_new(w->model, &o);
     vnp_log(VNP_LOG_DEBUG, "%s ready in %.2f s", w->config->name, vnp_now() - before);
     if (w->opt.report)
-        vnp_info("GPU %d: %s, compute capability %d.%d, CUDA %d.%d\n%s", w->device.index, w->device.name, w->device.major,
-                 w->device.minor, w->device.runtime / 1000, w->device.runtime % 1000 / 10, vnp_esm2_gpu_report(w->net));
+        vnp_info("GPU %d: %s, compute capability %d.%d, CUDA %d.%d\n%s", w->device.index, w->device.name,
+                 w->device.major, w->device.minor, w->device.runtime / 1000, w->device.runtime % 1000 / 10,
+                 vnp_esm2_gpu_report(w->net));
 }
 
 static void write_head(struct work *w)
 {
     struct vnp_err err;
     struct vnp_head head = *vnp_reader_head(w->in);
-    if (vnp_forward_head(&head, w->config, w->layer, w->opt.pool, vnp_gpu_type_name(w->opt.type), vnp_reader_name(w->in), &err) !=
-            VNP_OK ||
+    if (vnp_forward_head(&head, w->config, w->layer, w->opt.pool, vnp_gpu_type_name(w->opt.type),
+                         vnp_reader_name(w->in), &err) != VNP_OK ||
         vnp_writer_head(w->out, &head, &err) != VNP_OK)
         fail(&err);
 }
@@ -294,7 +284,8 @@ static void *read_all(void *ctx)
             for (next = first + 1; next < b.n && tokens + b.tokens[next] <= w->budget; next++)
                 tokens += b.tokens[next];
             struct vnp_slot *s = vnp_ring_take(&w->ring, turn++, VNP_SLOT_EMPTY);
-            if (vnp_slot_fill(s, &b, first, next - first, ids + at * id_bytes, id_bytes, (uint32_t)w->config->mask_id, &err) != VNP_OK)
+            if (vnp_slot_fill(s, &b, first, next - first, ids + at * id_bytes, id_bytes, (uint32_t)w->config->mask_id,
+                              &err) != VNP_OK)
                 fail(&err);
             vnp_ring_pass(&w->ring, s, VNP_SLOT_FILLED);
         }
@@ -348,9 +339,11 @@ static void handle_nonfinite(struct work *w, struct vnp_slot *s, int64_t i)
     if (w->opt.on_nonfinite == KEEP)
         return;
     const struct vnp_str id = vnp_rows_block(&s->rows).id[i];
-    vnp_error(&err, VNP_DATA, "%s: record %llu (%.*s): NaN or Inf from layer %d, in %s: look at the weights with vnp-model verify, "
-              "or mark such records and go on with --on-nonfinite=keep", vnp_reader_name(w->in),
-              (unsigned long long)s->rows.ordinal[i], (int)(id.n < 200 ? id.n : 200), id.s, w->layer, numbers);
+    vnp_error(&err, VNP_DATA,
+              "%s: record %llu (%.*s): NaN or Inf from layer %d, in %s: look at the weights with vnp-model verify, "
+              "or mark such records and go on with --on-nonfinite=keep",
+              vnp_reader_name(w->in), (unsigned long long)s->rows.ordinal[i], (int)(id.n < 200 ? id.n : 200), id.s,
+              w->layer, numbers);
     fail(&err);
 }
 
@@ -366,7 +359,8 @@ static void compare(struct work *w, const struct vnp_slot *s, int64_t i)
     b = run_exact(w, s, i, &finite);
     if (w->opt.pool == VNP_POOL_NONE) {
         int64_t first, count;
-        vnp_pool_span(vnp_reader_head(w->in), VNP_POOL_MEAN, s->rows.residues[i] == 0, s->rows.tokens[i], &first, &count);
+        vnp_pool_span(vnp_reader_head(w->in), VNP_POOL_MEAN, s->rows.residues[i] == 0, s->rows.tokens[i], &first,
+                      &count);
         means = xmalloc((size_t)width * 2 * sizeof *means);
         vnp_pool_vectors(VNP_POOL_MEAN, VNP_F32, a + first * width, count, width, means);
         vnp_pool_vectors(VNP_POOL_MEAN, VNP_F32, b + first * width, count, width, means + width);
@@ -376,8 +370,9 @@ static void compare(struct work *w, const struct vnp_slot *s, int64_t i)
     free(means);
     if (pair.cosine >= w->opt.min_cosine || (w->opt.on_nonfinite == KEEP && !pair.finite))
         return;
-    vnp_error(&err, VNP_FAIL, "%s: record %llu: cosine %.7f between %s and FP32, under --min-cosine %g", vnp_reader_name(w->in),
-              (unsigned long long)s->rows.ordinal[i], pair.cosine, vnp_gpu_type_name(w->opt.type), w->opt.min_cosine);
+    vnp_error(&err, VNP_FAIL, "%s: record %llu: cosine %.7f between %s and FP32, under --min-cosine %g",
+              vnp_reader_name(w->in), (unsigned long long)s->rows.ordinal[i], pair.cosine,
+              vnp_gpu_type_name(w->opt.type), w->opt.min_cosine);
     fail(&err);
 }
 
@@ -385,9 +380,7 @@ static void write_slot(struct work *w, struct vnp_slot *s)
 {
     struct vnp_err err;
     struct vnp_block b = vnp_rows_block(&s->rows);
-    int64_t vectors = 0;
-    for (int64_t i = 0; i < b.n; i++)
-        vectors += vectors_of(w, s, i);
+    const int64_t vectors = w->opt.pool == VNP_POOL_NONE ? s->batch.tokens : b.n;
     b.bulk = s->batch.out;
     b.bulk_bytes = vectors * w->config->width * (int64_t)sizeof(float);
     pthread_mutex_lock(&output_lock);
@@ -463,24 +456,17 @@ static void summarise(const struct work *w)
         vnp_warn("%llu sequences did not fit %s and were redone in FP32", (unsigned long long)n->redone,
                  vnp_gpu_type_name(w->opt.type));
     if (n->nonfinite > 0)
-        vnp_warn("%llu sequences hold NaN or Inf and are marked (--on-nonfinite=keep)", (unsigned long long)n->nonfinite);
+        vnp_warn("%llu sequences hold NaN or Inf and are marked (--on-nonfinite=keep)",
+                 (unsigned long long)n->nonfinite);
     if (w->opt.compare > 0)
         vnp_info("%lld sequences against FP32: cosine %.7f on average, %.7f at least; largest difference %.3g",
                  (long long)w->agreement.vectors, vnp_agreement_mean_cosine(&w->agreement), w->agreement.min_cosine,
                  w->agreement.max_diff);
-    vnp_log(VNP_LOG_DEBUG, "waited %.2f s for input and %.2f s for room in the output",
-            w->ring.waited[VNP_SLOT_FILLED], w->ring.waited[VNP_SLOT_EMPTY]);
-    vnp_info("%llu sequences, %llu tokens in %.1f s: %.0f tokens/s, %.1f TFLOP/s (%s, %s)", (unsigned long long)n->sequences,
-             (unsigned long long)n->tokens, seconds, (double)n->tokens / seconds, w->flops * 1e-12 / seconds,
-             vnp_gpu_type_name(w->opt.type), w->device.name);
-}
-
-static void init_lock(void)
-{
-    pthread_mutexattr_t recursive;
-    pthread_mutexattr_init(&recursive);
-    pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
-    pthread_mutex_init(&output_lock, &recursive);
+    vnp_log(VNP_LOG_DEBUG, "waited %.2f s for input and %.2f s for room in the output", w->ring.waited[VNP_SLOT_FILLED],
+            w->ring.waited[VNP_SLOT_EMPTY]);
+    vnp_info("%llu sequences, %llu tokens in %.1f s: %.0f tokens/s, %.1f TFLOP/s (%s, %s)",
+             (unsigned long long)n->sequences, (unsigned long long)n->tokens, seconds, (double)n->tokens / seconds,
+             w->flops * 1e-12 / seconds, vnp_gpu_type_name(w->opt.type), w->device.name);
 }
 
 int main(int argc, char **argv)
@@ -489,14 +475,13 @@ int main(int argc, char **argv)
     struct work w = {.opt = parse(argc, argv)};
     struct vnp_err err;
 
-    init_lock();
     open_device(&w);
     if (vnp_writer_open(&w.out, &(struct vnp_writer_options){.path = w.opt.output}, &err) != VNP_OK)
         fail(&err);
     output = w.out;
     open_model(&w);
     open_input(&w, argv[optind]);
-    w.budget = budget_of(vnp_reader_head(w.in));
+    w.budget = vnp_forward_budget(vnp_reader_head(w.in), DEFAULT_TOKENS);
     open_net(&w);
     write_head(&w);
     vnp_agreement_init(&w.agreement);

@@ -14,7 +14,8 @@ static int64_t tokens_of(const struct batch *b)
     return b->cu[b->n];
 }
 
-static struct batch make(enum vnp_dtype dtype, int heads, int dim, const int *lengths, int n, float sharpness, uint64_t seed)
+static struct batch make(enum vnp_dtype dtype, int heads, int dim, const int *lengths, int n, float sharpness,
+                         uint64_t seed)
 {
     struct batch b = {dtype, heads, dim, n, xcalloc((size_t)n + 1, 4), NULL};
     for (int i = 0; i < n; i++)
@@ -96,8 +97,8 @@ static void compare(const struct batch *b, const float *got, double tolerance)
                     largest = fmax(largest, fabs(want[d]));
                 for (int d = 0; d < b->dim; d++)
                     if (!(fabs(g[d] - want[d]) <= tolerance * largest))
-                        fail_msg("dtype %d dim %d sequence %d of %d tokens, row %d head %d dim %d: %.8g, wanted %.8g", b->dtype,
-                                 b->dim, i, b->cu[i + 1] - b->cu[i], row, head, d, g[d], want[d]);
+                        fail_msg("dtype %d dim %d sequence %d of %d tokens, row %d head %d dim %d: %.8g, wanted %.8g",
+                                 b->dtype, b->dim, i, b->cu[i + 1] - b->cu[i], row, head, d, g[d], want[d]);
             }
 }
 

@@ -33,13 +33,14 @@ static void check(enum vnp_dtype dtype, int id_bytes, int width, int dropout)
     void *d_word = to_device(word, VOCAB * width, VNP_F32), *d_out = poisoned(202 * width, dtype);
     void *d_ids = id_bytes == 1 ? bytes_to_device(ids8, sizeof ids8) : bytes_to_device(ids, sizeof ids);
     void *d_sequence = bytes_to_device(sequence, sizeof sequence), *d_unmasked = to_device(unmasked, 5, VNP_F32);
-    const struct vnp_embed_params p = {dtype, d_word, d_ids, id_bytes, d_out, 202, width, dropout, MASK, d_sequence, d_unmasked};
+    const struct vnp_embed_params p = {dtype, d_word,  d_ids, id_bytes,   d_out,     202,
+                                       width, dropout, MASK,  d_sequence, d_unmasked};
     vnp_embed(&p, 0);
     float *got = from_device(d_out, 202 * width, dtype);
     for (int i = 0; i < 202 * width; i++)
         if (!(got[i] == rounded(want[i], dtype)))
-            fail_msg("dtype %d width %d token %d column %d: %.8g, wanted %.8g", dtype, width, i / width, i % width, got[i],
-                     rounded(want[i], dtype));
+            fail_msg("dtype %d width %d token %d column %d: %.8g, wanted %.8g", dtype, width, i / width, i % width,
+                     got[i], rounded(want[i], dtype));
     cudaFree(d_word), cudaFree(d_out), cudaFree(d_ids), cudaFree(d_sequence), cudaFree(d_unmasked);
     free(got), free(want);
 }

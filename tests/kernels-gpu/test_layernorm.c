@@ -6,8 +6,8 @@
 
 static const struct {
     enum vnp_dtype in, out;
-} pairs[] = {{VNP_F32, VNP_F32},  {VNP_F32, VNP_F16},  {VNP_F32, VNP_BF16}, {VNP_F16, VNP_F16},
-             {VNP_F16, VNP_F32},  {VNP_BF16, VNP_BF16}, {VNP_BF16, VNP_F32}};
+} pairs[] = {{VNP_F32, VNP_F32}, {VNP_F32, VNP_F16},   {VNP_F32, VNP_BF16}, {VNP_F16, VNP_F16},
+             {VNP_F16, VNP_F32}, {VNP_BF16, VNP_BF16}, {VNP_BF16, VNP_F32}};
 
 struct rows {
     enum vnp_dtype in, out;
@@ -43,8 +43,9 @@ static float *run(const struct rows *r, int normalise, uint8_t *flags)
     void *d_x = to_device(r->x, all, r->in), *d_out = poisoned(all, r->out), *d_w = to_device(r->w, r->width, VNP_F32);
     void *d_b = to_device(r->b, r->width, VNP_F32), *d_sequence = bytes_to_device(sequence, (size_t)r->n * 4);
     void *d_flags = flags ? bytes_to_device(flags, groups) : NULL;
-    const struct vnp_layernorm_params p = {r->in,  r->out, d_x, d_out,      normalise ? d_w : NULL, normalise ? d_b : NULL, r->n,
-                                           r->width, EPS, d_sequence, d_flags};
+    const struct vnp_layernorm_params p = {
+        r->in,    r->out, d_x,        d_out,  normalise ? d_w : NULL, normalise ? d_b : NULL, r->n,
+        r->width, EPS,    d_sequence, d_flags};
     vnp_layernorm(&p, 0);
     CUDA_CHECK(cudaDeviceSynchronize());
     if (flags)
@@ -70,10 +71,11 @@ static void compare(const struct rows *r, const float *got)
         for (int j = 0; j < r->width; j++) {
             const double normed = (x[j] - mean) * rstd * r->w[j], want = normed + r->b[j];
             /* FP32 rounding of the mean counts in units of the row's values over their spread. */
-            const double slack = 4e-7 * (fabs(mean) * rstd + 1) * fabs(r->w[j]) + 2e-6 * fabs(normed) + 1e-7 * fabs(r->b[j]);
+            const double slack =
+                4e-7 * (fabs(mean) * rstd + 1) * fabs(r->w[j]) + 2e-6 * fabs(normed) + 1e-7 * fabs(r->b[j]);
             if (!(fabs(g[j] - want) <= slack + tol * fabs(want) + (r->out == VNP_F16 ? 0x1p-24 : 0)))
-                fail_msg("%d -> %d, %lld x %d: row %lld column %d: %.8g, wanted %.8g", r->in, r->out, (long long)r->n, r->width,
-                         (long long)i, j, g[j], want);
+                fail_msg("%d -> %d, %lld x %d: row %lld column %d: %.8g, wanted %.8g", r->in, r->out, (long long)r->n,
+                         r->width, (long long)i, j, g[j], want);
         }
     }
 }
@@ -88,7 +90,8 @@ static void against_double(void **state)
         for (size_t w = 0; w < sizeof widths / sizeof *widths; w++)
             for (size_t n = 0; n < sizeof rows / sizeof *rows; n++)
                 for (int far = 0; far < 2; far++) {
-                    struct rows r = make(pairs[p].in, pairs[p].out, rows[n], widths[w], far ? 200 : 0, p * 1000 + w * 10 + n);
+                    struct rows r =
+                        make(pairs[p].in, pairs[p].out, rows[n], widths[w], far ? 200 : 0, p * 1000 + w * 10 + n);
                     float *got = run(&r, 1, NULL);
                     compare(&r, got);
                     free(got);

@@ -32,7 +32,8 @@ static void as_on_the_cpu(void **state)
             for (int i = 0; i < N; i++) {
                 int64_t first, count;
                 float want[1280];
-                vnp_pool_span(&(struct vnp_head){.prefix = 1, .suffix = 1}, p, false, (uint32_t)(cu[i + 1] - cu[i]), &first, &count);
+                vnp_pool_span(&(struct vnp_head){.prefix = 1, .suffix = 1}, p, false, (uint32_t)(cu[i + 1] - cu[i]),
+                              &first, &count);
                 vnp_pool_vectors(p, VNP_F32, hidden + (cu[i] + first) * width, count, width, want);
                 assert_memory_equal(got + i * width, want, (size_t)width * 4);
             }
