@@ -36,6 +36,9 @@ STAGES     := $(STAGE_SRC:stages/%.c=$(BIN)/%)
 UNIT_SRC   := $(filter-out tests/kernels-gpu/%,$(wildcard tests/*/test_*.c))
 UNITS      := $(UNIT_SRC:tests/%.c=$(BUILD)/tests/%)
 TOOLS      := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/*/tool_*.c)) # what the shell tests call
+BENCHES    := fasta2tok pack cpu-forward pool cat cmp model
+BENCH_SRC  := $(filter-out bench/gpu_%,$(wildcard bench/*.c)) # what makes their input
+BENCH_TOOLS := $(BENCH_SRC:bench/%.c=$(BUILD)/bench/%)
 DRIVERS    := $(patsubst pipelines/%,$(BIN)/%,$(wildcard pipelines/vnp-*))
 PAGES      := $(wildcard man/*.[157])
 
@@ -98,6 +101,11 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libvnp.a
 	@mkdir -p $(@D)
 	$(call step,LD $@)
 	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
+$(BENCH_TOOLS): $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(BUILD)/libvnp.a
+	@mkdir -p $(@D)
+	$(call step,LD $@)
+	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/tests/schemas/test_cddl $(BUILD)/tests/schemas/tool_cddl: $(BUILD)/obj/tests/schemas/cddl.o
 
@@ -169,17 +177,18 @@ test: all units
 check-gpu: all units
 	VNP_BUILDS=$(abspath $(BUILD)) tests/run gpu
 
-## bench: each CPU stage alone on a recorded stream; the figures with the machine's name
-bench: all
-	@for b in $(filter-out bench/gpu.sh,$(wildcard bench/*.sh)); do VNP_BUILD=$(abspath $(BUILD)) $$b || exit 1; done
+## bench: each CPU stage alone on a recorded stream, into RESULTS= (bench/results); WORDS='pack pool' picks some
+RESULTS ?= bench/results
+bench: bench-tools
+	@for b in $(if $(WORDS),$(filter $(WORDS),$(BENCHES)),$(BENCHES)); do \
+	  VNP_BUILD=$(abspath $(BUILD)) RESULTS=$(RESULTS) BENCH_COMMAND="make bench WORDS=$$b" bench/$$b.sh || exit 1; echo; \
+	done
+
+bench-tools: $(STAGE_SRC:stages/%.c=$(BIN)/%) $(BENCH_TOOLS)
 
 ## bench-gpu: the forward pass on the GPU, its kernels, the peers side by side; into bench/results
 bench-gpu: all $(GPU_BENCH) $(BUILD)/bench/synth-fasta
 	VNP_BUILD=$(abspath $(BUILD)) bench/gpu.sh
-
-$(BUILD)/bench/synth-fasta: bench/synth-fasta.c
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -o $@ $< -lm
 
 ## install: binaries and pages below PREFIX (default /usr/local); DESTDIR for packagers
 install: all
@@ -207,6 +216,6 @@ help:
 clean:
 	rm -rf build
 
-.PHONY: all deps demo units check test check-gpu bench bench-gpu install dist help clean FORCE
+.PHONY: all deps demo units check test check-gpu bench bench-tools bench-gpu install dist help clean FORCE
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

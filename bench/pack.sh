@@ -1,60 +1,36 @@
 #!/usr/bin/env bash
-# vnp-pack alone, on one core, on recorded token streams: how full its batches are, and sequences/s (best of three runs).
-#   bench/pack.sh [SEQUENCES (200000)]
+# vnp-pack alone, on recorded token streams: how full its batches are, and sequences/s.
+#   bench/pack.sh [SEQUENCES (500000)]
 # With $VNP_TEST_DATA or ../shared/data: real proteins too.
-set -eu -o pipefail
-export LC_ALL=C
-cd "$(dirname "$0")/.."
-build=${VNP_BUILD:-$PWD/build}
-data=${VNP_TEST_DATA:-../shared/data}
-n=${1:-200000}
-t=$(mktemp -d "${TMPDIR:-/tmp}/vnp-bench.XXXXXX")
-trap 'rm -rf "$t"' EXIT
-one_core=
-if taskset -c 0 true 2>/dev/null; then one_core='taskset -c 0'; fi
+. "$(dirname "$0")/lib.sh"
+n=${1:-500000}
+runs=3 budgets=(1024 2048 4096 8192 16384 65536)
+begin "vnp-pack, one core: % of the budget that is used; M sequences/s at the default, best of $runs runs"
+say "$(printf '%-43s' "tokens a batch, $n sequences")$(printf ' %7s' "${budgets[@]}") M sequences/s"
 
-# FASTA of log-normal lengths: SEQUENCES MEDIAN SIGMA LOW HIGH.
-fasta() {
-    awk -v n="$1" -v median="$2" -v sigma="$3" -v lo="$4" -v hi="$5" 'BEGIN {
-        srand(1)
-        residues = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRVGDGTQDNLSGAEKAVQVK"
-        while (length(residues) < hi) residues = residues residues
-        for (i = 0; i < n; i++) {
-            len = int(median * exp(sigma * sqrt(-2 * log(1 - rand())) * cos(6.283185307179586 * rand())))
-            printf ">s%d\n%s\n", i, substr(residues, 1, len < lo ? lo : len > hi ? hi : len)
-        }
-    }'
-}
-row() { # NAME: a table line for $t/tok
-    local name=$1 budget best begin seconds used
-    printf '%-44s' "$name"
-    for budget in 1024 2048 4096 8192 16384 65536; do
-        best=
-        for _ in 1 2 3; do
-            begin=$EPOCHREALTIME
-            $one_core "$build/bin/vnp-pack" -b $budget "$t/tok" 2>"$t/err" >/dev/null
-            seconds=$(awk "BEGIN { print $EPOCHREALTIME - $begin }")
-            best=$(awk "BEGIN { print (\"$best\" == \"\" || $seconds < $best + 0) ? $seconds : \"$best\" }")
-        done
-        used=$(sed -n 's/.*batches; \([0-9.]*\)% of the budget.*/\1/p' "$t/err")
-        printf ' %7s%%' "$used"
+measure() { # NAME: packs the FASTA on stdin for each budget
+    local name=$1 line speed='' budget sequences tokens used
+    line=$(printf '%-43s' "$name")
+    vnp-fasta2tok -q >"$t/tok"
+    for budget in "${budgets[@]}"; do
+        fastest vnp-pack -b "$budget" "$t/tok"
+        read -r sequences tokens used < <(sed -nE \
+            's/.*: ([0-9]+) sequences, ([0-9]+) tokens.* ([0-9.]+)% of the budget.*/\1 \2 \3/p' "$t/err")
+        line+=$(printf ' %7.2f' "$used")
+        if [ "$budget" = 8192 ] && [ "$sequences" -ge 10000 ]; then speed=$(number "$sequences / 1e6 / $seconds"); fi
+        record "$name, -b $budget" "$used" '% of the budget' budget="$budget" sequences="$sequences" tokens="$tokens" \
+            best_possible="100 * $tokens / $budget / int(($tokens + $budget - 1) / $budget)"
     done
-    count=$(sed -n 's/.*vnp-pack: \([0-9]*\) sequences, \([0-9]*\) tokens.*/\1 \2/p' "$t/err")
-    awk -v c="$count" -v s="$best" 'BEGIN { split(c, k, " "); printf " %6.2f M/s %6.0f M tokens/s\n", k[1] / 1e6 / s, k[2] / 1e6 / s }'
+    say "$line $(printf %13s "$speed")"
 }
 
-echo "vnp-pack, one core of $(awk -F': *' '/^model name/ { print $2; exit }' /proc/cpuinfo); share of the budget used, speed at 65536"
-printf '%-44s %8s %8s %8s %8s %8s %8s\n' 'budget' 1024 2048 4096 8192 16384 65536
-fasta "$n" 150 0.7 20 1022 | "$build/bin/vnp-fasta2tok" -q >"$t/tok"
-row "$n mixed: median 150, sigma 0.7, 20-1022"
-fasta 10000 150 0.7 20 1022 | "$build/bin/vnp-fasta2tok" -q >"$t/tok"
-row '10000 of them'
-fasta "$n" 51 0.4 5 166 | "$build/bin/vnp-fasta2tok" -q >"$t/tok"
-row "$n short: median 51, sigma 0.4, 5-166"
-fasta "$n" 166 0 1 166 | "$build/bin/vnp-fasta2tok" -q >"$t/tok"
-row "$n of 166: open frames of 500-base chunks"
+synth-fasta -n "$n" "${mixed[@]}" | measure 'mixed: median 150, sigma 0.7, 20-1022'
+synth-fasta -n 10000 "${mixed[@]}" | measure '  10000 of them'
+synth-fasta -n "$n" -l 51 -s 0.4 -r 5-166 | measure 'short: median 51, sigma 0.4, 5-166'
+synth-fasta -n "$n" -l 166 -s 0 | measure '166 each: open frames of 500-base chunks'
 for file in palmdb_rdrp.faa chloroplast_proteins.faa; do
     [ -r "$data/$file" ] || continue
-    "$build/bin/vnp-fasta2tok" -q "$data/$file" >"$t/tok"
-    row "real: $file ($(grep -c '>' "$data/$file"))"
+    sequences=$(grep -c '>' "$data/$file")
+    measure "real: $file ($sequences)" <"$data/$file"
 done
+finish

@@ -1,11 +1,21 @@
-/* Writes FASTA like UniProt's, the same bytes for the same arguments: residues at UniProt's frequencies, headers of
- * about a hundred bytes, log-normal lengths.
- *
- *   synth-fasta MEGABYTES MEAN_LENGTH [COLUMNS (60; 0: one line)] [SIGMA of ln(length) (0.6; 0: all equal)] */
+/* synth-fasta [options]: proteins as FASTA on stdout, the same bytes for the same options. Residues have UniProt's
+ * frequencies, headers its form, about ninety bytes; lengths are log-normal.
+ *   -m MB, -n SEQUENCES or -t TOKENS (of ESM-2)   how much
+ *   -l MEDIAN (292)  -s SIGMA of ln(length) (0.6; 0: all equal)  -r LOW-HIGH (1-60000)   lengths; those outside are cut
+ *   -w COLUMNS (60; 0: one line a record) */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+enum { MAX_LENGTH = 60000 };
+
+struct options {
+    double bytes, sequences, tokens;
+    double median, sigma;
+    int low, high, columns;
+};
 
 static uint64_t state = 0x9e3779b97f4a7c15;
 
@@ -23,40 +33,71 @@ static double uniform(void)
     return ((double)(next() >> 11) + 0.5) / 9007199254740992.0;
 }
 
+static struct options parse(int argc, char **argv)
+{
+    struct options o = {.bytes = INFINITY, .sequences = INFINITY, .tokens = INFINITY,
+                        .median = 292, .sigma = 0.6, .low = 1, .high = MAX_LENGTH, .columns = 60};
+    for (int c; (c = getopt(argc, argv, "m:n:t:l:s:r:w:")) != -1;) {
+        switch (c) {
+        case 'm': o.bytes = 1e6 * atof(optarg); break;
+        case 'n': o.sequences = atof(optarg); break;
+        case 't': o.tokens = atof(optarg); break;
+        case 'l': o.median = atof(optarg); break;
+        case 's': o.sigma = atof(optarg); break;
+        case 'r':
+            if (sscanf(optarg, "%d-%d", &o.low, &o.high) != 2)
+                exit(2);
+            break;
+        case 'w': o.columns = atoi(optarg); break;
+        default: exit(2);
+        }
+    }
+    if (optind != argc || fmin(o.bytes, fmin(o.sequences, o.tokens)) == INFINITY || o.low < 1 || o.high > MAX_LENGTH) {
+        fputs("synth-fasta: wants one of -m MB, -n SEQUENCES, -t TOKENS, and lengths from 1 to 60000\n", stderr);
+        exit(2);
+    }
+    return o;
+}
+
+static int draw_length(const struct options *o)
+{
+    double gauss = sqrt(-2 * log(uniform())) * cos(6.283185307179586 * uniform());
+    double length = floor(o->median * exp(o->sigma * gauss) + 0.5);
+    return (int)fmin(fmax(length, o->low), o->high);
+}
+
+/* Bytes written. */
+static int put_residues(const char by_share[1024], int n, int columns)
+{
+    static char text[2 * MAX_LENGTH + 1];
+    int at = 0;
+    for (int i = 0; i < n; i++) {
+        text[at++] = by_share[next() & 1023];
+        if ((columns > 0 && (i + 1) % columns == 0) || i + 1 == n)
+            text[at++] = '\n';
+    }
+    return (int)fwrite(text, 1, (size_t)at, stdout);
+}
+
 int main(int argc, char **argv)
 {
     static const char letters[] = "LAGVESIKRDTPNQFYMHCW";
     static const int per_mille[] = {97, 83, 71, 69, 67, 66, 59, 58, 55, 55, 54, 47, 41, 39, 39, 29, 24, 23, 14, 10};
     char by_share[1024];
-    static char line[1 << 16];
-    if (argc < 3 || argc > 5) {
-        fputs("usage: synth-fasta MEGABYTES MEAN_LENGTH [COLUMNS [SIGMA]]\n", stderr);
-        return 2;
-    }
-    const double bytes = 1e6 * atof(argv[1]), mean = atof(argv[2]), sigma = argc > 4 ? atof(argv[4]) : 0.6;
-    const int columns = argc > 3 ? atoi(argv[3]) : 60;
+    const struct options o = parse(argc, argv);
     for (int i = 0; i < 1024; i++)
         by_share[i] = letters[i % 20];
     for (int k = 0, i = 0; k < 20; k++)
         for (int j = 0; j < per_mille[k] && i < 1024; j++)
             by_share[i++] = letters[k];
     setvbuf(stdout, NULL, _IOFBF, 1 << 20);
-    double written = 0;
-    for (unsigned r = 0; written < bytes; r++) {
-        double gauss = sqrt(-2 * log(uniform())) * cos(6.283185307179586 * uniform());
-        int n = (int)(mean * exp(sigma * gauss - sigma * sigma / 2) + 0.5);
-        n = n < 1 ? 1 : n > 60000 ? 60000 : n;
-        written +=
-            printf(">sp|Q%07u|P%u_SYNTH Synthetic protein %u OS=Bench organism (strain %u) OX=%u GN=g%u PE=1 SV=1\n", r,
-                   r % 100000, r, r % 97, r % 99991, r);
-        int at = 0;
-        for (int i = 0; i < n; i++) {
-            line[at++] = by_share[next() & 1023];
-            if ((columns > 0 && (i + 1) % columns == 0) || i + 1 == n)
-                line[at++] = '\n';
-        }
-        written += at;
-        fwrite(line, 1, (size_t)at, stdout);
+    double written = 0, tokens = 0;
+    for (unsigned r = 0; written < o.bytes && r < o.sequences && tokens < o.tokens; r++) {
+        int n = draw_length(&o);
+        written += printf(">sp|Q%07u|P%u_SYNTH Synthetic protein %u OS=Bench organism (strain %u) OX=%u GN=g%u PE=1 SV=1\n",
+                          r, r % 100000, r, r % 97, r % 99991, r);
+        written += put_residues(by_share, n, o.columns);
+        tokens += n + 2;
     }
-    return fflush(stdout) != 0;
+    return fflush(stdout) != 0 || ferror(stdout);
 }

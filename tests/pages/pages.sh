@@ -6,7 +6,8 @@ cd "$ROOT" || exit 2
 for page in man/*.[157]; do
     check "$page is clean mdoc" sh -c "mandoc -T lint -W warning $page >&2"
 done
-check 'shell scripts are clean' shellcheck -x .ci/run .ci/deps pipelines/vnp-* pipelines/demo tests/run tests/lib.sh
+check 'shell scripts are clean' shellcheck -x -P SCRIPTDIR .ci/run .ci/deps pipelines/vnp-* pipelines/demo tests/run tests/lib.sh \
+    bench/*.sh
 
 # Long options that the text on stdin names, a line each.
 long_options() { grep -oE -- '--[a-z][a-z0-9-]*' | sort -u; }
