@@ -3,6 +3,7 @@
 # and the matrix ceiling (where python3 has torch), and the whole pipeline from FASTA to emb.zst. Writes
 # bench/results/gpu-DATE.json (one object a line) and a table beside it; prints the table. make bench-gpu builds what it needs.
 #   VNP_BENCH_SECONDS  of each figure (20)     VNP_BENCH_MODELS  "3B 650M 8M"     VNP_BENCH_DIR  where models lie or are put
+#   VNP_BENCH_EAGER    strata of the peers that aren't compiled (150,mix)             VNP_BENCH_COMMIT   outside a checkout
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 2
 build=${VNP_BUILD:-build}
@@ -22,7 +23,7 @@ mkdir -p "$(dirname "$out")"
     nvidia-smi --query-gpu=name,driver_version,power.limit --format=csv,noheader |
         sed 's/\(.*\), \(.*\), \(.*\)/{"what":"host","device":"\1","driver":"\2","power":"\3"}/'
     printf '{"what":"run","date":"%s","commit":"%s","version":"%s"}\n' "$(date -u +%FT%TZ)" \
-        "$(git rev-parse --short HEAD 2>/dev/null)" "$(vnp-gpu-forward --version | head -n 1)"
+        "${VNP_BENCH_COMMIT:-$(git rev-parse --short HEAD 2>/dev/null)}" "$(vnp-gpu-forward --version | head -n 1)"
     "$build/bench/gpu_kernels" "$models"
     for m in $models; do
         [ -d "$dir/$m" ] || vnp-model synth "$m" --seed 1 -q -o "$dir/$m" || exit 1
@@ -32,9 +33,6 @@ mkdir -p "$(dirname "$out")"
             "$build/bench/gpu_forward" -m "$dir/$m" -n $n -b $budget -s "$(((${seconds%.*} + 3) / 4))" -S 150,mix
         done
     done
-    if python3 -c 'from torch.nn.attention.varlen import varlen_attn' 2>/dev/null; then
-        python3 bench/peers/pytorch.py --models "${models// /,}" --seconds "$seconds" --budget $budget
-    fi
     # The pipeline: as many tokens as the device needs about `seconds` for, as 51-residue and as mixed records.
     for m in $models; do
         case $m in 3B) rate=1e5 ;; 650M) rate=4e5 ;; *) rate=1.2e7 ;; esac
@@ -53,4 +51,8 @@ mkdir -p "$(dirname "$out")"
             rm -f "$fa"
         done
     done
+    if python3 -c 'from torch.nn.attention.varlen import varlen_attn' 2>/dev/null; then
+        python3 bench/peers/pytorch.py --models "${models// /,}" --seconds "$seconds" --budget $budget \
+            --eager "${VNP_BENCH_EAGER:-150,mix}"
+    fi
 } | tee "$out.json" | awk -f bench/gpu-table.awk | tee "$out.txt"
