@@ -119,7 +119,7 @@ static enum vnp_status push_global(struct vnp_pickle *k, const char *module, siz
         return vnp_pk_error(k, "%.*s.%.*s is not on the list of what may be in a model file; nothing was executed",
                             n_module > 100 ? 100 : (int)n_module, module, n_name > 100 ? 100 : (int)n_name, name);
     struct vnp_py *o = vnp_pk_new(k, VNP_PY_GLOBAL);
-    o->global = g;
+    o->cls = (struct vnp_py_class){g, {module, n_module}, {name, n_name}};
     return vnp_pk_push(k, o);
 }
 
@@ -184,10 +184,11 @@ static enum vnp_status op_reduce(struct vnp_pickle *k)
         return VNP_DATA;
     if (f->type != VNP_PY_GLOBAL || args->type != VNP_PY_TUPLE)
         return vnp_pk_error(k, "a call of something that is no function of the list");
-    switch (f->global->what) {
+    const struct vnp_py_global *g = f->cls.global;
+    switch (g->what) {
     case VNP_PY_MAKE_DICT:
         if (args->items.n != 0)
-            return vnp_pk_error(k, "%s with arguments", f->global->name);
+            return vnp_pk_error(k, "%s with arguments", g->name);
         return vnp_pk_push(k, vnp_pk_new(k, VNP_PY_DICT));
     case VNP_PY_MAKE_NAMESPACE:
         return vnp_pk_push(k, vnp_pk_new(k, VNP_PY_OBJECT));
@@ -202,7 +203,8 @@ static enum vnp_status op_reduce(struct vnp_pickle *k)
     case VNP_PY_MAKE_OPAQUE:
         return vnp_pk_push(k, vnp_pk_new(k, VNP_PY_OPAQUE));
     default:
-        return vnp_pk_error(k, "%s.%s is not called in a model file", f->global->module, f->global->name);
+        return vnp_pk_error(k, "%.*s.%s is not called in a model file",
+                            f->cls.module.n > 100 ? 100 : (int)f->cls.module.n, f->cls.module.s, g->name);
     }
 }
 
@@ -212,26 +214,40 @@ static enum vnp_status op_newobj(struct vnp_pickle *k)
     struct vnp_py *args = vnp_pk_pop(k), *cls = args ? vnp_pk_pop(k) : NULL;
     if (cls == NULL)
         return VNP_DATA;
-    if (cls->type != VNP_PY_GLOBAL ||
-        (cls->global->what != VNP_PY_MAKE_NAMESPACE && cls->global->what != VNP_PY_MAKE_DICT))
+    const enum vnp_py_what what = cls->type == VNP_PY_GLOBAL ? cls->cls.global->what : VNP_PY_VALUE;
+    if (what == VNP_PY_MAKE_DICT)
+        return vnp_pk_push(k, vnp_pk_new(k, VNP_PY_DICT));
+    if (what != VNP_PY_MAKE_NAMESPACE && what != VNP_PY_MAKE_MODULE)
         return vnp_pk_error(k, "an object of something that is no class of the list");
-    return vnp_pk_push(k, vnp_pk_new(k, cls->global->what == VNP_PY_MAKE_DICT ? VNP_PY_DICT : VNP_PY_OBJECT));
+    struct vnp_py *o = vnp_pk_new(k, what == VNP_PY_MAKE_MODULE ? VNP_PY_MODULE : VNP_PY_OBJECT);
+    o->items.cls = what == VNP_PY_MAKE_MODULE ? &cls->cls : NULL;
+    return vnp_pk_push(k, o);
 }
 
-/* Attributes: the settings of a Namespace; those of a state_dict (its _metadata) and of others say nothing we need. */
+/* Attributes: the settings of a Namespace, all that a module is; those of a state_dict (its _metadata) and of others say
+ * nothing we need. */
 static enum vnp_status op_build(struct vnp_pickle *k)
 {
     struct vnp_py *state = vnp_pk_pop(k), *o = state ? vnp_pk_top(k) : NULL;
     if (o == NULL)
         return VNP_DATA;
-    if (o->type == VNP_PY_OBJECT && state->type == VNP_PY_DICT)
+    const bool has_attributes = o->type == VNP_PY_OBJECT || o->type == VNP_PY_MODULE;
+    if (has_attributes && state->type == VNP_PY_DICT) {
+        const struct vnp_py_class *cls = o->items.cls;
         o->items = state->items;
-    else if (o->type != VNP_PY_DICT && o->type != VNP_PY_TENSOR)
+        o->items.cls = cls;
+    } else if (o->type != VNP_PY_DICT && o->type != VNP_PY_TENSOR)
         return vnp_pk_error(k, "attributes for something that has none");
     return VNP_OK;
 }
 
-/* The storages of torch: ("storage", class, key, location, number of elements). */
+static bool is_text(const struct vnp_py *o, const char *text)
+{
+    return o != NULL && o->text.n == strlen(text) && memcmp(o->text.s, text, o->text.n) == 0;
+}
+
+/* The storages of torch: ("storage", class, key, location, number of elements), and before 1.6 what the storage is a
+ * view of, which nobody used; and then also ("module", class, file, source), which stands for the class. */
 static enum vnp_status op_persid(struct vnp_pickle *k)
 {
     const struct vnp_py *id = vnp_pk_pop(k);
@@ -240,13 +256,19 @@ static enum vnp_status op_persid(struct vnp_pickle *k)
     const bool tuple = id->type == VNP_PY_TUPLE;
     const struct vnp_py *kind = tuple ? arg(id, 0, VNP_PY_STR) : NULL, *cls = tuple ? arg(id, 1, VNP_PY_GLOBAL) : NULL;
     const struct vnp_py *n = tuple ? arg(id, 4, VNP_PY_INT) : NULL;
-    if (kind == NULL || kind->text.n != 7 || memcmp(kind->text.s, "storage", 7) != 0 || cls == NULL ||
-        cls->global->what != VNP_PY_STORAGE_CLASS || arg(id, 2, VNP_PY_STR) == NULL || n == NULL || n->i < 0)
+    if (is_text(kind, "module") && cls != NULL && cls->cls.global->what == VNP_PY_MAKE_MODULE)
+        return vnp_pk_push(k, id->items.v[1]);
+    if (!is_text(kind, "storage") || cls == NULL || cls->cls.global->what != VNP_PY_STORAGE_CLASS ||
+        arg(id, 2, VNP_PY_STR) == NULL || n == NULL || n->i < 0)
         return vnp_pk_error(k, "a reference that is not to a storage of torch");
+    if (id->items.n > 5 && arg(id, 5, VNP_PY_NONE) == NULL)
+        return vnp_pk_error(k, "a storage that is a view of another: save the file again with a newer torch");
     struct vnp_py *o = vnp_pk_new(k, VNP_PY_STORAGE);
-    o->storage.dtype = cls->global->dtype;
+    o->storage.dtype = cls->cls.global->dtype;
     o->storage.key = id->items.v[2];
     o->storage.elements = n->i;
+    o->storage.next = k->storages;
+    k->storages = o;
     return vnp_pk_push(k, o);
 }
 
@@ -298,6 +320,7 @@ static enum vnp_status op_simple(struct vnp_pickle *k, uint8_t op)
     case ')':
         return vnp_pk_push(k, vnp_pk_new(k, VNP_PY_TUPLE));
     case ']':
+    case 0x8f: /* a set, which is as good as a list here */
         return vnp_pk_push(k, vnp_pk_new(k, VNP_PY_LIST));
     case '}':
         return vnp_pk_push(k, vnp_pk_new(k, VNP_PY_DICT));
@@ -318,6 +341,7 @@ static enum vnp_status op_compose(struct vnp_pickle *k, uint8_t op)
     case 'a':
         return extend_one(k, VNP_PY_LIST);
     case 'e':
+    case 0x90:
         return extend_many(k, VNP_PY_LIST);
     case 's':
         return extend_one(k, VNP_PY_DICT);
@@ -339,13 +363,13 @@ static enum vnp_status op_compose(struct vnp_pickle *k, uint8_t op)
 static enum vnp_status step(struct vnp_pickle *k, uint8_t op)
 {
     uint64_t ignored;
-    if (op != 0 && strchr("()]}N\x88\x89", op) != NULL)
+    if (op != 0 && strchr("()]}N\x88\x89\x8f", op) != NULL)
         return op_simple(k, op);
     if (op != 0 && strchr("KMJG\x8a\x8b", op) != NULL)
         return op_number(k, op);
     if (op != 0 && strchr("XTUCB\x8c\x8d", op) != NULL)
         return op_text(k, op);
-    if (op != 0 && strchr("taesuRbQ\x81\x85\x86\x87", op) != NULL)
+    if (op != 0 && strchr("taesuRbQ\x81\x85\x86\x87\x90", op) != NULL)
         return op_compose(k, op);
     if (op != 0 && strchr("qrhj\x94", op) != NULL)
         return op_memo(k, op);
@@ -378,22 +402,20 @@ static enum vnp_status run(struct vnp_pickle *k, const struct vnp_py **root)
     return (*root = vnp_pk_pop(k)) != NULL ? VNP_OK : VNP_DATA;
 }
 
-enum vnp_status vnp_pickle_read(struct vnp_pickle **out, const struct vnp_py **root, const uint8_t *p, size_t n,
-                                const char *file, struct vnp_err *err)
+enum vnp_status vnp_pickle_read_next(struct vnp_pickle **out, const struct vnp_py **root, const uint8_t *p, size_t n,
+                                     size_t *used, const char *file, struct vnp_err *err)
 {
     *out = NULL;
-    if (n > VNP_PICKLE_LIMIT)
-        return vnp_error(err, VNP_DATA, "%s: a pickle of %zu bytes; a model's has fewer than %u", file, n,
-                         VNP_PICKLE_LIMIT);
     struct vnp_pickle *k = xcalloc(1, sizeof *k);
     k->p = p;
-    k->n = n;
+    k->n = n > VNP_PICKLE_LIMIT ? VNP_PICKLE_LIMIT : n;
     k->file = file;
     k->err = err;
     enum vnp_status st = run(k, root);
     free(k->stack);
     free(k->memo);
     k->stack = k->memo = NULL;
+    *used = k->at;
     if (st == VNP_OK)
         *out = k;
     else
@@ -401,9 +423,25 @@ enum vnp_status vnp_pickle_read(struct vnp_pickle **out, const struct vnp_py **r
     return st;
 }
 
+enum vnp_status vnp_pickle_read(struct vnp_pickle **out, const struct vnp_py **root, const uint8_t *p, size_t n,
+                                const char *file, struct vnp_err *err)
+{
+    size_t used;
+    *out = NULL;
+    if (n > VNP_PICKLE_LIMIT)
+        return vnp_error(err, VNP_DATA, "%s: a pickle of %zu bytes; a model's has fewer than %u", file, n,
+                         VNP_PICKLE_LIMIT);
+    return vnp_pickle_read_next(out, root, p, n, &used, file, err);
+}
+
+const struct vnp_py *vnp_pickle_storages(const struct vnp_pickle *p)
+{
+    return p->storages;
+}
+
 const struct vnp_py *vnp_py_get(const struct vnp_py *o, const char *key)
 {
-    if (o == NULL || (o->type != VNP_PY_DICT && o->type != VNP_PY_OBJECT))
+    if (o == NULL || (o->type != VNP_PY_DICT && o->type != VNP_PY_OBJECT && o->type != VNP_PY_MODULE))
         return NULL;
     const size_t n = strlen(key);
     for (size_t i = o->items.n; i >= 2; i -= 2) {

@@ -10,13 +10,15 @@ enum vnp_py_what {
     VNP_PY_MAKE_TENSOR,    /* (storage, offset, shape, strides, ...) */
     VNP_PY_MAKE_PARAMETER, /* (tensor, ...): the tensor */
     VNP_PY_MAKE_TUPLE,     /* (tuple): the tuple */
+    VNP_PY_MAKE_MODULE,    /* a record of the module's attributes */
     VNP_PY_MAKE_OPAQUE,    /* harmless and not needed */
     VNP_PY_STORAGE_CLASS,  /* names a dtype; never called */
     VNP_PY_VALUE           /* a constant; never called */
 };
 
 struct vnp_py_global {
-    const char *module, *name;
+    const char *module; /* NULL: any, for a class that is told by its name and never called */
+    const char *name;
     enum vnp_py_what what;
     const char *dtype; /* of a storage class, as in struct vnp_stored */
 };

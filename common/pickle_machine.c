@@ -134,8 +134,8 @@ enum vnp_status vnp_pk_put(struct vnp_pickle *k, uint64_t index)
     struct vnp_py *o = vnp_pk_top(k);
     if (o == NULL)
         return VNP_DATA;
-    if (index > k->n) /* picklers count up from 0 or 1, so there can't be more than bytes */
-        return vnp_pk_error(k, "memo index %llu in a pickle of %zu bytes", (unsigned long long)index, k->n);
+    if (index > k->at) /* picklers count up from 0 or 1, so there can't be more than bytes so far */
+        return vnp_pk_error(k, "memo index %llu after %zu bytes", (unsigned long long)index, k->at);
     if (index >= k->memo_cap) {
         const size_t cap = 2 * (size_t)index + 64;
         k->memo = xreallocarray(k->memo, cap, sizeof *k->memo);

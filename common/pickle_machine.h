@@ -18,6 +18,7 @@ struct vnp_pickle {
     size_t n_stack, stack_cap;
     struct vnp_py **memo; /* by index */
     size_t n_memo, memo_cap;
+    const struct vnp_py *storages; /* met so far */
     struct vnp_py mark; /* what a mark on the stack points to */
 };
 

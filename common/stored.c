@@ -96,5 +96,6 @@ void vnp_stored_free(struct vnp_stored_set *s)
     free(s->maps);
     free(s->paths);
     json_decref(s->metadata);
+    json_decref(s->modules);
     *s = (struct vnp_stored_set){0};
 }

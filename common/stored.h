@@ -1,4 +1,4 @@
-/* The tensors that one or more files hold, by name, as they lie there: what safetensors.c and torchzip.c produce and
+/* The tensors that one or more files hold, by name, as they lie there: what safetensors.c and torchfile.c produce and
  * model.c chooses from. Sizes have been checked against the files; what a tensor is for has not. */
 #ifndef VNP_STORED_H
 #define VNP_STORED_H
@@ -31,6 +31,9 @@ struct vnp_stored_set {
     char **paths;
     size_t n_maps;
     json_t *metadata; /* a safetensors file's own notes: an object, or NULL */
+    /* The modules of a torch file that holds a whole one, or NULL: path in front of its tensors' names ("", "bn1.") to
+     * {"class": "torch.nn.modules.batchnorm.BatchNorm1d", "eps": 1e-05, ...}. */
+    json_t *modules;
 };
 
 /* Maps a file and keeps it and a copy of its path until the set is freed. */
