@@ -72,8 +72,8 @@ fastest() {
         END { print (s ? s : 0.0005), (c ? c : 0.0005) }' "$t/times")
 }
 
-# Four digits of an expression, more where they stand before the point.
-number() { awk "BEGIN { v = $1; printf((v < 1000 ? \"%.4g\" : \"%.0f\"), v) }"; }
+# An expression's value, to four digits or those given; more where they stand before the point.
+number() { awk "BEGIN { v = $1; printf((v < 1000 ? \"%.${2:-4}g\" : \"%.0f\"), v) }"; }
 
 record() {
     local line pair
@@ -85,10 +85,13 @@ record() {
 }
 
 row() {
-    local text pair
-    text=$(printf '%-46s %9s %-12s' "$1" "$(number "$2")" "$3")
-    [ -z "$seconds" ] || text+=$(printf ' %7.3f s %7.3f s CPU' "$seconds" "$cpu")
-    for pair in "${@:4}"; do [ "${pair%%=*}" = bytes ] || text+="  $(number "${pair#*=}") ${pair%%=*}"; done
+    local text key pair
+    text=$(printf '%-44s %7s %s' "$1" "$(number "$2" 3)" "$3")
+    [ -z "$seconds" ] || text+=$(printf ' %8.3f s %8.3f s CPU' "$seconds" "$cpu")
+    for pair in "${@:4}"; do
+        key=${pair%%=*}
+        [ "$key" = bytes ] || text+=$(printf ' %9s %s' "$(number "${pair#*=}" 3)" "${key//_per_//}")
+    done
     record "$@"
     say "$text"
 }
