@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,29 +46,52 @@ static int open_unfinished(struct vnp_output *o)
     return fd;
 }
 
-static enum vnp_status open_fd(struct vnp_output *o, struct vnp_err *err)
+/* The descriptor that the path names, -1 for none: what is behind it may be a file, but not one to be renamed. */
+static int descriptor_of(const char *path)
+{
+    int fd, n = 0;
+    if (strcmp(path, "/dev/stdout") == 0)
+        return STDOUT_FILENO;
+    if (strcmp(path, "/dev/stderr") == 0)
+        return STDERR_FILENO;
+    if (sscanf(path, "/dev/fd/%d%n", &fd, &n) == 1 && path[n] == '\0')
+        return fd;
+    n = 0;
+    return sscanf(path, "/proc/self/fd/%d%n", &fd, &n) == 1 && path[n] == '\0' ? fd : -1;
+}
+
+static int open_path(struct vnp_output *o)
 {
     struct stat st;
+    const int descriptor = descriptor_of(o->path);
+    if (descriptor >= 0)
+        return fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+    o->renames = stat(o->path, &st) != 0 || S_ISREG(st.st_mode);
+    return o->renames ? open_unfinished(o) : open(o->path, O_WRONLY | O_CLOEXEC);
+}
+
+static enum vnp_status open_fd(struct vnp_output *o, bool text, struct vnp_err *err)
+{
     if (o->path == NULL) {
         o->fd = STDOUT_FILENO;
-        if (isatty(o->fd))
+        if (!text && isatty(o->fd))
             return vnp_error(err, VNP_USAGE, "stdout is a terminal and this stream is binary; pipe it to the next stage, or use -o FILE");
         return VNP_OK;
     }
-    o->renames = stat(o->path, &st) != 0 || S_ISREG(st.st_mode);
-    o->fd = o->renames ? open_unfinished(o) : open(o->path, O_WRONLY | O_CLOEXEC);
+    o->fd = open_path(o);
     if (o->fd < 0)
         return vnp_error(err, VNP_CANTCREAT, "%s: can't be created: %s", o->path, strerror(errno));
     return VNP_OK;
 }
 
-enum vnp_status vnp_output_open(struct vnp_output **out, const char *path, int zstd_level, struct vnp_err *err)
+static enum vnp_status open_output(struct vnp_output **out, const char *path, int zstd_level, bool text,
+                                   struct vnp_err *err)
 {
     struct vnp_output *o = xcalloc(1, sizeof *o);
     *out = NULL;
     if (path != NULL && strcmp(path, "-") != 0)
         o->path = xstrdup(path);
-    enum vnp_status st = open_fd(o, err);
+    enum vnp_status st = open_fd(o, text, err);
     if (st != VNP_OK) {
         o->fd = -1;
         vnp_output_discard(o);
@@ -84,6 +108,16 @@ enum vnp_status vnp_output_open(struct vnp_output **out, const char *path, int z
     }
     *out = o;
     return VNP_OK;
+}
+
+enum vnp_status vnp_output_open(struct vnp_output **out, const char *path, int zstd_level, struct vnp_err *err)
+{
+    return open_output(out, path, zstd_level, false, err);
+}
+
+enum vnp_status vnp_output_open_text(struct vnp_output **out, const char *path, struct vnp_err *err)
+{
+    return open_output(out, path, 0, true, err);
 }
 
 static enum vnp_status write_all(struct vnp_output *o, const void *data, size_t n, struct vnp_err *err)

@@ -12,9 +12,12 @@ struct vnp_output;
 
 /* `path` NULL or "-": stdout, refused when it is a terminal (VNP_USAGE). A regular file is written without a name where
  * the file system can do that (so that even SIGKILL leaves nothing behind), else under a temporary name beside `path`;
- * devices and FIFOs are written in place. zstd_level 0: as is. */
+ * devices, FIFOs and open descriptors (/dev/fd/N, /dev/stdout) are written in place. zstd_level 0: as is. */
 VNP_MUST_CHECK enum vnp_status vnp_output_open(struct vnp_output **out, const char *path, int zstd_level,
                                                struct vnp_err *err);
+
+/* The same for text, as is, which a terminal may show. */
+VNP_MUST_CHECK enum vnp_status vnp_output_open_text(struct vnp_output **out, const char *path, struct vnp_err *err);
 
 /* Writes all the parts; with zstd, as one zstd frame with a checksum. Survives EINTR and short writes. */
 VNP_MUST_CHECK enum vnp_status vnp_output_write(struct vnp_output *o, const struct iovec *parts, int n,
