@@ -22,12 +22,14 @@ enum vnp_status vnp_forward_layer(const struct vnp_model_config *c, int64_t want
 enum vnp_status vnp_forward_check(const struct vnp_model_config *c, const struct vnp_head *head, const char *name,
                                   struct vnp_err *err)
 {
-    if (strcmp(head->vocab, "esm2") == 0 && head->vocab_size <= c->vocab)
+    const bool esm = c->arch == VNP_ESM2;
+    if (esm ? strcmp(head->vocab, "esm2") == 0 && head->vocab_size <= c->vocab
+            : strncmp(head->vocab, "bpe-", 4) == 0 && head->vocab_size == c->vocab)
         return VNP_OK;
-    return vnp_error(
-        err, VNP_DATA,
-        "%s: tokens of vocabulary %s (%d ids), but %s is an ESM-2 with %d ids: vnp-fasta2tok makes its tokens", name,
-        head->vocab, head->vocab_size, c->name, c->vocab);
+    return vnp_error(err, VNP_DATA,
+                     "%s: tokens of vocabulary %s (%d ids), but %s is %s with %d ids: vnp-fasta2tok%s makes its tokens",
+                     name, head->vocab, head->vocab_size, c->name, esm ? "an ESM-2" : "a DNABERT-S", c->vocab,
+                     esm ? "" : " --tokenizer, given the model's tokenizer.json,");
 }
 
 int64_t vnp_forward_budget(const struct vnp_head *head, int64_t otherwise)
@@ -41,7 +43,7 @@ int64_t vnp_forward_budget(const struct vnp_head *head, int64_t otherwise)
 }
 
 enum vnp_status vnp_forward_head(struct vnp_head *head, const struct vnp_model_config *c, int layer, enum vnp_pool pool,
-                                 const char *numbers, const char *name, struct vnp_err *err)
+                                 bool all_tokens, const char *numbers, const char *name, struct vnp_err *err)
 {
     struct vnp_producer *self = vnp_head_add_stage(head, vnp_log_stage());
     if (!self)
@@ -54,6 +56,8 @@ enum vnp_status vnp_forward_head(struct vnp_head *head, const struct vnp_model_c
         head->kind = VNP_EMBEDDINGS;
         snprintf(head->pool, sizeof head->pool, "%s", vnp_pool_name(pool));
         vnp_producer_param(self, "pool", "%s", head->pool);
+        if (all_tokens)
+            vnp_producer_param(self, "tokens", "all");
     }
     snprintf(head->model, sizeof head->model, "%s", c->name);
     snprintf(head->fingerprint, sizeof head->fingerprint, "%s", c->fingerprint);

@@ -16,7 +16,8 @@
 VNP_MUST_CHECK enum vnp_status vnp_forward_layer(const struct vnp_model_config *c, int64_t wanted, int *layer,
                                                  struct vnp_err *err);
 
-/* The tokens must be the model's: VNP_DATA, naming what makes the right ones. `name`: of the stream. */
+/* The tokens must be the model's, by the name and the size of their vocabulary: VNP_DATA, naming what makes the right
+ * ones. `name`: of the stream. */
 VNP_MUST_CHECK enum vnp_status vnp_forward_check(const struct vnp_model_config *c, const struct vnp_head *head,
                                                  const char *name, struct vnp_err *err);
 
@@ -24,11 +25,11 @@ VNP_MUST_CHECK enum vnp_status vnp_forward_check(const struct vnp_model_config *
  * may have more. */
 int64_t vnp_forward_budget(const struct vnp_head *head, int64_t otherwise);
 
-/* Turns the head of the batches into the head of what comes out, FP32. `numbers`: how it was computed, for the record;
- * NULL: not recorded. VNP_DATA when the stream has come through too many stages. */
+/* Turns the head of the batches into the head of what comes out, FP32. all_tokens: as vnp_pool_span() has it. `numbers`:
+ * how it was computed, for the record; NULL: not recorded. VNP_DATA when the stream has come through too many stages. */
 VNP_MUST_CHECK enum vnp_status vnp_forward_head(struct vnp_head *head, const struct vnp_model_config *c, int layer,
-                                                enum vnp_pool pool, const char *numbers, const char *name,
-                                                struct vnp_err *err);
+                                                enum vnp_pool pool, bool all_tokens, const char *numbers,
+                                                const char *name, struct vnp_err *err);
 
 /* Writes a batch's results: one frame, or several where its vectors are more than a frame may hold. The block's bulk:
  * floats, width a vector, a vector a token or, pooled, a sequence. */

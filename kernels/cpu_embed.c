@@ -24,3 +24,13 @@ void vnp_cpu_embed_esm2(float *out, const float *word, const void *ids, int id_b
             dst[j] = src[j] * keep * 0.88f / unmasked;
     }
 }
+
+void vnp_cpu_embed_bert(float *out, const float *word, const float *type, const void *ids, int id_bytes, int64_t n,
+                        int64_t width)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const float *src = word + (int64_t)vnp_token(ids, id_bytes, i) * width;
+        for (int64_t j = 0; j < width; j++)
+            out[i * width + j] = src[j] + type[j];
+    }
+}

@@ -26,12 +26,16 @@ void vnp_cpu_linear(const struct vnp_cpu_linear *p)
     float *v = apart ? p->scratch : p->out;
     const int64_t stride = apart ? p->n : p->out_stride;
     vnp_cpu_gemm_nt(p->rows, p->n, p->k, p->x, p->k, p->w, p->k, v, stride);
+    if (p->epilogue == VNP_CPU_GEGLU)
+        vnp_cpu_gemm_nt(p->rows, p->n, p->k, p->x, p->k, p->w2, p->k, p->scratch, p->n);
     for (int64_t r = 0; r < p->rows; r++) {
         float *row = v + r * stride;
         if (p->bias)
             add_bias(row, p->bias, p->n);
         if (p->epilogue == VNP_CPU_BIAS_GELU)
             vnp_cpu_gelu(row, row, p->n);
+        if (p->epilogue == VNP_CPU_GEGLU)
+            vnp_cpu_geglu(row, row, p->scratch + r * p->n, p->n);
         if (apart)
             add(p->out + r * p->out_stride, row, p->n);
     }

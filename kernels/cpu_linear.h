@@ -11,7 +11,8 @@ extern "C" {
 enum vnp_cpu_epilogue {
     VNP_CPU_BIAS,      /* v = x W^T + bias */
     VNP_CPU_BIAS_GELU, /* gelu(v), exact (erf) */
-    VNP_CPU_BIAS_ADD   /* v + out: the residual stream is `out` itself */
+    VNP_CPU_BIAS_ADD,  /* v + out: the residual stream is `out` itself */
+    VNP_CPU_GEGLU      /* gelu(v) * (x W2^T) */
 };
 
 struct vnp_cpu_linear {
@@ -22,7 +23,8 @@ struct vnp_cpu_linear {
     float *out;         /* out_stride floats from row to row */
     int64_t out_stride;
     enum vnp_cpu_epilogue epilogue;
-    float *scratch; /* VNP_CPU_BIAS_ADD: [rows, n], for the product; else unused */
+    float *scratch;  /* VNP_CPU_BIAS_ADD, VNP_CPU_GEGLU: [rows, n], for a product; else unused */
+    const float *w2; /* VNP_CPU_GEGLU: [n, k]; else unused */
 };
 
 /* The bytes of the result depend on the shape and the values alone. */

@@ -72,9 +72,21 @@ void vnp_cpu_erf(float *y, const float *x, int64_t n)
         y[i] = erf_one(x[i]);
 }
 
+INLINE float gelu_one(float x)
+{
+    return 0.5f * x * (1.0f + erf_one(x * 0x1.6a09e6p-1f)); /* 1 / sqrt(2) */
+}
+
 VNP_CPU_CLONES
 void vnp_cpu_gelu(float *y, const float *x, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
-        y[i] = 0.5f * x[i] * (1.0f + erf_one(x[i] * 0x1.6a09e6p-1f)); /* 1 / sqrt(2) */
+        y[i] = gelu_one(x[i]);
+}
+
+VNP_CPU_CLONES
+void vnp_cpu_geglu(float *y, const float *x, const float *v, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] = gelu_one(x[i]) * v[i];
 }

@@ -26,6 +26,9 @@ void vnp_cpu_erf(float *y, const float *x, int64_t n);
 /* y[i] = x[i] / 2 * (1 + erf(x[i] / sqrt(2))): the exact GELU; y may be x. */
 void vnp_cpu_gelu(float *y, const float *x, int64_t n);
 
+/* y[i] = gelu(x[i]) * v[i]; y may be x. */
+void vnp_cpu_geglu(float *y, const float *x, const float *v, int64_t n);
+
 #ifdef __cplusplus
 }
 #endif

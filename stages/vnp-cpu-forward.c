@@ -4,20 +4,18 @@
 #include <string.h>
 
 #include "cpu_blas.h"
-#include "esm2_cpu.h"
-#include "pool.h"
-#include "rows.h"
+#include "forward.h"
+#include "net_cpu.h"
 #include "stage.h"
 #include "xmalloc.h"
 
-#define LAYER_LAST INT64_MIN
 #define MAX_THREADS 1024
 
 struct options {
     const char *output, *model; /* model NULL: $VNP_MODEL */
     int64_t layer, threads;
     enum vnp_pool pool; /* VNP_POOL_NONE: hidden states */
-    bool keep_nonfinite;
+    bool all_tokens, keep_nonfinite;
 };
 
 struct work {
@@ -25,7 +23,7 @@ struct work {
     struct vnp_model *model;
     const struct vnp_model_config *config;
     struct vnp_cpu_threads *threads;
-    struct vnp_esm2_cpu *net;
+    struct vnp_cpu_net *net;
     int layer;
     struct vnp_reader *in;
     struct vnp_writer *out;
@@ -47,6 +45,7 @@ static void usage(FILE *to)
             "      --layer N       0: the embedding, N: the output of layer N, -1: the last (default: the last)\n"
             "      --pool mean|cls|max\n"
             "                      one vector a sequence, as vnp-pool makes it (default: one a token)\n"
+            "      --all-tokens    mean or max over the special tokens too\n"
             "      --threads N     threads (default: %d, the CPUs this process may use)\n"
             "      --on-nonfinite fail|keep\n"
             "                      a sequence with NaN or Inf: stop, or mark it and go on (default: fail)\n"
@@ -77,15 +76,16 @@ static enum vnp_pool parse_pool(const char *text)
 
 static struct options parse(int argc, char **argv)
 {
-    enum { LAYER = VNP_OPT_OWN, POOL, THREADS, NONFINITE };
+    enum { LAYER = VNP_OPT_OWN, POOL, ALL_TOKENS, THREADS, NONFINITE };
     static const struct option table[] = {{"model", required_argument, NULL, 'm'},
                                           {"layer", required_argument, NULL, LAYER},
                                           {"pool", required_argument, NULL, POOL},
+                                          {"all-tokens", no_argument, NULL, ALL_TOKENS},
                                           {"threads", required_argument, NULL, THREADS},
                                           {"on-nonfinite", required_argument, NULL, NONFINITE},
                                           VNP_COMMON_OPTIONS,
                                           {NULL, 0, NULL, 0}};
-    struct options opt = {.layer = LAYER_LAST, .pool = VNP_POOL_NONE, .threads = vnp_cpu_count()};
+    struct options opt = {.layer = VNP_LAYER_LAST, .pool = VNP_POOL_NONE, .threads = vnp_cpu_count()};
     int c;
     while ((c = getopt_long(argc, argv, "m:hqvo:", table, NULL)) != -1)
         switch (c) {
@@ -97,6 +97,9 @@ static struct options parse(int argc, char **argv)
             break;
         case POOL:
             opt.pool = parse_pool(optarg);
+            break;
+        case ALL_TOKENS:
+            opt.all_tokens = true;
             break;
         case THREADS:
             opt.threads = vnp_option_int("--threads", optarg, 1, MAX_THREADS);
@@ -112,23 +115,9 @@ static struct options parse(int argc, char **argv)
         }
     if (argc - optind > 1)
         vnp_die(VNP_USAGE, "one FILE at most, not %d", argc - optind);
+    if (opt.all_tokens && opt.pool != VNP_POOL_MEAN && opt.pool != VNP_POOL_MAX)
+        vnp_die(VNP_USAGE, "--all-tokens goes with --pool mean or max");
     return opt;
-}
-
-/* Counted from the end when negative, -1 the last, as fair-esm does. */
-static void choose_layer(struct work *w)
-{
-    const int64_t layers = w->config->layers;
-    int64_t n = w->opt.layer == LAYER_LAST ? layers : w->opt.layer;
-    if (n < 0)
-        n += layers + 1;
-    if (n < 0 || n > layers) {
-        struct vnp_err err;
-        vnp_error(&err, VNP_USAGE, "--layer: %s has layers 0 to %lld (or %lld to -1), not %lld", w->config->name,
-                  (long long)layers, (long long)-layers - 1, (long long)w->opt.layer);
-        vnp_stage_fail(w->out, &err);
-    }
-    w->layer = (int)n;
 }
 
 static void open_model(struct work *w)
@@ -137,59 +126,33 @@ static void open_model(struct work *w)
     if (vnp_model_open(&w->model, w->opt.model, &err) != VNP_OK)
         vnp_stage_fail(w->out, &err);
     w->config = vnp_model_config(w->model);
-    choose_layer(w);
+    if (vnp_forward_layer(w->config, w->opt.layer, &w->layer, &err) != VNP_OK)
+        vnp_stage_fail(w->out, &err);
     w->threads = vnp_cpu_threads_new((int)w->opt.threads);
     if (!w->threads) {
         vnp_error(&err, VNP_OS, "the system gives no %lld threads: try fewer with --threads",
                   (long long)w->opt.threads);
         vnp_stage_fail(w->out, &err);
     }
-    switch (w->config->arch) {
-    case VNP_ESM2:
-        if (vnp_esm2_cpu_open(&w->net, w->model, w->threads, &err) != VNP_OK)
-            vnp_stage_fail(w->out, &err);
-        return;
-    default:
-        vnp_error(&err, VNP_DATA, "%s is no ESM-2: %s runs only those", w->config->name, vnp_log_stage());
+    if (vnp_cpu_net_open(&w->net, w->model, w->threads, &err) != VNP_OK)
         vnp_stage_fail(w->out, &err);
-    }
 }
 
-/* The tokens must be this model's. */
-static void check_vocabulary(struct work *w, const struct vnp_head *head)
+static void open_input(struct work *w, const char *path)
 {
     struct vnp_err err;
-    if (strcmp(head->vocab, "esm2") == 0 && head->vocab_size <= w->config->vocab)
-        return;
-    vnp_error(&err, VNP_DATA,
-              "%s: tokens of vocabulary %s (%d ids), but %s is an ESM-2 with %d ids: vnp-fasta2tok makes its tokens",
-              vnp_reader_name(w->in), head->vocab, head->vocab_size, w->config->name, w->config->vocab);
-    vnp_stage_fail(w->out, &err);
+    if (vnp_reader_open(&w->in, path, &err) != VNP_OK || vnp_reader_expect(w->in, VNP_BATCHES, &err) != VNP_OK ||
+        vnp_forward_check(w->config, vnp_reader_head(w->in), vnp_reader_name(w->in), &err) != VNP_OK)
+        vnp_stage_fail(w->out, &err);
 }
 
 static void write_head(struct work *w)
 {
     struct vnp_err err;
     struct vnp_head head = *vnp_reader_head(w->in);
-    check_vocabulary(w, &head);
-    struct vnp_producer *self = vnp_head_add_stage(&head, vnp_log_stage());
-    if (!self) {
-        vnp_error(&err, VNP_DATA, "%s: has come through too many stages", vnp_reader_name(w->in));
-        vnp_stage_fail(w->out, &err);
-    }
-    vnp_producer_param(self, "layer", "%d", w->layer);
-    head.kind = VNP_HIDDEN;
-    if (w->opt.pool != VNP_POOL_NONE) {
-        head.kind = VNP_EMBEDDINGS;
-        snprintf(head.pool, sizeof head.pool, "%s", vnp_pool_name(w->opt.pool));
-        vnp_producer_param(self, "pool", "%s", head.pool);
-    }
-    snprintf(head.model, sizeof head.model, "%s", w->config->name);
-    snprintf(head.fingerprint, sizeof head.fingerprint, "%s", w->config->fingerprint);
-    head.layer = w->layer;
-    head.dtype = VNP_F32;
-    head.width = w->config->width;
-    if (vnp_writer_head(w->out, &head, &err) != VNP_OK)
+    if (vnp_forward_head(&head, w->config, w->layer, w->opt.pool, w->opt.all_tokens, NULL, vnp_reader_name(w->in),
+                         &err) != VNP_OK ||
+        vnp_writer_head(w->out, &head, &err) != VNP_OK)
         vnp_stage_fail(w->out, &err);
 }
 
@@ -222,7 +185,7 @@ static void finish_row(void *ctx, int64_t i, int worker)
     if (w->opt.pool == VNP_POOL_NONE)
         return;
     int64_t first, count;
-    vnp_pool_span(vnp_reader_head(w->in), w->opt.pool, false, (uint32_t)tokens, &first, &count);
+    vnp_pool_span(vnp_reader_head(w->in), w->opt.pool, w->opt.all_tokens, (uint32_t)tokens, &first, &count);
     vnp_pool_vectors(w->opt.pool, VNP_F32, x + first * width, count, width, w->pooled + i * width);
 }
 
@@ -240,51 +203,16 @@ static void refuse_nonfinite(struct work *w, const struct vnp_block *b)
         }
 }
 
-/* Vectors that row i has in the output. */
-static uint64_t vectors_out(const struct work *w, const struct vnp_block *b, int64_t i)
-{
-    return w->opt.pool == VNP_POOL_NONE ? b->tokens[i] : 1;
-}
-
-/* Rows [first, first + n) of the batch, with their vectors. */
-static void write_rows(struct work *w, const struct vnp_block *b, int64_t first, int64_t n, const float *vectors,
-                       uint64_t floats)
+/* `tokens`: of the whole batch. */
+static void write_batch(struct work *w, const struct vnp_block *b, const float *vectors, int64_t tokens)
 {
     struct vnp_err err;
-    const struct vnp_block block = {
-        .n = n,
-        .ordinal = b->ordinal + first,
-        .id = b->id + first,
-        .residues = b->residues + first,
-        .total = b->total + first,
-        .flags = w->flags + first,
-        .tokens = b->tokens + first,
-        .window = b->window ? b->window + first : NULL,
-        .windows = b->windows ? b->windows + first : NULL,
-        .start = b->start ? b->start + first : NULL,
-        .bulk = vectors,
-        .bulk_bytes = (int64_t)(floats * sizeof(float)),
-    };
-    if (vnp_writer_block(w->out, &block, &err) != VNP_OK)
+    struct vnp_block out = *b;
+    out.flags = w->flags;
+    out.bulk = vectors;
+    out.bulk_bytes = (w->opt.pool == VNP_POOL_NONE ? tokens : b->n) * w->config->width * (int64_t)sizeof *vectors;
+    if (vnp_forward_write(w->out, &out, w->config->width, w->opt.pool, &err) != VNP_OK)
         vnp_stage_fail(w->out, &err);
-}
-
-/* One frame, or several where the batch's vectors are more than a frame may hold. */
-static void write_batch(struct work *w, const struct vnp_block *b, const float *vectors)
-{
-    const uint64_t limit = VNP_FRAME_LIMIT - 4096, width = (uint64_t)w->config->width;
-    for (int64_t first = 0, next; first < b->n; first = next) {
-        uint64_t bytes = 0, floats = 0;
-        for (next = first; next < b->n; next++) {
-            const uint64_t row = vectors_out(w, b, next) * width;
-            bytes += vnp_row_frame_bytes(&(struct vnp_row){.id = b->id[next], .bytes = row * sizeof(float)});
-            if (bytes > limit && next > first)
-                break;
-            floats += row;
-        }
-        write_rows(w, b, first, next - first, vectors, floats);
-        vectors += floats;
-    }
 }
 
 static void run_batch(struct work *w, const struct vnp_block *b)
@@ -294,19 +222,19 @@ static void run_batch(struct work *w, const struct vnp_block *b)
     const struct vnp_cpu_batch batch = {b->n, b->tokens, b->bulk, vnp_reader_head(w->in)->token_bytes};
     const double before = vnp_now();
     make_room(w, b->n);
-    if (vnp_esm2_cpu_forward(w->net, &batch, w->layer, &hidden, &err) != VNP_OK)
+    if (vnp_cpu_net_forward(w->net, &batch, w->layer, &hidden, &err) != VNP_OK)
         vnp_stage_fail(w->out, &err);
     int64_t tokens = 0;
     for (int64_t i = 0; i < b->n; i++) {
         w->first[i] = tokens;
         tokens += b->tokens[i];
-        w->flops += vnp_esm2_flops(w->config, w->layer, b->tokens[i]);
+        w->flops += vnp_cpu_net_flops(w->config, w->layer, b->tokens[i]);
     }
     vnp_cpu_threads_run(w->threads, b->n, finish_row, &(struct finish_step){w, b, hidden});
     w->computing += vnp_now() - before;
     if (!w->opt.keep_nonfinite)
         refuse_nonfinite(w, b);
-    write_batch(w, b, w->opt.pool == VNP_POOL_NONE ? hidden : w->pooled);
+    write_batch(w, b, w->opt.pool == VNP_POOL_NONE ? hidden : w->pooled, tokens);
     const struct vnp_totals *n = vnp_writer_totals(w->out);
     vnp_progress("%llu sequences, %llu tokens, %.0f tokens/s", (unsigned long long)n->sequences,
                  (unsigned long long)n->tokens, (double)n->tokens / (vnp_now() - w->begin));
@@ -335,8 +263,7 @@ int main(int argc, char **argv)
     if (vnp_writer_open(&w.out, &(struct vnp_writer_options){.path = w.opt.output}, &err) != VNP_OK)
         vnp_stage_fail(NULL, &err);
     open_model(&w);
-    if (vnp_reader_open(&w.in, argv[optind], &err) != VNP_OK || vnp_reader_expect(w.in, VNP_BATCHES, &err) != VNP_OK)
-        vnp_stage_fail(w.out, &err);
+    open_input(&w, argv[optind]);
     write_head(&w);
     while ((st = vnp_reader_next(w.in, &batch, &err)) == VNP_OK)
         run_batch(&w, &batch);
@@ -348,7 +275,7 @@ int main(int argc, char **argv)
         vnp_stage_fail(NULL, &err);
 
     vnp_reader_close(w.in);
-    vnp_esm2_cpu_close(w.net);
+    vnp_cpu_net_close(w.net);
     vnp_cpu_threads_free(w.threads);
     vnp_model_close(w.model);
     free(w.flags);

@@ -258,7 +258,7 @@ static void write_head(struct work *w)
 {
     struct vnp_err err;
     struct vnp_head head = *vnp_reader_head(w->in);
-    if (vnp_forward_head(&head, w->config, w->layer, w->opt.pool, vnp_gpu_type_name(w->opt.type),
+    if (vnp_forward_head(&head, w->config, w->layer, w->opt.pool, false, vnp_gpu_type_name(w->opt.type),
                          vnp_reader_name(w->in), &err) != VNP_OK ||
         vnp_writer_head(w->out, &head, &err) != VNP_OK)
         fail(&err);

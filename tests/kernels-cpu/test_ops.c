@@ -8,9 +8,15 @@
 
 #include <cmocka.h>
 
+#include "alibi.h"
+#include "cpu_attention.h"
 #include "cpu_blas.h"
+#include "cpu_embed.h"
+#include "cpu_layernorm.h"
+#include "cpu_linear.h"
+#include "cpu_rotary.h"
+#include "cpu_threads.h"
 #include "cpu_tiles.h"
-#include "esm2_cpu.h"
 
 static uint64_t state_of_random = 88172645463325252u;
 
@@ -71,29 +77,36 @@ static void test_layernorm(void **state)
 
 static double naive_linear(const struct vnp_cpu_linear *p, int64_t r, int64_t c)
 {
-    double v = p->bias ? (double)p->bias[c] : 0;
+    double v = p->bias ? (double)p->bias[c] : 0, factor = 0;
     for (int64_t i = 0; i < p->k; i++)
         v += (double)p->x[r * p->k + i] * (double)p->w[c * p->k + i];
-    return p->epilogue == VNP_CPU_BIAS_GELU ? v / 2 * (1 + erf(v / sqrt(2.0))) : v;
+    for (int64_t i = 0; p->w2 && i < p->k; i++)
+        factor += (double)p->x[r * p->k + i] * (double)p->w2[c * p->k + i];
+    const double gelu = v / 2 * (1 + erf(v / sqrt(2.0)));
+    return p->epilogue == VNP_CPU_BIAS_GELU ? gelu : p->epilogue == VNP_CPU_GEGLU ? gelu * factor : v;
 }
 
 static void check_linear(int64_t rows, int64_t n, int64_t k, enum vnp_cpu_epilogue epilogue)
 {
     const int64_t stride = n + 5;
-    float *x = random_floats(rows * k), *w = random_floats(n * k), *bias = random_floats(n);
+    float *x = random_floats(rows * k), *w = random_floats(n * k), *w2 = random_floats(n * k), *bias = random_floats(n);
     float *out = random_floats(rows * stride), *before = random_floats(rows * stride),
           *scratch = random_floats(rows * n);
     memcpy(before, out, (size_t)(rows * stride) * sizeof *out);
-    struct vnp_cpu_linear p = {rows, n, k, x, w, rows % 2 ? bias : NULL, out, stride, epilogue, scratch};
+    struct vnp_cpu_linear p = {rows, n, k, x, w, rows % 2 ? bias : NULL, out, stride, epilogue, scratch, NULL};
+    if (epilogue == VNP_CPU_GEGLU)
+        p.w2 = w2;
     vnp_cpu_linear(&p);
     for (int64_t r = 0; r < rows; r++) {
         for (int64_t c = 0; c < n; c++) {
             const double old = epilogue == VNP_CPU_BIAS_ADD ? (double)before[r * stride + c] : 0;
-            near_to(out[r * stride + c], naive_linear(&p, r, c) + old, 2e-6 * sqrt((double)k) + 1e-6);
+            const double want = naive_linear(&p, r, c) + old; /* of products of two sums the error grows with them */
+            near_to(out[r * stride + c], want, (2e-6 * sqrt((double)k) + 1e-6) * (1 + sqrt(fabs(want))));
         }
         assert_memory_equal(out + r * stride + n, before + r * stride + n, 5 * sizeof *out);
     }
-    test_free(x), test_free(w), test_free(bias), test_free(out), test_free(before), test_free(scratch);
+    test_free(x), test_free(w), test_free(w2), test_free(bias);
+    test_free(out), test_free(before), test_free(scratch);
 }
 
 static void test_linear(void **state)
@@ -102,7 +115,7 @@ static void test_linear(void **state)
                                         {3, 16, 64}, {65, 96, 384}, {129, 50, 96}};
     (void)state;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
-        for (int e = VNP_CPU_BIAS; e <= VNP_CPU_BIAS_ADD; e++)
+        for (int e = VNP_CPU_BIAS; e <= VNP_CPU_GEGLU; e++)
             check_linear(shapes[i][0], shapes[i][1], shapes[i][2], e);
 }
 
@@ -131,14 +144,27 @@ static void test_rotary(void **state)
     }
 }
 
-static void check_attention(int64_t queries, int64_t keys, int d)
+/* The queries are those from position `pos` on. */
+static void check_attention(int64_t queries, int64_t keys, int d, float scale, float slope, int64_t pos)
 {
     const int64_t stride = 3 * d + 4;
     float *qkv = random_floats(keys * stride), *out = random_floats(queries * d);
     float *scores = random_floats(queries * (keys + 1));
     for (int64_t i = 0; i < keys * stride; i++)
         qkv[i] *= 3;
-    const struct vnp_cpu_attention p = {queries, keys, d, qkv, qkv + d, qkv + 2 * d, stride, out, d, scores};
+    const struct vnp_cpu_attention p = {.queries = queries,
+                                        .keys = keys,
+                                        .head_dim = d,
+                                        .q = qkv + pos * stride,
+                                        .k = qkv + d,
+                                        .v = qkv + 2 * d,
+                                        .stride = stride,
+                                        .out = out,
+                                        .out_stride = d,
+                                        .scores = scores,
+                                        .scale = scale,
+                                        .slope = slope,
+                                        .pos = pos};
     vnp_cpu_attention(&p);
     double *s = test_malloc((size_t)keys * sizeof *s);
     for (int64_t i = 0; i < queries; i++) {
@@ -147,6 +173,7 @@ static void check_attention(int64_t queries, int64_t keys, int d)
             s[j] = 0;
             for (int c = 0; c < d; c++)
                 s[j] += (double)p.q[i * stride + c] * (double)p.k[j * stride + c];
+            s[j] = s[j] * (double)scale - (double)slope * fabs((double)(pos + i - j));
             max = fmax(max, s[j]);
         }
         for (int64_t j = 0; j < keys; j++)
@@ -168,17 +195,65 @@ static void test_attention(void **state)
     (void)state;
     for (size_t k = 0; k < sizeof dims / sizeof *dims; k++)
         for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++)
-            check_attention(lengths[l] < 20 ? lengths[l] : 20, lengths[l], dims[k]);
+            check_attention(lengths[l] < 20 ? lengths[l] : 20, lengths[l], dims[k], 1, 0, 0);
+}
+
+/* DNABERT-S's scores: scaled after the product, less slope x distance; queries from the middle of a sequence too. */
+static void test_attention_alibi(void **state)
+{
+    static const int64_t lengths[] = {1, 2, 17, 64, 129, 1022, 9000};
+    float slopes[12];
+    (void)state;
+    vnp_alibi_slopes(slopes, 12);
+    for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++)
+        for (int h = 0; h < 12; h += l < 5 ? 1 : 4) {
+            const int64_t n = lengths[l] < 7 ? lengths[l] : 7;
+            check_attention(n, lengths[l], 64, 0.125f, slopes[h], 0);
+            check_attention(n, lengths[l], 64, 0.125f, slopes[h], (lengths[l] - n) / 2);
+            check_attention(n, lengths[l], 16, 0.25f, slopes[h], lengths[l] - n);
+        }
+}
+
+/* DNABERT-S's twelve, and the published rule's for others: one list a number of heads. */
+static void test_alibi_slopes(void **state)
+{
+    static const double exponents[][12] = {{8},
+                                           {4, 8},
+                                           {4, 8, 2},
+                                           {2, 4, 6, 8},
+                                           {2, 4, 6, 8, 1},
+                                           {2, 4, 6, 8, 1, 3},
+                                           {2, 4, 6, 8, 1, 3, 5},
+                                           {1, 2, 3, 4, 5, 6, 7, 8},
+                                           {0},
+                                           {0},
+                                           {0},
+                                           {1, 2, 3, 4, 5, 6, 7, 8, 0.5, 1.5, 2.5, 3.5}};
+    float slopes[20];
+    (void)state;
+    for (int heads = 1; heads <= 12; heads++) {
+        vnp_alibi_slopes(slopes, heads);
+        for (int h = 0; h < heads && exponents[heads - 1][0] > 0; h++)
+            near_to(slopes[h], exp2(-exponents[heads - 1][h]), 6e-8);
+    }
+    vnp_alibi_slopes(slopes, 20); /* 16, and four of 32's */
+    near_to(slopes[15], exp2(-8), 1e-8);
+    near_to(slopes[16], exp2(-0.25), 1e-7);
+    near_to(slopes[19], exp2(-1.75), 1e-7);
 }
 
 static void test_attention_nonfinite(void **state)
 {
     float q[2] = {NAN, 1}, k[2] = {1, 2}, v[2] = {1, 2}, out[2], scores[6];
     (void)state;
-    const struct vnp_cpu_attention p = {2, 2, 1, q, k, v, 1, out, 1, scores};
+    struct vnp_cpu_attention p = {2, 2, 1, q, k, v, 1, out, 1, scores, 1, 0, 0};
     vnp_cpu_attention(&p);
     assert_true(isnan(out[0]));
     near_to(out[1], (1 * exp(-1.0) + 2) / (exp(-1.0) + 1), 1e-6);
+    p.slope = 1; /* q k^T is 1, 2; the distances are 1, 0 */
+    vnp_cpu_attention(&p);
+    assert_true(isnan(out[0]));
+    near_to(out[1], (1 * exp(-2.0) + 2) / (exp(-2.0) + 1), 1e-6);
 }
 
 static void test_embed(void **state)
@@ -198,6 +273,12 @@ static void test_embed(void **state)
     assert_memory_equal(out, out2, sizeof out2);
     vnp_cpu_embed_esm2(out, word, ids, 1, 4, 2, 0, 1); /* no token dropout: <mask> is a word like others */
     assert_true(out[0] == 1 && out[4] == 3 && out[5] == 4);
+    const float type[] = {0.5f, -1};
+    vnp_cpu_embed_bert(out, word, type, ids, 1, 4, 2);
+    assert_true(out[0] == 1.5f && out[1] == 1 && out[2] == 5.5f && out[3] == 5 && out[4] == 3.5f);
+    vnp_cpu_embed_bert(out, word, type, plain, 1, 2, 2);
+    vnp_cpu_embed_bert(out2, word, type, wide, 2, 2, 2);
+    assert_memory_equal(out, out2, sizeof out2);
 }
 
 /* Every row in exactly one tile, none over the limit, and the cut of a sequence the same in any batch. */
@@ -280,7 +361,9 @@ int main(void)
         cmocka_unit_test(test_linear),
         cmocka_unit_test(test_rotary),
         cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_attention_alibi),
         cmocka_unit_test(test_attention_nonfinite),
+        cmocka_unit_test(test_alibi_slopes),
         cmocka_unit_test(test_embed),
         cmocka_unit_test(test_tiles),
         cmocka_unit_test(test_threads),

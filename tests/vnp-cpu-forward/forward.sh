@@ -145,7 +145,7 @@ status 'no model' 66 vnp-cpu-forward -m no/such/model -o out batches
 says 'it is named' 'no/such/model'
 vnp-model synth dnabert-s:1x2x32 -q -o dnabert
 status 'a model of another kind' 65 vnp-cpu-forward -m dnabert -o out batches
-says 'in one line' 'dnabert is no ESM-2'
+says 'in one line' 'vocabulary esm2 \(33 ids\), but dnabert is a DNABERT-S with 4096 ids: .*--tokenizer'
 status 'no input file' 66 vnp-cpu-forward -o out no-such-file
 status 'two files' 2 vnp-cpu-forward batches batches
 status 'no such pooling' 2 vnp-cpu-forward --pool none batches

@@ -1,5 +1,6 @@
-/* The CPU forward pass against Hugging Face EsmModel and fair-esm in float64 (tests/golden): every head dimension, with
- * and without massive channels, each sequence alone and all of them in one batch. */
+/* The CPU forward pass against references in float64 (tests/golden): Hugging Face EsmModel and fair-esm for ESM-2, the
+ * model's specification in PyTorch for DNABERT-S. Every head dimension, with and without massive channels, each sequence
+ * alone and all of them in one batch. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,87 +12,98 @@
 
 #include <cmocka.h>
 
-#include "esm2_cpu.h"
+#include "net_cpu.h"
 #include "pool.h"
 
-#define GOLDEN "tests/golden/"
 #define MAX_SEQUENCES 32
 #define MAX_MODELS 16
 #define MAX_LAYERS 8
 
-/* Agreement that the design asks for; the two references themselves differ by up to 5e-6 (README of tests/golden). */
+/* Agreement that the design asks for; ESM-2's references themselves differ by up to 5e-6 (README of tests/golden). */
 #define TOLERANCE 2e-5
 #define MIN_COSINE 0.999999
 
 struct sequence {
     char name[32];
     uint32_t tokens;
-    uint8_t *ids;
+    uint16_t *ids;
+};
+
+/* An index file: sequences and, for each model, what is known of them. */
+struct index {
+    const char *folder, *file;
+    struct sequence sequences[MAX_SEQUENCES];
+    int n_sequences;
 };
 
 struct golden {
+    const struct index *index;
     char name[64], fingerprint[32], synth[160];
     int layers, width;
     long lines; /* offset of its first line in the index */
 };
 
-static struct sequence sequences[MAX_SEQUENCES];
-static int n_sequences;
+static struct index indexes[] = {{.folder = "tests/golden/", .file = "esm2.txt"},
+                                 {.folder = "tests/golden/dnabert/", .file = "dnabert.txt"}};
 static struct golden models[MAX_MODELS];
 static int n_models;
 
-static FILE *open_index(void)
+static FILE *open_file(const struct index *x, const char *name, const char *extension)
 {
-    FILE *f = fopen(GOLDEN "esm2.txt", "r");
+    char path[192];
+    snprintf(path, sizeof path, "%s%s%s", x->folder, name, extension);
+    FILE *f = fopen(path, "rb");
     if (!f) {
-        fprintf(stderr, "%s: can't be read (run from the repository's root)\n", GOLDEN "esm2.txt");
+        fprintf(stderr, "%s: can't be read (run from the repository's root)\n", path);
         exit(1);
     }
     return f;
 }
 
-static void read_ids(FILE *f)
+static void read_ids(FILE *f, struct index *x)
 {
-    struct sequence *s = &sequences[n_sequences++];
-    assert_true(n_sequences <= MAX_SEQUENCES);
+    struct sequence *s = &x->sequences[x->n_sequences++];
+    assert_true(x->n_sequences <= MAX_SEQUENCES);
     assert_int_equal(fscanf(f, "%31s %u", s->name, &s->tokens), 2);
-    s->ids = test_malloc(s->tokens);
+    s->ids = test_malloc(s->tokens * sizeof *s->ids);
     for (uint32_t i = 0; i < s->tokens; i++) {
         unsigned id;
         assert_int_equal(fscanf(f, "%u", &id), 1);
-        s->ids[i] = (uint8_t)id;
+        s->ids[i] = (uint16_t)id;
     }
 }
 
-static void read_model(FILE *f)
+static void read_model(FILE *f, const struct index *x)
 {
     struct golden *g = &models[n_models++];
     assert_true(n_models <= MAX_MODELS);
+    g->index = x;
     assert_int_equal(fscanf(f, "%63s %31s %d %d %159[^\n]", g->name, g->fingerprint, &g->layers, &g->width, g->synth),
                      5);
     g->lines = ftell(f);
 }
 
-static void read_index(void)
+static void read_index(struct index *x)
 {
-    FILE *f = open_index();
+    FILE *f = open_file(x, x->file, "");
+    const int before = n_models;
     char word[32];
     while (fscanf(f, "%31s", word) == 1) {
         if (!strcmp(word, "ids"))
-            read_ids(f);
+            read_ids(f, x);
         else if (!strcmp(word, "model"))
-            read_model(f);
+            read_model(f, x);
         else
             (void)!fscanf(f, "%*[^\n]");
     }
     fclose(f);
-    assert_true(n_sequences > 0 && n_models > 0);
+    assert_true(x->n_sequences > 0 && n_models > before);
 }
 
-static int sequence_of(const char *name)
+static int sequence_of(const struct index *x, const char *name)
 {
-    for (int s = 0; s < n_sequences; s++)
-        if (!strcmp(sequences[s].name, name))
+    for (int s = 0; s < x->n_sequences; s++)
+        if (!strcmp(x->sequences[s].name, name))
             return s;
     fail_msg("no such sequence: %s", name);
     return -1;
@@ -100,9 +112,10 @@ static int sequence_of(const char *name)
 /* --- our side ----------------------------------------------------------------------------------------------------- */
 
 struct ours {
+    const struct index *index;
     struct vnp_model *model;
     struct vnp_cpu_threads *threads;
-    struct vnp_esm2_cpu *net;
+    struct vnp_cpu_net *net;
     float *hidden[MAX_LAYERS + 1][MAX_SEQUENCES]; /* each sequence alone; NULL until asked for */
 };
 
@@ -111,6 +124,7 @@ static void open_ours(struct ours *o, const struct golden *g)
     char dir[] = "/tmp/vnp-test.XXXXXX", command[1024];
     struct vnp_err err = {0};
     const char *build = getenv("VNP_BUILD");
+    o->index = g->index;
     assert_non_null(mkdtemp(dir));
     snprintf(command, sizeof command, "'%s'/bin/vnp-model synth %s -q -o %s/model", build ? build : "build", g->synth,
              dir);
@@ -121,7 +135,7 @@ static void open_ours(struct ours *o, const struct golden *g)
     assert_string_equal(vnp_model_config(o->model)->fingerprint, g->fingerprint);
     o->threads = vnp_cpu_threads_new(2);
     assert_non_null(o->threads);
-    assert_int_equal(vnp_esm2_cpu_open(&o->net, o->model, o->threads, &err), VNP_OK);
+    assert_int_equal(vnp_cpu_net_open(&o->net, o->model, o->threads, &err), VNP_OK);
     snprintf(command, sizeof command, "rm -rf %s", dir); /* it is mapped */
     assert_int_equal(system(command), 0);
 }
@@ -129,52 +143,59 @@ static void open_ours(struct ours *o, const struct golden *g)
 static void close_ours(struct ours *o)
 {
     for (int l = 0; l <= MAX_LAYERS; l++)
-        for (int s = 0; s < n_sequences; s++)
+        for (int s = 0; s < MAX_SEQUENCES; s++)
             if (o->hidden[l][s])
                 test_free(o->hidden[l][s]);
-    vnp_esm2_cpu_close(o->net);
+    vnp_cpu_net_close(o->net);
     vnp_cpu_threads_free(o->threads);
     vnp_model_close(o->model);
 }
 
 static const float *alone(struct ours *o, int layer, int s)
 {
-    const struct sequence *q = &sequences[s];
+    const struct sequence *q = &o->index->sequences[s];
     const size_t bytes = (size_t)q->tokens * (size_t)vnp_model_config(o->model)->width * sizeof(float);
-    const struct vnp_cpu_batch batch = {1, &q->tokens, q->ids, 1};
     const float *hidden;
     struct vnp_err err;
-    if (!o->hidden[layer][s]) {
-        assert_int_equal(vnp_esm2_cpu_forward(o->net, &batch, layer, &hidden, &err), VNP_OK);
-        o->hidden[layer][s] = test_malloc(bytes);
-        memcpy(o->hidden[layer][s], hidden, bytes);
-    }
+    if (o->hidden[layer][s])
+        return o->hidden[layer][s];
+    const int narrow = vnp_model_config(o->model)->vocab <= 256; /* one byte a token, where it will do */
+    uint8_t *ids = test_malloc(q->tokens);
+    for (uint32_t i = 0; i < q->tokens; i++)
+        ids[i] = (uint8_t)q->ids[i];
+    const struct vnp_cpu_batch batch = {1, &q->tokens, narrow ? (const void *)ids : q->ids, narrow ? 1 : 2};
+    assert_int_equal(vnp_cpu_net_forward(o->net, &batch, layer, &hidden, &err), VNP_OK);
+    o->hidden[layer][s] = test_malloc(bytes);
+    memcpy(o->hidden[layer][s], hidden, bytes);
+    test_free(ids);
     return o->hidden[layer][s];
 }
 
 /* All sequences in one batch, forwards or backwards, as two-byte ids: the bytes of each alone. */
 static void check_packed(struct ours *o, int layer, int backwards)
 {
+    const struct index *x = o->index;
+    const int n = x->n_sequences;
     uint32_t tokens[MAX_SEQUENCES];
     size_t total = 0, at = 0;
-    for (int i = 0; i < n_sequences; i++)
-        total += tokens[i] = sequences[backwards ? n_sequences - 1 - i : i].tokens;
+    for (int i = 0; i < n; i++)
+        total += tokens[i] = x->sequences[backwards ? n - 1 - i : i].tokens;
     uint16_t *ids = test_malloc(total * sizeof *ids);
-    for (int i = 0; i < n_sequences; i++) {
-        const struct sequence *q = &sequences[backwards ? n_sequences - 1 - i : i];
-        for (uint32_t t = 0; t < q->tokens; t++)
-            ids[at++] = q->ids[t];
+    for (int i = 0; i < n; i++) {
+        const struct sequence *q = &x->sequences[backwards ? n - 1 - i : i];
+        memcpy(ids + at, q->ids, q->tokens * sizeof *ids);
+        at += q->tokens;
     }
     const size_t width = (size_t)vnp_model_config(o->model)->width;
-    const struct vnp_cpu_batch batch = {n_sequences, tokens, ids, 2};
+    const struct vnp_cpu_batch batch = {n, tokens, ids, 2};
     const float *hidden;
     struct vnp_err err;
-    assert_int_equal(vnp_esm2_cpu_forward(o->net, &batch, layer, &hidden, &err), VNP_OK);
+    assert_int_equal(vnp_cpu_net_forward(o->net, &batch, layer, &hidden, &err), VNP_OK);
     float *packed = test_malloc(total * width * sizeof *packed); /* the next forward reuses `hidden` */
     memcpy(packed, hidden, total * width * sizeof *packed);
     at = 0;
-    for (int i = 0; i < n_sequences; i++) {
-        const int s = backwards ? n_sequences - 1 - i : i;
+    for (int i = 0; i < n; i++) {
+        const int s = backwards ? n - 1 - i : i;
         assert_memory_equal(packed + at * width, alone(o, layer, s), tokens[i] * width * sizeof(float));
         at += tokens[i];
     }
@@ -221,7 +242,7 @@ static void check_rows(FILE *index, FILE *data, struct ours *o, const struct gol
     char source[16], name[32], what[192];
     int layer, step, count;
     assert_int_equal(fscanf(index, "%15s %d %31s %d %d", source, &layer, name, &step, &count), 5);
-    const float *x = alone(o, layer, sequence_of(name));
+    const float *x = alone(o, layer, sequence_of(g->index, name));
     for (int r = 0; r < count; r++) {
         snprintf(what, sizeof what, "%s, %s, layer %d, row %d of %s", g->name, source, layer, r * step, name);
         read_vector(data, want, g->width);
@@ -232,18 +253,21 @@ static void check_rows(FILE *index, FILE *data, struct ours *o, const struct gol
 static void check_pool(FILE *index, FILE *data, struct ours *o, const struct golden *g, struct worst *worst,
                        float *want)
 {
-    char pool_name[8], name[32], what[192];
+    char pool_name[16], name[32], what[192];
     int layer;
     enum vnp_pool pool;
     int64_t first, count;
     const struct vnp_head head = {.prefix = 1, .suffix = 1};
-    assert_int_equal(fscanf(index, "%7s %d %31s", pool_name, &layer, name), 3);
-    assert_true(vnp_pool_parse(pool_name, &pool));
-    const int s = sequence_of(name);
-    float *got = test_malloc((size_t)g->width * sizeof *got);
-    vnp_pool_span(&head, pool, false, sequences[s].tokens, &first, &count);
-    vnp_pool_vectors(pool, VNP_F32, alone(o, layer, s) + first * g->width, count, g->width, got);
+    assert_int_equal(fscanf(index, "%15s %d %31s", pool_name, &layer, name), 3);
     snprintf(what, sizeof what, "%s, layer %d, %s of %s", g->name, layer, pool_name, name);
+    char *all = strstr(pool_name, "-all");
+    if (all)
+        *all = '\0';
+    assert_true(vnp_pool_parse(pool_name, &pool));
+    const int s = sequence_of(g->index, name);
+    float *got = test_malloc((size_t)g->width * sizeof *got);
+    vnp_pool_span(&head, pool, all != NULL, g->index->sequences[s].tokens, &first, &count);
+    vnp_pool_vectors(pool, VNP_F32, alone(o, layer, s) + first * g->width, count, g->width, got);
     read_vector(data, want, g->width);
     compare(got, want, g->width, what, worst);
     test_free(got);
@@ -254,12 +278,10 @@ static void test_model(void **state)
     const struct golden *g = *state;
     struct ours o = {0};
     struct worst worst = {0, 1};
-    char path[128], word[16];
+    char word[16];
     int checks = 0;
     open_ours(&o, g);
-    snprintf(path, sizeof path, GOLDEN "%s.f32", g->name);
-    FILE *index = open_index(), *data = fopen(path, "rb");
-    assert_non_null(data);
+    FILE *index = open_file(g->index, g->index->file, ""), *data = open_file(g->index, g->name, ".f32");
     assert_int_equal(fseek(index, g->lines, SEEK_SET), 0);
     float *want = test_malloc((size_t)g->width * sizeof *want);
     while (fscanf(index, "%15s", word) == 1 && strcmp(word, "model")) {
@@ -269,7 +291,7 @@ static void test_model(void **state)
             check_pool(index, data, &o, g, &worst, want);
         checks++;
     }
-    assert_true(checks > n_sequences);
+    assert_true(checks > g->index->n_sequences);
     assert_int_equal(fgetc(data), EOF);
     for (int backwards = 0; backwards < 2; backwards++)
         check_packed(&o, g->layers, backwards);
@@ -284,11 +306,13 @@ static void test_model(void **state)
 int main(void)
 {
     struct CMUnitTest tests[MAX_MODELS];
-    read_index();
+    for (int x = 0; x < 2; x++)
+        read_index(&indexes[x]);
     for (int i = 0; i < n_models; i++)
         tests[i] = (struct CMUnitTest){models[i].name, test_model, NULL, NULL, &models[i]};
     const int failed = _cmocka_run_group_tests("golden", tests, (size_t)n_models, NULL, NULL);
-    for (int s = 0; s < n_sequences; s++)
-        test_free(sequences[s].ids);
+    for (int x = 0; x < 2; x++)
+        for (int s = 0; s < indexes[x].n_sequences; s++)
+            test_free(indexes[x].sequences[s].ids);
     return failed;
 }
