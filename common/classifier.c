@@ -1,0 +1,297 @@
+#include "classifier.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu_blas.h"
+#include "half.h"
+#include "mix64.h"
+#include "model.h"
+#include "safetensors.h"
+#include "torchfile.h"
+#include "xmalloc.h"
+
+#define MAX_WIDTH (1 << 16)
+#define MAX_HIDDEN (1 << 16)
+#define TILE 64 /* rows of a matrix product, always: its sums are then the same whatever the number of rows */
+#define RUN 256 /* inputs that are summed in float32 */
+
+static const char *const names[VNP_CLASSIFIER_TENSORS] = {
+    [VNP_HIDDEN_W] = "hidden_layer.weight", [VNP_HIDDEN_B] = "hidden_layer.bias", [VNP_BN_W] = "bn1.weight",
+    [VNP_BN_B] = "bn1.bias",                [VNP_BN_MEAN] = "bn1.running_mean",   [VNP_BN_VAR] = "bn1.running_var",
+    [VNP_OUTPUT_W] = "output_layer.weight", [VNP_OUTPUT_B] = "output_layer.bias"};
+
+const char *vnp_classifier_tensor_name(enum vnp_classifier_tensor t)
+{
+    return names[t];
+}
+
+/* --- reading ------------------------------------------------------------------------------------------------------ */
+
+static enum vnp_status read_files(struct vnp_classifier *c, const char *path, struct vnp_err *err)
+{
+    struct vnp_hints ignored = VNP_NO_HINTS;
+    enum vnp_status st = vnp_model_find(&c->files, path, err);
+    for (int i = 0; st == VNP_OK && i < c->files.n_weights; i++)
+        st = c->files.kind == VNP_WEIGHTS_TORCH ? vnp_torchfile_read(&c->stored, c->files.weights[i], &ignored, err)
+                                                : vnp_safetensors_read(&c->stored, c->files.weights[i], err);
+    return st == VNP_OK ? vnp_stored_sort(&c->stored, err) : st;
+}
+
+enum vnp_status vnp_classifier_is(bool *is, const char *path, struct vnp_err *err)
+{
+    struct vnp_classifier *c = xcalloc(1, sizeof *c);
+    enum vnp_status st = read_files(c, path, err);
+    *is = st == VNP_OK && (c->stored.modules != NULL || vnp_stored_find(&c->stored, names[VNP_HIDDEN_W]) != NULL);
+    vnp_classifier_close(c);
+    return st;
+}
+
+/* Of a whole module: the classes must be the ones whose computation this is. */
+static enum vnp_status check_class(const struct vnp_classifier *c, const char *path, const char *want,
+                                   struct vnp_err *err)
+{
+    const char *class = json_string_value(json_object_get(json_object_get(c->stored.modules, path), "class"));
+    const char *last = class != NULL ? strrchr(class, '.') : NULL;
+    if (last != NULL && strcmp(last + 1, want) == 0)
+        return VNP_OK;
+    if (path[0] == '\0')
+        return vnp_error(err, VNP_DATA, "%s: holds a %.200s, not an %s", c->files.weights[0],
+                         class != NULL ? class : "module", want);
+    return vnp_error(err, VNP_DATA, "%s: %.*s of the classifier is %s%.200s, not a %s", c->files.weights[0],
+                     (int)strlen(path) - 1, path, class != NULL ? "a " : "missing", class != NULL ? class : "", want);
+}
+
+static enum vnp_status check_modules(struct vnp_classifier *c, struct vnp_err *err)
+{
+    static const char *const parts[][2] = {{"", "MLPClassifier"},
+                                           {"hidden_layer.", "Linear"},
+                                           {"bn1.", "BatchNorm1d"},
+                                           {"output_layer.", "Linear"}};
+    c->eps = 1e-5;
+    c->naming = c->stored.modules != NULL ? "module" : "tensors";
+    for (size_t i = 0; c->stored.modules != NULL && i < sizeof parts / sizeof *parts; i++) {
+        enum vnp_status st = check_class(c, parts[i][0], parts[i][1], err);
+        if (st != VNP_OK)
+            return st;
+    }
+    const json_t *eps = json_object_get(json_object_get(c->stored.modules, "bn1."), "eps");
+    if (eps != NULL)
+        c->eps = json_number_value(eps);
+    return c->eps > 0 && c->eps < 1 ? VNP_OK : vnp_error(err, VNP_DATA, "%s: the eps of bn1 is %g",
+                                                         c->files.weights[0], c->eps);
+}
+
+static int64_t columns_of(const struct vnp_classifier *c, int t)
+{
+    return t == VNP_HIDDEN_W ? c->width : t == VNP_OUTPUT_W ? c->hidden : 1;
+}
+
+static int64_t rows_of(const struct vnp_classifier *c, int t)
+{
+    return t == VNP_OUTPUT_W || t == VNP_OUTPUT_B ? VNP_CLASSES : c->hidden;
+}
+
+/* A tensor of the right shape as floats, for the caller to free. */
+static enum vnp_status load(const struct vnp_classifier *c, int t, float **out, struct vnp_err *err)
+{
+    const struct vnp_stored *s = vnp_stored_find(&c->stored, names[t]);
+    const int64_t rows = rows_of(c, t), cols = columns_of(c, t);
+    const bool matrix = t == VNP_HIDDEN_W || t == VNP_OUTPUT_W;
+    char have[160];
+    *out = NULL;
+    if (s == NULL)
+        return vnp_error(err, VNP_DATA, "%s: tensor %s is missing: not VirNucPro's classifier", c->files.weights[0],
+                         names[t]);
+    if (s->ndim != 1 + matrix || s->shape[0] != rows || (matrix && s->shape[1] != cols))
+        return vnp_error(err, VNP_DATA, "%s: tensor %s has shape %s where the classifier has %lld x %lld", s->file,
+                         names[t], vnp_shape_text(have, sizeof have, s->shape, s->ndim), (long long)rows,
+                         (long long)cols);
+    struct vnp_tensor view = {.data = s->data, .dtype = strcmp(s->dtype, "F16") == 0    ? VNP_F16
+                                                        : strcmp(s->dtype, "BF16") == 0 ? VNP_BF16
+                                                                                        : VNP_F32};
+    if (!s->contiguous || (view.dtype == VNP_F32 && strcmp(s->dtype, "F32") != 0))
+        return vnp_error(err, VNP_DATA, "%s: tensor %s is %s%s; contiguous F32, F16 and BF16 are read", s->file,
+                         names[t], s->contiguous ? "" : "a strided view of ", s->dtype);
+    float *v = xreallocarray(NULL, (size_t)(rows * cols), sizeof *v);
+    vnp_tensor_f32(&view, 0, rows * cols, v);
+    for (int64_t i = 0; i < rows * cols; i++)
+        if (!isfinite(v[i])) {
+            free(v);
+            return vnp_error(err, VNP_DATA, "%s: tensor %s: value %lld is NaN or infinite", s->file, names[t],
+                             (long long)i);
+        }
+    *out = v;
+    return VNP_OK;
+}
+
+static enum vnp_status read_sizes(struct vnp_classifier *c, struct vnp_err *err)
+{
+    const struct vnp_stored *s = vnp_stored_find(&c->stored, names[VNP_HIDDEN_W]);
+    if (s == NULL)
+        return vnp_error(err, VNP_DATA, "%s: tensor %s is missing: not VirNucPro's classifier", c->files.weights[0],
+                         names[VNP_HIDDEN_W]);
+    if (s->ndim != 2 || s->shape[0] < 1 || s->shape[0] > MAX_HIDDEN || s->shape[1] < 1 || s->shape[1] > MAX_WIDTH)
+        return vnp_error(err, VNP_DATA, "%s: tensor %s is no matrix of 1 to %d x 1 to %d", s->file,
+                         names[VNP_HIDDEN_W], MAX_HIDDEN, MAX_WIDTH);
+    c->hidden = (int)s->shape[0];
+    c->width = (int)s->shape[1];
+    return VNP_OK;
+}
+
+/* --- folding ------------------------------------------------------------------------------------------------------ */
+
+static enum vnp_status fold(struct vnp_classifier *c, float *const v[VNP_CLASSIFIER_TENSORS], struct vnp_err *err)
+{
+    c->scale = xreallocarray(NULL, (size_t)c->hidden, sizeof *c->scale);
+    c->shift = xreallocarray(NULL, (size_t)c->hidden, sizeof *c->shift);
+    c->out = xreallocarray(NULL, (size_t)c->hidden * VNP_CLASSES, sizeof *c->out);
+    for (int j = 0; j < c->hidden; j++) {
+        if (v[VNP_BN_VAR][j] < 0)
+            return vnp_error(err, VNP_DATA, "%s: tensor %s: value %d is negative", c->files.weights[0],
+                             names[VNP_BN_VAR], j);
+        c->scale[j] = v[VNP_BN_W][j] / sqrt(v[VNP_BN_VAR][j] + c->eps);
+        c->shift[j] = c->scale[j] * ((double)v[VNP_HIDDEN_B][j] - v[VNP_BN_MEAN][j]) + v[VNP_BN_B][j];
+    }
+    for (int i = 0; i < VNP_CLASSES * c->hidden; i++)
+        c->out[i] = v[VNP_OUTPUT_W][i];
+    for (int k = 0; k < VNP_CLASSES; k++)
+        c->out_bias[k] = v[VNP_OUTPUT_B][k];
+    return VNP_OK;
+}
+
+static uint64_t add_word(uint64_t h, uint64_t word)
+{
+    return vnp_mix64(h + 0x9e3779b97f4a7c15u + word);
+}
+
+static void set_fingerprint(struct vnp_classifier *c, float *const v[VNP_CLASSIFIER_TENSORS])
+{
+    uint64_t h = add_word(add_word(0, (uint64_t)c->width), vnp_f32_bits((float)c->eps));
+    for (int t = 0; t < VNP_CLASSIFIER_TENSORS; t++) {
+        const int64_t n = rows_of(c, t) * columns_of(c, t);
+        c->parameters += n;
+        for (int64_t i = 0; i < n; i++)
+            h = add_word(h, vnp_f32_bits(v[t][i]));
+    }
+    snprintf(c->fingerprint, sizeof c->fingerprint, "%016" PRIx64, h);
+}
+
+static enum vnp_status open_classifier(struct vnp_classifier *c, const char *path, struct vnp_err *err)
+{
+    float *v[VNP_CLASSIFIER_TENSORS] = {NULL};
+    enum vnp_status st = read_files(c, path, err);
+    if (st == VNP_OK)
+        st = check_modules(c, err);
+    if (st == VNP_OK)
+        st = read_sizes(c, err);
+    for (int t = 0; st == VNP_OK && t < VNP_CLASSIFIER_TENSORS; t++)
+        st = load(c, t, &v[t], err);
+    if (st == VNP_OK)
+        st = fold(c, v, err);
+    if (st == VNP_OK) {
+        snprintf(c->name, sizeof c->name, "%s", c->files.name);
+        set_fingerprint(c, v);
+        c->weight = v[VNP_HIDDEN_W];
+        v[VNP_HIDDEN_W] = NULL;
+    }
+    for (int t = 0; t < VNP_CLASSIFIER_TENSORS; t++)
+        free(v[t]);
+    return st;
+}
+
+enum vnp_status vnp_classifier_open(struct vnp_classifier **out, const char *path, struct vnp_err *err)
+{
+    struct vnp_classifier *c = xcalloc(1, sizeof *c);
+    enum vnp_status st = open_classifier(c, path, err);
+    if (st != VNP_OK) {
+        vnp_classifier_close(c);
+        c = NULL;
+    }
+    *out = c;
+    vnp_cpu_blas_init();
+    return st;
+}
+
+void vnp_classifier_close(struct vnp_classifier *c)
+{
+    if (c == NULL)
+        return;
+    vnp_model_files_free(&c->files);
+    vnp_stored_free(&c->stored);
+    free(c->weight);
+    free(c->scale);
+    free(c->shift);
+    free(c->out);
+    free(c);
+}
+
+/* --- scores ------------------------------------------------------------------------------------------------------- */
+
+struct job {
+    const struct vnp_classifier *c;
+    const float *x;
+    int64_t n;
+    float *scores;
+    float *scratch; /* of each worker: [TILE, width] rows, [TILE, hidden] products */
+    double *sums;   /* of each worker: [TILE, hidden] */
+};
+
+/* sums [TILE, hidden] = x W^T */
+static void hidden_products(const struct vnp_classifier *c, const float *x, float *product, double *sums)
+{
+    const int64_t cells = (int64_t)TILE * c->hidden;
+    memset(sums, 0, (size_t)cells * sizeof *sums);
+    for (int64_t k = 0; k < c->width; k += RUN) {
+        const int64_t run = c->width - k < RUN ? c->width - k : RUN;
+        vnp_cpu_gemm_nt(TILE, c->hidden, run, x + k, c->width, c->weight + k, c->width, product, c->hidden);
+        for (int64_t i = 0; i < cells; i++)
+            sums[i] += product[i];
+    }
+}
+
+static void score(const struct vnp_classifier *c, const double *sums, float *scores)
+{
+    double logit[VNP_CLASSES] = {c->out_bias[0], c->out_bias[1]};
+    for (int j = 0; j < c->hidden; j++) {
+        const double h = c->scale[j] * sums[j] + c->shift[j];
+        if (!(h <= 0)) /* NaN goes on, as in PyTorch */
+            for (int k = 0; k < VNP_CLASSES; k++)
+                logit[k] += h * c->out[k * c->hidden + j];
+    }
+    scores[0] = (float)(1 / (1 + exp(logit[1] - logit[0])));
+    scores[1] = (float)(1 / (1 + exp(logit[0] - logit[1])));
+}
+
+static void score_tile(void *ctx, int64_t tile, int worker)
+{
+    const struct job *j = ctx;
+    const struct vnp_classifier *c = j->c;
+    const int64_t first = tile * TILE, rows = j->n - first < TILE ? j->n - first : TILE, width = c->width;
+    float *rows_copy = j->scratch + (int64_t)worker * TILE * (width + c->hidden);
+    double *sums = j->sums + (int64_t)worker * TILE * c->hidden;
+    const float *x = j->x + first * width;
+    if (rows < TILE) {
+        memset(rows_copy, 0, (size_t)(TILE * width) * sizeof *rows_copy);
+        memcpy(rows_copy, x, (size_t)(rows * width) * sizeof *x);
+        x = rows_copy;
+    }
+    hidden_products(c, x, rows_copy + TILE * width, sums);
+    for (int64_t i = 0; i < rows; i++)
+        score(c, sums + i * c->hidden, j->scores + (first + i) * VNP_CLASSES);
+}
+
+void vnp_classifier_scores(const struct vnp_classifier *c, struct vnp_cpu_threads *threads, const float *x, int64_t n,
+                           float *scores)
+{
+    const size_t workers = (size_t)vnp_cpu_threads_n(threads);
+    struct job j = {.c = c, .x = x, .n = n, .scores = scores};
+    j.scratch = xreallocarray(NULL, workers * TILE * (size_t)(c->width + c->hidden), sizeof *j.scratch);
+    j.sums = xreallocarray(NULL, workers * TILE * (size_t)c->hidden, sizeof *j.sums);
+    vnp_cpu_threads_run(threads, (n + TILE - 1) / TILE, score_tile, &j);
+    free(j.scratch);
+    free(j.sums);
+}

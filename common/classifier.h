@@ -1,0 +1,59 @@
+/* VirNucPro's classifier: softmax(output_layer(relu(bn1(hidden_layer(x))))) in evaluation mode, class 0 = others, 1 =
+ * virus. Read from the whole pickled module that users have, from a dictionary of its tensors, or from safetensors. */
+#ifndef VNP_CLASSIFIER_H
+#define VNP_CLASSIFIER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cpu_threads.h"
+#include "model_find.h"
+#include "status.h"
+#include "stored.h"
+
+#define VNP_CLASSES 2
+
+/* Its tensors, in the order of vnp_classifier_tensors(). */
+enum vnp_classifier_tensor {
+    VNP_HIDDEN_W, VNP_HIDDEN_B, /* [hidden, width], [hidden] */
+    VNP_BN_W, VNP_BN_B,         /* [hidden] */
+    VNP_BN_MEAN, VNP_BN_VAR,    /* [hidden] */
+    VNP_OUTPUT_W, VNP_OUTPUT_B, /* [2, hidden], [2] */
+    VNP_CLASSIFIER_TENSORS
+};
+
+struct vnp_classifier {
+    char name[128];       /* last part of the path, without its extension */
+    char fingerprint[32]; /* of all values and eps, whatever file and dtype they came in */
+    int width, hidden;
+    double eps;           /* of bn1: the module's own, 1e-5 where the file does not say */
+    int64_t parameters;
+    const char *naming;   /* "module" or "tensors" */
+    struct vnp_model_files files;
+    struct vnp_stored_set stored; /* all tensors of the files */
+    float *weight;        /* [hidden, width] */
+    /* Batch norm and the hidden bias, folded: h = relu(scale (W x) + shift), scale = bn.weight / sqrt(var + eps),
+     * shift = scale (bias - mean) + bn.bias; [hidden] each. */
+    double *scale, *shift;
+    double *out, out_bias[VNP_CLASSES]; /* [2, hidden] */
+};
+
+/* The name of a tensor: "hidden_layer.weight", ... */
+const char *vnp_classifier_tensor_name(enum vnp_classifier_tensor t);
+
+/* Whether the model at `path` is a classifier, by the names of its tensors. Fails when its files can't be read. */
+VNP_MUST_CHECK enum vnp_status vnp_classifier_is(bool *is, const char *path, struct vnp_err *err);
+
+/* Opens `path`: a file or a directory, as vnp_model_open(). All values are read and finite when this returns VNP_OK.
+ * VNP_DATA for anything that is not this classifier. */
+VNP_MUST_CHECK enum vnp_status vnp_classifier_open(struct vnp_classifier **out, const char *path, struct vnp_err *err);
+
+/* Scores of n rows, x [n, width], into scores [n, 2]: P(others), P(virus). A row's scores depend on that row alone. Sums
+ * over the input are float32 in runs of 256, those over runs and the rest double, rounded once. NaN in, NaN out. */
+void vnp_classifier_scores(const struct vnp_classifier *c, struct vnp_cpu_threads *threads, const float *x, int64_t n,
+                           float *scores);
+
+/* NULL is allowed. */
+void vnp_classifier_close(struct vnp_classifier *c);
+
+#endif

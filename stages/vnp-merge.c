@@ -1,0 +1,359 @@
+/* vnp-merge: the embeddings of two models, side by side in one row for each id. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "idset.h"
+#include "mix64.h"
+#include "rows.h"
+#include "stage.h"
+#include "vectors.h"
+#include "xmalloc.h"
+
+#define BLOCK_ROWS 256 /* a block, and so a zstd frame, is at most so many rows and, with more than one, bytes */
+#define BLOCK_BYTES ((size_t)1 << 20)
+#define LOOK_AHEAD 4096 /* rows that are searched for an id that should have come */
+#define MAX_WIDTH (1 << 20)
+
+struct options {
+    int level; /* 0: plain */
+    const char *path[2], *output;
+};
+static const struct options defaults = {.level = 1};
+
+/* One of the two streams, at a row. */
+struct side {
+    struct vnp_reader *reader;
+    const struct vnp_head *head;
+    struct vnp_block block;
+    int64_t i;
+    bool end;
+    float *scratch; /* a vector as floats */
+};
+
+struct merge {
+    struct options opt;
+    struct side side[2];
+    struct vnp_writer *out;
+    struct vnp_head head;
+    struct vnp_idset *seen;
+    struct vnp_rows rows;
+    uint64_t n;
+};
+
+static void usage(FILE *f)
+{
+    fprintf(f,
+            "usage: vnp-merge [options] A B\n"
+            "Joins two streams of embeddings row by row into one: the vector of A (DNABERT-S of the nucleotides), then\n"
+            "that of B (ESM-2 of the proteins). The ids must be the same in the same order. One of them may be - for\n"
+            "stdin.\n\n"
+            "      --level N        zstd level, 1 to 19 (default: %d)\n"
+            "      --plain          no compression\n"
+            "  -o, --output FILE    goes there instead of stdout; appears when it is whole\n"
+            "  -q, --quiet          errors only\n"
+            "  -v, --verbose        more messages\n"
+            "  -h, --help           this text\n"
+            "      --version        version and build flags\n",
+            defaults.level);
+}
+
+static void parse_options(struct options *o, int argc, char **argv)
+{
+    enum { LEVEL = VNP_OPT_OWN, PLAIN };
+    static const struct option table[] = {{"level", required_argument, NULL, LEVEL},
+                                          {"plain", no_argument, NULL, PLAIN},
+                                          VNP_COMMON_OPTIONS,
+                                          {NULL, 0, NULL, 0}};
+    int c;
+    while ((c = getopt_long(argc, argv, "hqvo:", table, NULL)) != -1)
+        switch (c) {
+        case LEVEL: o->level = (int)vnp_option_int("--level", optarg, 1, 19); break;
+        case PLAIN: o->level = 0; break;
+        case 'o': o->output = optarg; break;
+        default: vnp_common_option(c, usage);
+        }
+    if (argc - optind != 2) {
+        usage(stderr);
+        exit(VNP_USAGE);
+    }
+    o->path[0] = argv[optind];
+    o->path[1] = argv[optind + 1];
+    if (strcmp(o->path[0], "-") == 0 && strcmp(o->path[1], "-") == 0)
+        vnp_die(VNP_USAGE, "A and B can't both be stdin");
+}
+
+/* --- heads -------------------------------------------------------------------------------------------------------- */
+
+static enum vnp_status check_heads(const struct merge *m, struct vnp_err *err)
+{
+    const struct vnp_head *a = m->side[0].head, *b = m->side[1].head;
+    const char *names[2] = {vnp_reader_name(m->side[0].reader), vnp_reader_name(m->side[1].reader)};
+    for (int k = 0; k < 2; k++)
+        if (strcmp(m->side[k].head->pool, "none") == 0)
+            return vnp_error(err, VNP_DATA, "%s: has a vector for each residue; one a sequence is wanted", names[k]);
+    if (strcmp(a->pool, b->pool) != 0)
+        return vnp_error(err, VNP_DATA, "%s was pooled by %s, but %s by %s", names[0], a->pool, names[1], b->pool);
+    if (strcmp(a->vocab, "esm2") == 0 && strcmp(b->vocab, "esm2") != 0)
+        return vnp_error(err, VNP_DATA, "%s holds proteins and %s does not: give them the other way round", names[0],
+                         names[1]);
+    if (a->width > MAX_WIDTH - b->width)
+        return vnp_error(err, VNP_DATA, "%d and %d: vectors of more than %d values", a->width, b->width, MAX_WIDTH);
+    return VNP_OK;
+}
+
+static void describe(struct vnp_producer *by, const char *side, const struct vnp_head *h)
+{
+    char key[32];
+    const char *const texts[][2] = {{"model", h->model}, {"fingerprint", h->fingerprint}, {"vocab", h->vocab}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        snprintf(key, sizeof key, "%s.%s", side, texts[i][0]);
+        vnp_producer_param(by, key, "%s", texts[i][1]);
+    }
+    snprintf(key, sizeof key, "%s.layer", side);
+    vnp_producer_param(by, key, "%d", h->layer);
+    snprintf(key, sizeof key, "%s.width", side);
+    vnp_producer_param(by, key, "%d", h->width);
+    snprintf(key, sizeof key, "%s.stages", side);
+    vnp_producer_param(by, key, "%d", h->n_by);
+}
+
+/* Of two fingerprints, as long as one. */
+static void join_fingerprints(char *text, size_t cap, const char *a, const char *b)
+{
+    uint64_t h = 0;
+    for (const char *p = a; *p != '\0'; p++)
+        h = vnp_mix64(h + (uint8_t)*p);
+    h = vnp_mix64(h + 256);
+    for (const char *p = b; *p != '\0'; p++)
+        h = vnp_mix64(h + (uint8_t)*p);
+    snprintf(text, cap, "%016" PRIx64, h);
+}
+
+/* B's head, with A's stages before B's, and both models. */
+static enum vnp_status make_head(struct merge *m, struct vnp_err *err)
+{
+    const struct vnp_head *a = m->side[0].head, *b = m->side[1].head;
+    struct vnp_head *h = &m->head;
+    enum vnp_status st = check_heads(m, err);
+    if (st != VNP_OK)
+        return st;
+    *h = *b;
+    const int room = (int)(sizeof h->by / sizeof *h->by);
+    if (a->n_by + b->n_by + 1 > room)
+        return vnp_error(err, VNP_DATA, "the streams came through %d stages, and a head can name %d",
+                         a->n_by + b->n_by + 1, room);
+    memcpy(h->by, a->by, (size_t)a->n_by * sizeof *h->by);
+    memcpy(h->by + a->n_by, b->by, (size_t)b->n_by * sizeof *h->by);
+    h->n_by = a->n_by + b->n_by;
+    struct vnp_producer *by = vnp_head_add_stage(h, "vnp-merge");
+    describe(by, "a", a);
+    describe(by, "b", b);
+    h->width = a->width + b->width;
+    h->dtype = a->dtype == b->dtype ? a->dtype : VNP_F32;
+    snprintf(h->model, sizeof h->model, "%.63s+%.63s", a->model, b->model);
+    join_fingerprints(h->fingerprint, sizeof h->fingerprint, a->fingerprint, b->fingerprint);
+    for (int k = 0; k < 2; k++)
+        m->side[k].scratch = xreallocarray(NULL, (size_t)m->side[k].head->width, sizeof(float));
+    return vnp_writer_head(m->out, h, err);
+}
+
+/* --- rows --------------------------------------------------------------------------------------------------------- */
+
+/* Goes to the next row, or sets `end`. */
+static enum vnp_status advance(struct side *s, struct vnp_err *err)
+{
+    if (s->end || ++s->i < s->block.n)
+        return VNP_OK;
+    do {
+        enum vnp_status st = vnp_reader_next(s->reader, &s->block, err);
+        s->end = st == VNP_END;
+        if (st != VNP_OK)
+            return s->end ? VNP_OK : st;
+    } while (s->block.n == 0);
+    s->i = 0;
+    if (s->block.window != NULL)
+        return vnp_error(err, VNP_DATA, "%s: holds windows of records: put vnp-pool before this stage",
+                         vnp_reader_name(s->reader));
+    return VNP_OK;
+}
+
+static struct vnp_str id_of(const struct side *s)
+{
+    return s->block.id[s->i];
+}
+
+static bool same_id(struct vnp_str a, struct vnp_str b)
+{
+    return a.n == b.n && memcmp(a.s, b.s, a.n) == 0;
+}
+
+/* An id as a message shows it. */
+#define SHOWN(id) (int)((id).n < 200 ? (id).n : 200), (id).s
+
+/* Whether the id is among the rows from here on; uses the side up. */
+static enum vnp_status look_ahead(struct side *s, struct vnp_str id, bool *found, struct vnp_err *err)
+{
+    *found = false;
+    for (int k = 0; k < LOOK_AHEAD && !s->end && !*found; k++) {
+        *found = same_id(id_of(s), id);
+        enum vnp_status st = advance(s, err);
+        if (st != VNP_OK)
+            return st;
+    }
+    return VNP_OK;
+}
+
+static struct vnp_str copy_id(struct vnp_str id)
+{
+    char *s = xmalloc(id.n + 1);
+    memcpy(s, id.s, id.n);
+    return (struct vnp_str){s, id.n};
+}
+
+static enum vnp_status lacks(const struct merge *m, int k, struct vnp_str id, const char *more, struct vnp_err *err)
+{
+    return vnp_error(err, VNP_DATA, "%s: has no row for %.*s, which is row %" PRIu64 " of %s%s",
+                     vnp_reader_name(m->side[k].reader), SHOWN(id), m->n, vnp_reader_name(m->side[1 - k].reader), more);
+}
+
+/* The two rows have different ids: which side lacks which? */
+static enum vnp_status name_the_missing(struct merge *m, struct vnp_err *err)
+{
+    struct side *s = m->side;
+    const char *names[2] = {vnp_reader_name(s[0].reader), vnp_reader_name(s[1].reader)};
+    const struct vnp_str id[2] = {copy_id(id_of(&s[0])), copy_id(id_of(&s[1]))};
+    bool found[2]; /* each side's id on the other */
+    enum vnp_status st = look_ahead(&s[1], id[0], &found[0], err);
+    if (st == VNP_OK)
+        st = look_ahead(&s[0], id[1], &found[1], err);
+    if (st == VNP_OK && found[0] != found[1])
+        st = lacks(m, found[0] ? 0 : 1, id[found[0] ? 1 : 0], "", err);
+    else if (st == VNP_OK)
+        st = vnp_error(err, VNP_DATA, "row %" PRIu64 " is %.*s in %s but %.*s in %s: %s", m->n, SHOWN(id[0]), names[0],
+                       SHOWN(id[1]), names[1],
+                       found[0] ? "the orders differ" : "each is missing on the other side, or the inputs differ");
+    free((char *)(uintptr_t)id[0].s);
+    free((char *)(uintptr_t)id[1].s);
+    return st;
+}
+
+static enum vnp_status check_new(struct merge *m, const struct side *s, struct vnp_err *err)
+{
+    uint64_t earlier;
+    enum vnp_status st = vnp_idset_add(m->seen, id_of(s), m->n, &earlier, err);
+    if (st != VNP_DATA)
+        return st;
+    return vnp_error(err, VNP_DATA,
+                     "%s: %.*s comes twice, as rows %" PRIu64 " and %" PRIu64 ": give the contigs names of their own",
+                     vnp_reader_name(s->reader), SHOWN(id_of(s)), earlier, m->n);
+}
+
+static enum vnp_status flush(struct merge *m, struct vnp_err *err)
+{
+    if (m->rows.n == 0)
+        return VNP_OK;
+    struct vnp_block b = vnp_rows_block(&m->rows);
+    enum vnp_status st = vnp_writer_block(m->out, &b, err);
+    vnp_rows_clear(&m->rows);
+    return st;
+}
+
+/* Both vectors into `dst`, converted only where the two sides differ in dtype. */
+static void join_vectors(const struct merge *m, uint8_t *dst)
+{
+    for (int k = 0; k < 2; k++) {
+        const struct side *s = &m->side[k];
+        const size_t bytes = (size_t)s->head->width * vnp_dtype_bytes(m->head.dtype);
+        const void *src = s->head->dtype == m->head.dtype ? (const uint8_t *)s->block.bulk + (size_t)s->i * bytes
+                                                          : (const void *)vnp_vectors_f32(s->head, &s->block, s->i, 1,
+                                                                                          s->scratch);
+        memcpy(dst, src, bytes);
+        dst += bytes;
+    }
+}
+
+static enum vnp_status put_row(struct merge *m, struct vnp_err *err)
+{
+    const struct side *a = &m->side[0], *b = &m->side[1];
+    const size_t bytes = (size_t)m->head.width * vnp_dtype_bytes(m->head.dtype);
+    struct vnp_row row;
+    if (m->rows.n == BLOCK_ROWS || (m->rows.n > 0 && m->rows.bulk.n + bytes > BLOCK_BYTES)) {
+        enum vnp_status st = flush(m, err);
+        if (st != VNP_OK)
+            return st;
+    }
+    uint8_t *room = vnp_rows_room(&m->rows, bytes);
+    if (room == NULL)
+        return vnp_error(err, VNP_OS, "out of memory for a block of rows");
+    const size_t b_bytes = (size_t)b->head->width * vnp_dtype_bytes(b->head->dtype);
+    enum vnp_status st = vnp_row_of(&b->block, b->i, (size_t)b->i * b_bytes, b_bytes, &row, err);
+    if (st != VNP_OK)
+        return st;
+    join_vectors(m, room);
+    row.flags |= a->block.flags[a->i];
+    row.data = room;
+    row.bytes = bytes;
+    m->n++;
+    return vnp_rows_add(&m->rows, &row, err);
+}
+
+/* All rows, in lockstep. */
+static enum vnp_status merge_rows(struct merge *m, struct vnp_err *err)
+{
+    struct side *a = &m->side[0], *b = &m->side[1];
+    for (;;) {
+        enum vnp_status st = advance(a, err);
+        if (st == VNP_OK)
+            st = advance(b, err);
+        if (st != VNP_OK)
+            return st;
+        if (a->end && b->end)
+            return flush(m, err);
+        if (a->end || b->end)
+            return lacks(m, a->end ? 0 : 1, id_of(a->end ? b : a), ", nor for what follows it", err);
+        if (!same_id(id_of(a), id_of(b)))
+            return name_the_missing(m, err);
+        st = check_new(m, b, err);
+        if (st == VNP_OK)
+            st = put_row(m, err);
+        if (st != VNP_OK)
+            return st;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct merge m = {.opt = defaults};
+    struct vnp_err err = {0};
+    vnp_stage_init("vnp-merge");
+    parse_options(&m.opt, argc, argv);
+
+    const struct vnp_writer_options file = {.path = m.opt.output, .zstd_level = m.opt.level};
+    enum vnp_status st = vnp_writer_open(&m.out, &file, &err);
+    for (int k = 0; k < 2 && st == VNP_OK; k++) {
+        st = vnp_reader_open(&m.side[k].reader, m.opt.path[k], &err);
+        if (st == VNP_OK)
+            st = vnp_reader_expect(m.side[k].reader, VNP_EMBEDDINGS, &err);
+        if (st == VNP_OK)
+            m.side[k].head = vnp_reader_head(m.side[k].reader);
+    }
+    m.seen = vnp_idset_new();
+    if (st == VNP_OK)
+        st = make_head(&m, &err);
+    if (st == VNP_OK)
+        st = merge_rows(&m, &err);
+    if (st != VNP_OK)
+        vnp_stage_fail(m.out, &err);
+
+    if (vnp_writer_finish(m.out, &err) != VNP_OK)
+        vnp_stage_fail(NULL, &err);
+    vnp_info("%" PRIu64 " rows of %d + %d values", m.n, m.side[0].head->width, m.side[1].head->width);
+    for (int k = 0; k < 2; k++) {
+        vnp_reader_close(m.side[k].reader);
+        free(m.side[k].scratch);
+    }
+    vnp_idset_free(m.seen);
+    vnp_rows_free(&m.rows);
+    return VNP_OK;
+}
