@@ -1,7 +1,8 @@
 /* The matrix products of the transformers, out = epilogue(A x W^T): one entry for every device, element type and shape.
  *
  * A row of the result depends on that row of A, on W and on the epilogue's inputs for that row alone: the products are
- * summed over k in one fixed order whatever m, the row's position, its neighbours and the tile shape (batch invariance). */
+ * summed over k in one fixed order whatever m, the row's position, its neighbours and the tile shape (batch
+ * invariance). */
 #ifndef VNP_GEMM_H
 #define VNP_GEMM_H
 
@@ -23,9 +24,10 @@ enum vnp_gemm_type {
 /* Everything happens in FP32 on v = sum + bias; one rounding to the output type at the end. */
 enum vnp_gemm_epilogue {
     VNP_GEMM_BIAS,          /* v */
-    VNP_GEMM_BIAS_GELU,     /* v * 0.5 * (1 + erf(v / sqrt 2)), relative error under 2^-14 (FP16 rounding: 2^-11) */
+    VNP_GEMM_BIAS_GELU,     /* v * 0.5 * (1 + erf(v / sqrt 2)), relative error under 2^-13 (FP16 rounding: 2^-11) */
     VNP_GEMM_BIAS_RESIDUAL, /* v + residual */
-    VNP_GEMM_BIAS_ROTARY    /* columns are q | k | v, each n/3 wide: q by q_scale, then q and k rotated in halves of a head */
+    VNP_GEMM_BIAS_ROTARY /* columns are q | k | v, each n/3 wide: q by q_scale, then q and k rotated in halves of a head
+                          */
 };
 
 /* Every matrix is row-major and dense, 16-byte aligned; n and k are multiples of 8; m is any number from 1, with no
@@ -51,12 +53,13 @@ struct vnp_gemm_params {
 /* Enqueues the product on `stream`. Returns a cudaError_t: cudaErrorInvalidValue for sizes or pointers outside the
  * contract above (nothing is launched), else the launch's own. Nothing is allocated and nothing waits.
  *
- * Hopper (sm_90) runs TMA + wgmma kernels for F16 and BF16; other devices from sm_80 on mma.sync. BIAS_ROTARY is fused for head
- * dimensions 16, 32, 64 (and 128 on Hopper); for the others vnp_rotary follows: q and k are then rounded to the storage type
- * before and after the rotation. */
+ * Hopper (sm_90) runs TMA + wgmma kernels for F16 and BF16; other devices from sm_80 on mma.sync. BIAS_ROTARY is fused
+ * for head dimensions 16, 32, 64 (and 128 on Hopper); for the others vnp_rotary follows: q and k are then rounded to
+ * the storage type before and after the rotation. */
 int vnp_gemm(const struct vnp_gemm_params *params, cudaStream_t stream);
 
-/* The kernel that vnp_gemm would choose for these parameters on the current device, for --report: "sm90 128x256 f16". */
+/* The kernel that vnp_gemm would choose for these parameters on the current device, for --report: "sm90 128x256 f16".
+ */
 const char *vnp_gemm_kernel_name(const struct vnp_gemm_params *params);
 
 #ifdef __cplusplus

@@ -2,13 +2,11 @@
 #ifndef VNP_GEMM_EPILOGUE_CUH
 #define VNP_GEMM_EPILOGUE_CUH
 
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
-#include <stdint.h>
+#include "half.cuh"
 
-/* GELU for results that are rounded to 11 bits or fewer: max(v, 0) - |v| h with h = erfc(|v| / sqrt 2) / 2 = 2^q(|v|). q is a
- * minimax fit weighted by the FP16 spacing of the result: at most 0.12 of it off, everywhere. The falling leading term
- * sends the tail to zero; NaN stays NaN, an infinity gives NaN. */
+/* GELU for results that are rounded to 11 bits or fewer: max(v, 0) - |v| h with h = erfc(|v| / sqrt 2) / 2 = 2^q(|v|).
+ * q is a minimax fit weighted by the FP16 spacing of the result: at most 0.12 of it off, everywhere. The falling
+ * leading term sends the tail to zero; NaN stays NaN, an infinity gives NaN. */
 static __device__ __forceinline__ float gelu_short(float v)
 {
     const float a = fabsf(v);
@@ -25,33 +23,6 @@ static __device__ __forceinline__ float gelu_short(float v)
 static __device__ __forceinline__ float gelu_full(float v)
 {
     return 0.5f * v * erfcf(-0.70710678f * v);
-}
-
-/* Two values to one word of storage, the first in the low half; rounds to nearest even. */
-template <class T> static __device__ __forceinline__ uint32_t pack2(float lo, float hi);
-template <> __device__ __forceinline__ uint32_t pack2<__half>(float lo, float hi)
-{
-    uint32_t r;
-    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(hi), "f"(lo));
-    return r;
-}
-template <> __device__ __forceinline__ uint32_t pack2<__nv_bfloat16>(float lo, float hi)
-{
-    uint32_t r;
-    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(hi), "f"(lo));
-    return r;
-}
-
-template <class T> static __device__ __forceinline__ float2 unpack2(uint32_t v);
-template <> __device__ __forceinline__ float2 unpack2<__half>(uint32_t v)
-{
-    __half2 h;
-    memcpy(&h, &v, sizeof h);
-    return __half22float2(h);
-}
-template <> __device__ __forceinline__ float2 unpack2<__nv_bfloat16>(uint32_t v)
-{
-    return make_float2(__uint_as_float(v << 16), __uint_as_float(v & 0xffff0000u));
 }
 
 /* Rotates the pair (x1, x2), columns i and i + head_dim / 2 of a head. */

@@ -4,11 +4,13 @@
  *
  * A [m][k], W [n][k], out and residual [m][n], row-major FP32, 16-byte aligned, n and k multiples of 8.
  *
- * Grid: one block a tile of 128 x 128 of out, down bands of eight tiles of rows. Block: 256 threads, each 8 x 8 results in
- * four quarters of 4 x 4. Shared memory: two buffers of 8 columns of k of A and of W, transposed: 16.5 KiB. The next
- * columns are in registers while the present ones are multiplied.
- * Reads a tile: 256 x k x 4 B; writes 128 x 128 x 4 B. Rows past m and columns past n read as zero and are not written. NaN
- * passes through. */
+ * Grid: one block a tile of 128 x 128 of out, down bands of eight tiles of rows.
+ *
+ * Block: 256 threads, each 8 x 8 results in four quarters of 4 x 4. Shared memory: two buffers of 8 columns of k of A
+ * and of W, transposed: 16.5 KiB. The next columns are in registers while the present ones are multiplied.
+ *
+ * Reads a tile: 256 x k x 4 B; writes 128 x 128 x 4 B. Rows past m and columns past n read as zero and are not written.
+ * NaN passes through. */
 #include "gemm_impl.h"
 
 #include "gemm_epilogue.cuh"
@@ -41,7 +43,8 @@ __device__ __forceinline__ void put(float (*dst)[pitch], int row, int k0, float4
     dst[k0 + 3][row] = v.w;
 }
 
-__device__ __forceinline__ void multiply(float (&acc)[8][8], const float (*a)[pitch], const float (*w)[pitch], int y, int x)
+__device__ __forceinline__ void multiply(float (&acc)[8][8], const float (*a)[pitch], const float (*w)[pitch], int y,
+                                         int x)
 {
 #pragma unroll
     for (int t = 0; t < tile_k; t++) {
@@ -120,9 +123,16 @@ int vnp_gemm_fp32(const struct vnp_gemm_params *p, cudaStream_t stream)
     const int64_t tiles_m = (p->m + tile_m - 1) / tile_m, tiles_n = (p->n + tile_n - 1) / tile_n;
     if (tiles_m * tiles_n > INT32_MAX)
         return cudaErrorInvalidValue;
-    const gemm_args args = {(const float *)p->d_a, (const float *)p->d_w, p->d_bias, (const float *)p->d_residual,
-                            (float *)p->d_out,     (int)p->m,             (int)p->n, (int)p->k,
-                            (int)tiles_m,          (int)tiles_n};
+    const gemm_args args = {(const float *)p->d_a,
+                            (const float *)p->d_w,
+                            p->d_bias,
+                            (const float *)p->d_residual,
+                            (float *)p->d_out,
+                            (int)p->m,
+                            (int)p->n,
+                            (int)p->k,
+                            (int)tiles_m,
+                            (int)tiles_n};
     const unsigned blocks = (unsigned)(tiles_m * tiles_n);
     switch (p->epilogue) {
     case VNP_GEMM_BIAS:

@@ -8,7 +8,8 @@
 extern "C" {
 #endif
 
-/* Hopper, F16 and BF16. `tile_n` forces a tile width (256 or 160; 0: by the shape), for tests: the result is the same. */
+/* Hopper, F16 and BF16. `tile_n` forces a tile width (256 or 160; 0: by the shape), for tests: the result is the same.
+ */
 int vnp_gemm_sm90(const struct vnp_gemm_params *params, int tile_n, cudaStream_t stream);
 /* The tile width that vnp_gemm_sm90 takes for these parameters, or 0 when their epilogue is not fused there. */
 int vnp_gemm_sm90_tile(const struct vnp_gemm_params *params);

@@ -2,11 +2,15 @@
  *
  *   out[i][j] = epilogue(sum over t of A[i][t] * W[j][t] + bias[j])       (gemm.h: shapes, types, epilogues)
  *
- * A [m][k], W [n][k], out and residual [m][n], row-major, 16-byte aligned, n and k multiples of 8; sums in FP32 along k in
- * ascending order. TF32: FP32 storage, each operand rounded to nearest (ties away) as it leaves shared memory.
+ * A [m][k], W [n][k], out and residual [m][n], row-major, 16-byte aligned, n and k multiples of 8; sums in FP32 along k
+ * in ascending order. TF32: FP32 storage, each operand rounded to nearest (ties away) as it leaves shared memory.
  *
- * Grid: one block a tile of 128 x 128 of out, down bands of eight tiles of rows. Block: 256 threads, warps 4 x 2, each 32 x 64.
+ * Grid: one block a tile of 128 x 128 of out, down bands of eight tiles of rows.
+ *
+ * Block: 256 threads, warps 4 x 2, each 32 x 64.
+ *
  * Shared memory: 3 stages of 128 rows of A and of W, 128 bytes of k a row, 16-byte columns XORed with the row: 96 KiB.
+ *
  * Reads a tile: 256 x k elements; writes 128 x 128. Rows past m and columns past n and k read as zero and are not
  * written. NaN passes through. */
 #include "gemm_impl.h"
@@ -54,7 +58,7 @@ template <class T>
 __device__ __forceinline__ void multiply(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
 {
 #define VNP_MMA(shape)                                                                                                 \
-    asm volatile("mma.sync.aligned." shape " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"           \
+    asm volatile("mma.sync.aligned." shape " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"          \
                  : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])                                                      \
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1))
     if constexpr (std::is_same<T, __half>::value)
@@ -165,8 +169,7 @@ __device__ __forceinline__ void add_bias(float (&acc)[2][8][4], const gemm_args 
 }
 
 /* Turns q and k; columns i and i + head / 2 of a head lie in one thread, head / 16 column groups apart. */
-template <int head>
-__device__ __forceinline__ void rotate_warp(float (&acc)[2][8][4], const gemm_args &args, place me)
+template <int head> __device__ __forceinline__ void rotate_warp(float (&acc)[2][8][4], const gemm_args &args, place me)
 {
     constexpr int half = head / 16;
     const int width = args.n / 3;
@@ -208,16 +211,15 @@ template <class T, int ep> __device__ __forceinline__ void finish(const gemm_arg
         *(float2 *)((float *)args.out + at) = make_float2(x, y);
     } else {
         if (ep == EP_RESIDUAL) {
-            const float2 old = unpack2<T>(*(const uint32_t *)((const T *)args.residual + at));
+            const float2 old = vnp_half<T>::unpack(*(const uint32_t *)((const T *)args.residual + at));
             x += old.x;
             y += old.y;
         }
-        *(uint32_t *)((T *)args.out + at) = pack2<T>(x, y);
+        *(uint32_t *)((T *)args.out + at) = vnp_half<T>::pack(x, y);
     }
 }
 
-template <class T, int ep, int head>
-__global__ void __launch_bounds__(block_threads) gemm_kernel(const gemm_args args)
+template <class T, int ep, int head> __global__ void __launch_bounds__(block_threads) gemm_kernel(const gemm_args args)
 {
     extern __shared__ __align__(1024) unsigned char raw[];
     const int band_tiles = band * args.tiles_n, b = blockIdx.x / band_tiles, rest = blockIdx.x - b * band_tiles;
@@ -251,15 +253,16 @@ template <class T, int ep, int head = 16> int launch(const vnp_gemm_params *p, c
     int device = 0;
     cudaError_t status = cudaGetDevice(&device);
     if (status == cudaSuccess && !(ready.load() >> (device & 63) & 1)) {
-        status = cudaFuncSetAttribute(gemm_kernel<T, ep, head>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
+        status =
+            cudaFuncSetAttribute(gemm_kernel<T, ep, head>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
         if (status == cudaSuccess)
             ready |= 1ull << (device & 63);
     }
     if (status != cudaSuccess)
         return status;
     const int tiles_m = (int)((p->m + tile_m - 1) / tile_m), tiles_n = (int)((p->n + tile_n - 1) / tile_n);
-    const gemm_args args = {p->d_a, p->d_w, p->d_residual, p->d_bias, p->d_out, p->d_pos, p->d_rotary, p->q_scale,
-                            (int)p->m, (int)p->n, (int)p->k, tiles_m, tiles_n};
+    const gemm_args args = {p->d_a,     p->d_w,    p->d_residual, p->d_bias, p->d_out, p->d_pos, p->d_rotary,
+                            p->q_scale, (int)p->m, (int)p->n,     (int)p->k, tiles_m,  tiles_n};
     if ((int64_t)tiles_m * tiles_n > INT32_MAX)
         return cudaErrorInvalidValue;
     gemm_kernel<T, ep, head><<<tiles_m * tiles_n, block_threads, shared_bytes, stream>>>(args);

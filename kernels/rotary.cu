@@ -1,11 +1,14 @@
-/* Rotary position embedding as a kernel of its own, for the heads whose rotation no matrix kernel has fused, and its table.
+/* Rotary position embedding as a kernel of its own, for heads whose rotation no matrix kernel has fused; and its table.
  *
- *   q, k [row][head][i]          <- x1 cos - x2 sin      x1 = column i of the head, x2 = column i + d/2 (q: times q_scale)
- *   q, k [row][head][i + d/2]    <- x2 cos + x1 sin      cos, sin = table[pos[row]][i]
+ *   q, k [row][head][i]       <- x1 cos - x2 sin      x1 = column i of the head, x2 = column i + d/2, q times q_scale
+ *
+ *   q, k [row][head][i + d/2] <- x2 cos + x1 sin      cos, sin = table[pos[row]][i]
  *
  * qkv [m][3 width] row-major, in place, v untouched; F16, BF16 or F32 storage, arithmetic in FP32, one rounding.
- * A block of 256 threads takes one row; a thread takes pairs i, i + 256, ... of q and k. Reads and writes 2 width elements a
- * row, and d table entries. No alignment beyond the element's. NaN passes through; positions are not checked. */
+ *
+ * Grid: a block of 256 threads a row; a thread takes pairs i, i + 256, ... of q and k. Reads and writes 2 width
+ * elements a row, and d table entries. No alignment beyond the element's. NaN passes through; positions are not
+ * checked. */
 #include "rotary.h"
 
 #include <math.h>
@@ -50,7 +53,8 @@ __global__ void __launch_bounds__(block_threads)
     const int64_t row = blockIdx.x;
     const int half = head_dim / 2;
     const float2 *turn = table + (int64_t)pos[row] * half;
-    for (int64_t pair = threadIdx.x; pair < width; pair += block_threads) { /* width / 2 pairs of q, then as many of k */
+    for (int64_t pair = threadIdx.x; pair < width;
+         pair += block_threads) { /* width / 2 pairs of q, then as many of k */
         const int64_t head = pair / half;
         const int i = (int)(pair - head * half);
         T *p = qkv + row * 3 * width + head * head_dim + i;
@@ -99,15 +103,17 @@ int vnp_rotary(void *d_qkv, enum vnp_gemm_type type, int64_t m, int64_t width, i
     const float2 *table = (const float2 *)d_table;
     switch (type) {
     case VNP_GEMM_F16:
-        rotary_kernel<<<(unsigned)m, block_threads, 0, stream>>>((__half *)d_qkv, width, head_dim, q_scale, d_pos, table);
+        rotary_kernel<<<(unsigned)m, block_threads, 0, stream>>>((__half *)d_qkv, width, head_dim, q_scale, d_pos,
+                                                                 table);
         break;
     case VNP_GEMM_BF16:
-        rotary_kernel<<<(unsigned)m, block_threads, 0, stream>>>((__nv_bfloat16 *)d_qkv, width, head_dim, q_scale, d_pos,
-                                                                 table);
+        rotary_kernel<<<(unsigned)m, block_threads, 0, stream>>>((__nv_bfloat16 *)d_qkv, width, head_dim, q_scale,
+                                                                 d_pos, table);
         break;
     case VNP_GEMM_F32:
     case VNP_GEMM_TF32:
-        rotary_kernel<<<(unsigned)m, block_threads, 0, stream>>>((float *)d_qkv, width, head_dim, q_scale, d_pos, table);
+        rotary_kernel<<<(unsigned)m, block_threads, 0, stream>>>((float *)d_qkv, width, head_dim, q_scale, d_pos,
+                                                                 table);
         break;
     }
     return cudaGetLastError();

@@ -41,8 +41,8 @@ static __device__ __forceinline__ void mbar_expect(uint32_t bar, uint32_t bytes)
     asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(bar), "r"(bytes) : "memory");
 }
 
-/* Arrives at the barrier of the same offset in block `rank` of the cluster. Orders nothing but what the arriving warp has
- * waited for: enough to hand back memory that only wgmma has read. */
+/* Arrives at the barrier of the same offset in block `rank` of the cluster. Orders nothing but what the arriving warp
+ * has waited for: enough to hand back memory that only wgmma has read. */
 static __device__ __forceinline__ void mbar_arrive_remote(uint32_t bar, uint32_t rank)
 {
     asm volatile("{\n.reg .b32 remote;\n"
@@ -50,6 +50,18 @@ static __device__ __forceinline__ void mbar_arrive_remote(uint32_t bar, uint32_t
                  "mbarrier.arrive.shared::cluster.b64 _, [remote];\n}" ::"r"(bar),
                  "r"(rank)
                  : "memory");
+}
+
+/* Stores two words at the same offset in block `rank` of the cluster; their 8 bytes complete on that block's `bar`. */
+static __device__ __forceinline__ void store_remote(uint32_t dst, int x, int y, uint32_t bar, uint32_t rank)
+{
+    asm volatile(
+        "{\n.reg .b32 words, done;\n"
+        "mapa.shared::cluster.u32 words, %0, %4;\n"
+        "mapa.shared::cluster.u32 done, %3, %4;\n"
+        "st.async.shared::cluster.mbarrier::complete_tx::bytes.v2.b32 [words], {%1, %2}, [done];\n}" ::"r"(dst),
+        "r"(x), "r"(y), "r"(bar), "r"(rank)
+        : "memory");
 }
 
 static __device__ __forceinline__ void mbar_wait(uint32_t bar, uint32_t phase)
@@ -67,6 +79,20 @@ static __device__ __forceinline__ void mbar_wait(uint32_t bar, uint32_t phase)
 static __device__ __forceinline__ void tma_prefetch_map(const CUtensorMap *map)
 {
     asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
+}
+
+/* `bytes`, a multiple of 16, from global to shared memory, completing on `bar`. */
+static __device__ __forceinline__ void bulk_load(uint32_t dst, const void *src, int bytes, uint32_t bar)
+{
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(dst),
+                 "l"(src), "r"(bytes), "r"(bar)
+                 : "memory");
+}
+
+/* Arrives at a barrier of this block. */
+static __device__ __forceinline__ void mbar_arrive(uint32_t bar)
+{
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(bar) : "memory");
 }
 
 /* One box at column x, row y into shared memory; its bytes complete on `bar`. Outside the matrix it reads zero. */
