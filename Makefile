@@ -134,6 +134,11 @@ $(GPU_BENCH): $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(BUILD)/libvnp_cuda.a $(
 	$(call step,LD $@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(CUDA_LDLIBS) $(LDLIBS)
 
+$(BUILD)/bench/gemm_bench: bench/gemm_bench.cu $(BUILD)/libvnp_cuda.a $(BUILD)/libvnp.a
+	@mkdir -p $(@D)
+	$(call step,NVCC $@)
+	$(Q)$(NVCC) -Icommon -Ikernels $(NVCCFLAGS) $(VNP_NVCCFLAGS) -o $@ $^ -L$(CUDA_LIB) -lcublasLt
+
 $(BUILD)/cuda-flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(NVCC) $(NVCCFLAGS) $(VNP_NVCCFLAGS)' | cmp -s - $@ || \
@@ -186,6 +191,10 @@ bench: bench-tools
 
 bench-tools: $(STAGE_SRC:stages/%.c=$(BIN)/%) $(BENCH_TOOLS)
 
+## bench-gemm: the matrix kernels beside cuBLASLt on this host's GPU; ARGS='-t 2 -r 32768 3B' narrows it
+bench-gemm: $(BUILD)/bench/gemm_bench
+	$(BUILD)/bench/gemm_bench $(ARGS)
+
 ## bench-gpu: the forward pass on the GPU, its kernels, the peers side by side; into bench/results
 bench-gpu: all $(GPU_BENCH) $(BUILD)/bench/synth-fasta
 	VNP_BUILD=$(abspath $(BUILD)) bench/gpu.sh
@@ -216,6 +225,6 @@ help:
 clean:
 	rm -rf build
 
-.PHONY: all deps demo units check test check-gpu bench bench-tools bench-gpu install dist help clean FORCE
+.PHONY: all deps demo units check test check-gpu bench bench-tools bench-gemm bench-gpu install dist help clean FORCE
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
