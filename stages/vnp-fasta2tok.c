@@ -12,7 +12,7 @@
     (VNP_FRAME_LIMIT - (128u << 10)) /* residues; the rest of a frame is for an id and the other columns */
 
 struct options {
-    const char *output;
+    const char *output, *tokenizer;
     int64_t max_len, window; /* 0: not given */
     int64_t overlap;
     bool overlap_given;
@@ -35,14 +35,15 @@ struct work {
     struct counts n;
 };
 
-static const struct options defaults = {.overlap = 0};
+static const struct options defaults = {.tokenizer = "esm2", .overlap = 0};
 
 static void usage(FILE *to)
 {
     fprintf(to,
             "usage: vnp-fasta2tok [options] [FILE ...]\n"
-            "Turns FASTA or FASTQ (plain, gzip or zstd; no FILE or -: stdin) into token frames for ESM-2.\n"
+            "Turns FASTA or FASTQ (plain, gzip or zstd; no FILE or -: stdin) into token frames.\n"
             "\n"
+            "      --tokenizer T   esm2, or a tokenizer.json or a directory with one (default: %s)\n"
             "      --max-len N     cut records after N residues, keeping the N-terminal end (default: don't)\n"
             "      --window N      split longer records into windows of N residues (default: don't)\n"
             "      --overlap M     residues that a window shares with the next one, less than N (default: %lld)\n"
@@ -51,13 +52,14 @@ static void usage(FILE *to)
             "  -v, --verbose       more on stderr\n"
             "  -h, --help          this text\n"
             "      --version       version and build\n",
-            (long long)defaults.overlap);
+            defaults.tokenizer, (long long)defaults.overlap);
 }
 
 static struct options parse(int argc, char **argv)
 {
-    enum { MAX_LEN = VNP_OPT_OWN, WINDOW, OVERLAP };
-    static const struct option table[] = {{"max-len", required_argument, NULL, MAX_LEN},
+    enum { MAX_LEN = VNP_OPT_OWN, WINDOW, OVERLAP, TOKENIZER };
+    static const struct option table[] = {{"tokenizer", required_argument, NULL, TOKENIZER},
+                                          {"max-len", required_argument, NULL, MAX_LEN},
                                           {"window", required_argument, NULL, WINDOW},
                                           {"overlap", required_argument, NULL, OVERLAP},
                                           VNP_COMMON_OPTIONS,
@@ -66,6 +68,9 @@ static struct options parse(int argc, char **argv)
     int c;
     while ((c = getopt_long(argc, argv, "hqvo:", table, NULL)) != -1)
         switch (c) {
+        case TOKENIZER:
+            opt.tokenizer = optarg;
+            break;
         case MAX_LEN:
             opt.max_len = vnp_option_int("--max-len", optarg, 1, ROW_LIMIT);
             break;
@@ -129,7 +134,7 @@ static void add_row(struct work *w, const struct vnp_record *rec, struct vnp_row
     if (w->rows.n == BLOCK_ROWS || w->rows.bulk.n + bound > BLOCK_BYTES || w->rows.text.n + rec->id.n > BLOCK_BYTES)
         flush(w);
     void *tokens = vnp_rows_room(&w->rows, bound);
-    if (tokens == NULL) {
+    if (tokens == NULL || !vnp_tokenizer_reserve(w->tokenizer, row->residues)) {
         vnp_error(&err, VNP_OS, "%s: out of memory for its tokens", vnp_fasta_place(w->in, rec, place, sizeof place));
         vnp_stage_fail(w->out, &err);
     }
@@ -204,11 +209,11 @@ static void summarise(const struct work *w, double seconds)
     const struct counts *n = &w->n;
     typedef unsigned long long ull;
     if (n->unknown.n > 0)
-        vnp_warn("%llu letter%s outside the alphabet became <unk>: %s; the first in %s", (ull)n->unknown.n,
-                 plural(n->unknown.n), vnp_unknown_text(&n->unknown, letters, sizeof letters), n->first_unknown);
+        vnp_warn("%llu letter%s outside the alphabet %s: %s; the first in %s", (ull)n->unknown.n,
+                 plural(n->unknown.n), vnp_tokenizer_unknown(w->tokenizer), vnp_unknown_text(&n->unknown, letters, sizeof letters), n->first_unknown);
     if (n->empty > 0)
-        vnp_warn("%llu empty record%s became <cls><eos>; the first: %s", (ull)n->empty, plural(n->empty),
-                 n->first_empty);
+        vnp_warn("%llu empty record%s became %s; the first: %s", (ull)n->empty, plural(n->empty),
+                 vnp_tokenizer_empty(w->tokenizer), n->first_empty);
     if (n->nameless > 0)
         vnp_warn("%llu record%s without an id; the first: %s", (ull)n->nameless, plural(n->nameless),
                  n->first_nameless);
@@ -225,14 +230,15 @@ static void summarise(const struct work *w, double seconds)
 
 int main(int argc, char **argv)
 {
-    vnp_stage_init("vnp-fasta2tok");
-    struct work w = {.opt = parse(argc, argv), .tokenizer = vnp_tokenizer_esm2()};
+    vnp_stage_init_frames("vnp-fasta2tok");
+    struct work w = {.opt = parse(argc, argv)};
     struct vnp_record rec;
     struct vnp_err err;
     enum vnp_status st;
     const double begin = vnp_now();
 
     if (vnp_writer_open(&w.out, &(struct vnp_writer_options){.path = w.opt.output}, &err) != VNP_OK ||
+        vnp_tokenizer_open(&w.tokenizer, w.opt.tokenizer, &err) != VNP_OK ||
         vnp_fasta_open(&w.in, argv + optind, argc - optind, &err) != VNP_OK)
         vnp_stage_fail(w.out, &err);
     if (w.opt.max_len == 0 && w.opt.window == 0)

@@ -1,0 +1,342 @@
+#include "bpe.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NONE VNP_BPE_NONE
+#define NEVER UINT32_MAX        /* ranks: no such merge */
+#define CROSSED (UINT32_MAX - 1)
+#define TRIE_LIMIT (1u << 26)   /* cells: 256 MiB */
+#define MEMO_IDS 8192           /* vocabularies up to this size remember which tokens may follow which: 16 MiB */
+enum { UNASKED, MAY_FOLLOW, MAY_NOT };
+
+/* One merge on the way from letters to a token, with the outermost symbols of the token's text after it. */
+struct step {
+    uint32_t rank;
+    uint16_t first, last;
+};
+
+/* A token that words can come to hold. `length` is 0 for the others: no merges lead to them, or never in that order. */
+struct token {
+    uint32_t length;      /* letters; its steps are one fewer */
+    uint32_t steps;       /* where they begin in vnp_bpe.steps */
+    uint16_t first, last; /* letters, as tokens */
+};
+
+/* What the search needs of a token. */
+struct link {
+    uint32_t length;
+    uint16_t shorter; /* the longest other token that it begins with, or NONE */
+};
+
+struct pair {
+    uint32_t key, rank; /* left << 16 | right; rank NEVER: the slot is free */
+};
+
+struct vnp_bpe {
+    uint32_t n_ids;
+    struct token *token;
+    struct link *link;
+    struct step *steps;
+    uint64_t n_steps, cap_steps;
+    struct pair *pairs;
+    uint32_t pair_mask;
+    /* The trie of tokens: child [node << shift | class of the letter], 0 for none; the longest token up to a node. */
+    uint32_t *child;
+    uint16_t *longest;
+    int shift;
+    uint8_t class[256];
+    uint8_t *memo; /* two bits for each [left << memo_shift | right], or NULL */
+    int memo_shift;
+    uint64_t *dead; /* a bit a position: nothing that follows the tokens up to here leads to the end */
+    uint64_t cap_dead;
+};
+
+static uint32_t slot_of(const struct vnp_bpe *b, uint32_t key)
+{
+    uint32_t i = (key * 0x9e3779b1u >> 7) & b->pair_mask;
+    while (b->pairs[i].rank != NEVER && b->pairs[i].key != key)
+        i = (i + 1) & b->pair_mask;
+    return i;
+}
+
+static uint32_t rank_of(const struct vnp_bpe *b, uint16_t left, uint16_t right)
+{
+    return b->pairs[slot_of(b, (uint32_t)left << 16 | right)].rank;
+}
+
+/* What becomes of x and y side by side: each does its own steps, the lower rank first (of equals the one on the left),
+ * unless the symbols that touch have a merge that comes before both. Returns CROSSED when that happens before x and y are
+ * whole; else the rank of the merge of the two, NEVER when there is none. */
+static uint32_t meet(const struct vnp_bpe *b, uint16_t x, uint16_t y)
+{
+    const struct token *tx = &b->token[x], *ty = &b->token[y];
+    const struct step *sx = b->steps + tx->steps, *sy = b->steps + ty->steps;
+    const struct step *const end_x = sx + tx->length - 1, *const end_y = sy + ty->length - 1;
+    uint16_t last = tx->last, first = ty->first;
+    uint32_t rank = rank_of(b, last, first);
+    for (;;) {
+        const uint32_t next_x = sx < end_x ? sx->rank : NEVER, next_y = sy < end_y ? sy->rank : NEVER;
+        if (rank < next_x && rank <= next_y)
+            return sx == end_x && sy == end_y ? rank : CROSSED;
+        if (next_x == NEVER && next_y == NEVER)
+            return NEVER;
+        const uint16_t was_last = last, was_first = first;
+        if (next_x <= next_y)
+            last = sx++->last;
+        else
+            first = sy++->first;
+        if (last != was_last || first != was_first)
+            rank = rank_of(b, last, first);
+    }
+}
+
+static bool may_follow(const struct vnp_bpe *b, uint16_t x, uint16_t y)
+{
+    if (b->memo == NULL)
+        return meet(b, x, y) == NEVER;
+    const uint32_t at = (uint32_t)x << b->memo_shift | y;
+    const int shift = 2 * (at & 3), known = b->memo[at >> 2] >> shift & 3;
+    if (known != UNASKED)
+        return known == MAY_FOLLOW;
+    const bool yes = meet(b, x, y) == NEVER;
+    b->memo[at >> 2] |= (uint8_t)((yes ? MAY_FOLLOW : MAY_NOT) << shift);
+    return yes;
+}
+
+static bool room_for_steps(struct vnp_bpe *b, uint64_t n)
+{
+    if (b->n_steps + n <= b->cap_steps)
+        return true;
+    const uint64_t cap = 2 * (b->n_steps + n);
+    struct step *p = cap <= UINT32_MAX ? realloc(b->steps, cap * sizeof *p) : NULL;
+    if (p == NULL)
+        return false;
+    b->steps = p;
+    b->cap_steps = cap;
+    return true;
+}
+
+/* Makes a token of x and y, which meet whole and then merge: its steps are theirs in the order in which they happen. */
+static bool form(struct vnp_bpe *b, const struct vnp_merge *m, uint32_t rank)
+{
+    const struct token x = b->token[m->left], y = b->token[m->right];
+    struct token t = {x.length + y.length, (uint32_t)b->n_steps, x.first, y.last};
+    if (!room_for_steps(b, t.length - 1))
+        return false;
+    const struct step *sx = b->steps + x.steps, *sy = b->steps + y.steps;
+    const struct step *const end_x = sx + x.length - 1, *const end_y = sy + y.length - 1;
+    struct step *to = b->steps + b->n_steps;
+    uint16_t first = x.first, last = y.last;
+    while (sx < end_x || sy < end_y) {
+        const bool left = sy == end_y || (sx < end_x && sx->rank <= sy->rank);
+        const struct step *s = left ? sx++ : sy++;
+        first = left ? s->first : first;
+        last = left ? last : s->last;
+        *to++ = (struct step){s->rank, first, last};
+    }
+    *to = (struct step){rank, m->result, m->result};
+    b->n_steps += t.length - 1;
+    b->token[m->result] = t;
+    return true;
+}
+
+struct order {
+    uint32_t length, rank;
+};
+
+static int by_length(const void *a, const void *b)
+{
+    const struct order *x = a, *y = b;
+    if (x->length != y->length)
+        return x->length < y->length ? -1 : 1;
+    return x->rank < y->rank ? -1 : x->rank > y->rank;
+}
+
+/* Which tokens the merges really lead to, and how: the short ones first, as the long ones are made of them. */
+static bool form_tokens(struct vnp_bpe *b, const struct vnp_bpe_spec *spec)
+{
+    struct order *order = malloc((spec->n_merges + 1) * sizeof *order);
+    bool ok = order != NULL;
+    for (int c = 0; c < 256; c++)
+        if (spec->letter[c] != NONE)
+            b->token[spec->letter[c]] = (struct token){1, 0, spec->letter[c], spec->letter[c]};
+    for (uint32_t i = 0; ok && i < spec->n_merges; i++)
+        order[i] = (struct order){spec->text[spec->merges[i].result].n, i};
+    if (ok)
+        qsort(order, spec->n_merges, sizeof *order, by_length);
+    for (uint32_t i = 0; ok && i < spec->n_merges; i++) {
+        const struct vnp_merge *m = &spec->merges[order[i].rank];
+        if (b->token[m->left].length > 0 && b->token[m->right].length > 0 && b->token[m->result].length == 0 &&
+            meet(b, m->left, m->right) == order[i].rank)
+            ok = form(b, m, order[i].rank);
+    }
+    free(order);
+    return ok;
+}
+
+static bool make_pairs(struct vnp_bpe *b, const struct vnp_bpe_spec *spec)
+{
+    uint32_t slots = 16;
+    while (slots < 2 * (uint64_t)spec->n_merges)
+        slots *= 2;
+    b->pair_mask = slots - 1;
+    if ((b->pairs = malloc(slots * sizeof *b->pairs)) == NULL)
+        return false;
+    memset(b->pairs, 0xff, slots * sizeof *b->pairs);
+    for (uint32_t i = 0; i < spec->n_merges; i++) {
+        const uint32_t key = (uint32_t)spec->merges[i].left << 16 | spec->merges[i].right;
+        b->pairs[slot_of(b, key)] = (struct pair){key, i};
+    }
+    return true;
+}
+
+/* Numbers the letters, one class for all bytes that are the same token. */
+static int make_classes(struct vnp_bpe *b, const struct vnp_bpe_spec *spec)
+{
+    int n = 0;
+    for (int c = 0; c < 256; c++) {
+        int same = 0;
+        while (same < c && spec->letter[same] != spec->letter[c])
+            same++;
+        if (spec->letter[c] != NONE)
+            b->class[c] = same < c ? b->class[same] : (uint8_t)n++;
+    }
+    return n;
+}
+
+/* Adds the tokens' texts; `parent` and `node` say where they came to be. */
+static uint32_t fill_trie(struct vnp_bpe *b, const struct vnp_bpe_spec *spec, uint32_t *parent, uint32_t *node)
+{
+    uint32_t nodes = 1;
+    for (uint32_t id = 0; id < b->n_ids; id++) {
+        uint32_t at = 0;
+        for (uint32_t i = 0; i < b->token[id].length; i++) {
+            uint32_t *next = &b->child[at << b->shift | b->class[(unsigned char)spec->text[id].s[i]]];
+            if (*next == 0) {
+                parent[nodes] = at;
+                *next = nodes++;
+            }
+            at = *next;
+        }
+        node[id] = at;
+        if (at != 0)
+            b->longest[at] = (uint16_t)id;
+    }
+    return nodes;
+}
+
+static enum vnp_status make_trie(struct vnp_bpe *b, const struct vnp_bpe_spec *spec, struct vnp_err *err)
+{
+    const int classes = make_classes(b, spec);
+    uint64_t most = 1;
+    while (1 << b->shift < classes)
+        b->shift++;
+    for (uint32_t id = 0; id < b->n_ids; id++)
+        most += b->token[id].length;
+    if (most > TRIE_LIMIT >> b->shift)
+        return vnp_error(err, VNP_DATA, "%llu letters in the tokens that its merges make: more than this program can hold",
+                         (unsigned long long)most - 1);
+    uint32_t *parent = calloc(most, sizeof *parent), *node = calloc(b->n_ids, sizeof *node);
+    b->child = calloc(most << b->shift, sizeof *b->child);
+    b->longest = malloc(most * sizeof *b->longest);
+    const bool ok = parent != NULL && node != NULL && b->child != NULL && b->longest != NULL;
+    if (ok) {
+        memset(b->longest, 0xff, most * sizeof *b->longest);
+        const uint32_t nodes = fill_trie(b, spec, parent, node);
+        for (uint32_t i = 1; i < nodes; i++)
+            if (b->longest[i] == NONE)
+                b->longest[i] = b->longest[parent[i]];
+        for (uint32_t id = 0; id < b->n_ids; id++)
+            b->link[id] = (struct link){b->token[id].length, b->longest[parent[node[id]]]};
+    }
+    free(parent);
+    free(node);
+    return ok ? VNP_OK : vnp_error(err, VNP_OS, "out of memory for its tokens");
+}
+
+enum vnp_status vnp_bpe_open(struct vnp_bpe **out, const struct vnp_bpe_spec *spec, struct vnp_err *err)
+{
+    struct vnp_bpe *b = *out = calloc(1, sizeof *b);
+    enum vnp_status st = VNP_OS;
+    if (b != NULL) {
+        b->n_ids = spec->n_ids;
+        b->token = calloc(spec->n_ids, sizeof *b->token);
+        b->link = calloc(spec->n_ids, sizeof *b->link);
+        while (1u << b->memo_shift < spec->n_ids)
+            b->memo_shift++;
+        if (spec->n_ids <= MEMO_IDS)
+            b->memo = calloc(((size_t)1 << 2 * b->memo_shift) / 4 + 1, 1);
+    }
+    if (b == NULL || b->token == NULL || b->link == NULL || (spec->n_ids <= MEMO_IDS && b->memo == NULL) ||
+        !make_pairs(b, spec) || !form_tokens(b, spec))
+        st = vnp_error(err, VNP_OS, "out of memory for its merges");
+    else
+        st = make_trie(b, spec, err);
+    if (st != VNP_OK) {
+        vnp_bpe_close(b);
+        *out = NULL;
+    }
+    return st;
+}
+
+void vnp_bpe_close(struct vnp_bpe *b)
+{
+    if (b == NULL)
+        return;
+    void *const parts[] = {b->token, b->link, b->steps, b->pairs, b->child, b->longest, b->memo, b->dead};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        free(parts[i]);
+    free(b);
+}
+
+bool vnp_bpe_reserve(struct vnp_bpe *b, uint64_t n)
+{
+    const uint64_t words = n / 64 + 1;
+    if (words <= b->cap_dead)
+        return true;
+    uint64_t *p = realloc(b->dead, words * sizeof *p);
+    if (p == NULL)
+        return false;
+    b->dead = p;
+    b->cap_dead = words;
+    return true;
+}
+
+/* The longest token that a text begins with. */
+static inline uint16_t longest_token(const struct vnp_bpe *b, const char *text, uint64_t n)
+{
+    uint32_t node = 0, next;
+    for (uint64_t i = 0; i < n; i++, node = next)
+        if ((next = b->child[node << b->shift | b->class[(unsigned char)text[i]]]) == 0)
+            break;
+    return b->longest[node];
+}
+
+uint64_t vnp_bpe_encode(struct vnp_bpe *b, const char *word, uint64_t n, uint16_t *out)
+{
+    uint64_t k = 0, at = 0;
+    if (n == 0)
+        return 0;
+    memset(b->dead, 0, (n / 64 + 1) * sizeof *b->dead);
+    uint16_t try = longest_token(b, word, n);
+    while (at < n) {
+        while (try != NONE) {
+            const uint64_t end = at + b->link[try].length;
+            if (!(b->dead[end / 64] >> end % 64 & 1) && (k == 0 || may_follow(b, out[k - 1], try)))
+                break;
+            try = b->link[try].shorter;
+        }
+        if (try != NONE) {
+            out[k++] = try;
+            at += b->link[try].length;
+            try = longest_token(b, word + at, n - at);
+        } else { /* the encoding of the word has a token across this position */
+            b->dead[at / 64] |= (uint64_t)1 << at % 64;
+            try = out[--k];
+            at -= b->link[try].length;
+            try = b->link[try].shorter;
+        }
+    }
+    return k;
+}
