@@ -36,7 +36,7 @@ STAGES     := $(STAGE_SRC:stages/%.c=$(BIN)/%)
 UNIT_SRC   := $(filter-out tests/kernels-gpu/%,$(wildcard tests/*/test_*.c))
 UNITS      := $(UNIT_SRC:tests/%.c=$(BUILD)/tests/%)
 TOOLS      := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/*/tool_*.c)) # what the shell tests call
-BENCHES    := orf fasta2tok pack cpu-forward pool cat cmp model
+BENCHES    := $(filter-out lib gpu%,$(patsubst bench/%.sh,%,$(wildcard bench/*.sh)))
 BENCH_SRC  := $(filter-out bench/gpu_%,$(wildcard bench/*.c)) # what makes their input
 BENCH_TOOLS := $(BENCH_SRC:bench/%.c=$(BUILD)/bench/%)
 DRIVERS    := $(patsubst pipelines/%,$(BIN)/%,$(wildcard pipelines/vnp-*))

@@ -8,7 +8,7 @@
  * they were cut into blocks.
  *
  * Largest first, the textbook's way, leaves a window of small rows that holds less than a batch: 90% where this reaches
- * the bound (bench/results/pack.txt). Lengths that wait are bits in a tree of words (64 a node): a look-up is a few
+ * the bound (bench/NOTES.md). Lengths that wait are bits in a tree of words (64 a node): a look-up is a few
  * words. */
 #ifndef VNP_PACKER_H
 #define VNP_PACKER_H
