@@ -4,13 +4,16 @@
 # bench/results/gpu-DATE.json (one object a line) and a table beside it; prints the table. make bench-gpu builds what it needs.
 #   VNP_BENCH_SECONDS  of each figure (20)     VNP_BENCH_MODELS  "3B 650M 8M"     VNP_BENCH_DIR  where models lie or are put
 #   VNP_BENCH_EAGER    strata of the peers that aren't compiled (150,mix)             VNP_BENCH_COMMIT   outside a checkout
+#   VNP_BENCH_PARTS    of it, where time is short (kernels fp32 pipeline ceiling,compile,eager,padded)
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 2
 build=${VNP_BUILD:-build}
 PATH=$build/bin:$PATH
 seconds=${VNP_BENCH_SECONDS:-20}
 models=${VNP_BENCH_MODELS:-3B 650M 8M}
+parts=" ${VNP_BENCH_PARTS-kernels fp32 pipeline ceiling,compile,eager,padded} "
 budget=16384
+has() { case $parts in *" $1 "*) ;; *) return 1 ;; esac; }
 vnp-gpu-forward -q --probe 2>/dev/null || { echo 'bench/gpu.sh: no GPU here'; exit 0; }
 if [ -n "${VNP_BENCH_DIR-}" ]; then dir=$VNP_BENCH_DIR; mkdir -p "$dir"; else
     dir=$(mktemp -d) || exit 2
@@ -24,17 +27,18 @@ mkdir -p "$(dirname "$out")"
         sed 's/\(.*\), \(.*\), \(.*\)/{"what":"host","device":"\1","driver":"\2","power":"\3"}/'
     printf '{"what":"run","date":"%s","commit":"%s","version":"%s"}\n' "$(date -u +%FT%TZ)" \
         "${VNP_BENCH_COMMIT:-$(git rev-parse --short HEAD 2>/dev/null)}" "$(vnp-gpu-forward --version | head -n 1)"
-    "$build/bench/gpu_kernels" "$models"
+    has kernels && "$build/bench/gpu_kernels" "$models"
     for m in $models; do
         [ -d "$dir/$m" ] || vnp-model synth "$m" --seed 1 -q -o "$dir/$m" || exit 1
         "$build/bench/gpu_forward" -m "$dir/$m" -n fp16 -b $budget -s "$seconds"
         "$build/bench/gpu_forward" -m "$dir/$m" -n fp16 -b 8192 -s 2 -S mix
         for n in tf32 fp32; do
-            "$build/bench/gpu_forward" -m "$dir/$m" -n $n -b $budget -s "$(((${seconds%.*} + 3) / 4))" -S 150,mix
+            has fp32 && "$build/bench/gpu_forward" -m "$dir/$m" -n $n -b $budget -s "$(((${seconds%.*} + 3) / 4))" -S 150,mix
         done
     done
     # The pipeline: as many tokens as the device needs about `seconds` for, as 51-residue and as mixed records.
     for m in $models; do
+        has pipeline || break
         case $m in 3B) rate=1e5 ;; 650M) rate=4e5 ;; *) rate=1.2e7 ;; esac
         for length in 51 mix; do
             fa=$dir/in.fa
@@ -51,8 +55,9 @@ mkdir -p "$(dirname "$out")"
             rm -f "$fa"
         done
     done
-    if python3 -c 'from torch.nn.attention.varlen import varlen_attn' 2>/dev/null; then
+    peers=$(echo "$parts" | tr ' ' '\n' | grep -E '^(ceiling|compile|eager|padded)(,|$)')
+    if [ -n "$peers" ] && python3 -c 'from torch.nn.attention.varlen import varlen_attn' 2>/dev/null; then
         python3 bench/peers/pytorch.py --models "${models// /,}" --seconds "$seconds" --budget $budget \
-            --eager "${VNP_BENCH_EAGER:-150,mix}"
+            --only "$peers" --eager "${VNP_BENCH_EAGER:-150,mix}"
     fi
 } | tee "$out.json" | awk -f bench/gpu-table.awk | tee "$out.txt"

@@ -184,4 +184,5 @@ def main():
             torch.cuda.empty_cache()
 
 
-main()
+if __name__ == "__main__":  # libraries start workers that import this file
+    main()
