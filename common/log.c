@@ -80,11 +80,26 @@ void vnp_progress_end(void)
     progress_shown = false;
 }
 
+static void (*die_hook)(const struct vnp_err *why);
+
+void vnp_log_on_die(void (*hook)(const struct vnp_err *why))
+{
+    die_hook = hook;
+}
+
 void vnp_die(enum vnp_status status, const char *fmt, ...)
 {
+    struct vnp_err why;
+    char text[sizeof why.msg];
+    void (*hook)(const struct vnp_err *) = die_hook;
     va_list ap;
     va_start(ap, fmt);
-    print_line("", fmt, ap);
+    vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    vnp_error(&why, status, "%s", text);
+    vnp_log(VNP_LOG_ERROR, "%s", text);
+    die_hook = NULL; /* the hook may come to an end here too */
+    if (hook != NULL)
+        hook(&why);
     exit(status);
 }

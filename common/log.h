@@ -21,9 +21,13 @@ void vnp_log(enum vnp_log_level level, const char *fmt, ...) __attribute__((form
 void vnp_progress(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void vnp_progress_end(void);
 
-/* Prints "stage: message" and exits with `status`. For main() and set-up code; stages with an open output use
- * vnp_stage_fail() so that the next stage learns the cause. */
+/* Prints "stage: message" and exits with `status`. For main() and set-up code; where a stage has an error in hand it uses
+ * vnp_stage_fail(). */
 void vnp_die(enum vnp_status status, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));
+
+/* What vnp_die() does between its message and the end; NULL for nothing. For the stream's writer, which tells the next
+ * stage. */
+void vnp_log_on_die(void (*hook)(const struct vnp_err *why));
 
 /* Seconds on the monotonic clock. */
 double vnp_now(void);

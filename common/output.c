@@ -60,6 +60,16 @@ static int descriptor_of(const char *path)
     return sscanf(path, "/proc/self/fd/%d%n", &fd, &n) == 1 && path[n] == '\0' ? fd : -1;
 }
 
+/* The file that a path means: a link is followed, so that the rename at the end replaces the file and not the link. */
+static char *target_of(const char *path)
+{
+    struct stat st;
+    char *target = NULL;
+    if (descriptor_of(path) < 0 && lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+        target = realpath(path, NULL);
+    return target != NULL ? target : xstrdup(path);
+}
+
 static int open_path(struct vnp_output *o)
 {
     struct stat st;
@@ -90,7 +100,7 @@ static enum vnp_status open_output(struct vnp_output **out, const char *path, in
     struct vnp_output *o = xcalloc(1, sizeof *o);
     *out = NULL;
     if (path != NULL && strcmp(path, "-") != 0)
-        o->path = xstrdup(path);
+        o->path = target_of(path);
     enum vnp_status st = open_fd(o, text, err);
     if (st != VNP_OK) {
         o->fd = -1;

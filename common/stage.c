@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Opens /dev/null where one of the three standard descriptors is closed, so that no file gets its number; in the wrong
@@ -25,6 +26,22 @@ void vnp_stage_init(const char *name)
     (void)fcntl(STDIN_FILENO, F_SETPIPE_SZ, 1 << 20);
     (void)fcntl(STDOUT_FILENO, F_SETPIPE_SZ, 1 << 20);
 #endif
+}
+
+static void tell_next_stage(const struct vnp_err *why)
+{
+    struct vnp_writer *out;
+    struct vnp_err ignored;
+    struct stat st;
+    if (fstat(STDOUT_FILENO, &st) == 0 && S_ISFIFO(st.st_mode) &&
+        vnp_writer_open(&out, &(struct vnp_writer_options){0}, &ignored) == VNP_OK)
+        vnp_writer_abort(out, why);
+}
+
+void vnp_stage_init_frames(const char *name)
+{
+    vnp_stage_init(name);
+    vnp_log_on_die(tell_next_stage);
 }
 
 static void close_stdout(void)
@@ -52,7 +69,7 @@ void vnp_common_option(int c, void (*usage)(FILE *))
         return;
     case '?':
         usage(stderr);
-        exit(VNP_USAGE);
+        vnp_die(VNP_USAGE, "the command line is wrong; the options are above");
     default:
         vnp_die(VNP_SOFTWARE, "option %d is in the table but not in the program", c);
     }

@@ -34,6 +34,9 @@ void vnp_stage_fail(struct vnp_writer *out, const struct vnp_err *err) __attribu
 
 /* Starts a stage: names it for messages, and makes stdout's state safe to rely on. */
 void vnp_stage_init(const char *name);
+/* The same for a stage whose stdout is a stream of frames: if it ends before it has opened its output (misuse, say), the
+ * next stage of a pipe learns why. */
+void vnp_stage_init_frames(const char *name);
 
 extern const char vnp_version[];     /* "0.1.0" */
 extern const char vnp_build_flags[]; /* compiler and flags, for --version */

@@ -1,10 +1,33 @@
 #include "cpu_blas.h"
 
 #include <cblas.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* In OpenBLAS's own cblas.h; repeated for systems whose cblas.h is another library's. */
 void openblas_set_num_threads(int n);
 char *openblas_get_corename(void);
+
+/* A calling thread's buffer of 128 MiB, and the 128 MiB of addresses that the C library sets aside for its heap. */
+#define THREAD_ROOM ((size_t)264 << 20)
+
+void vnp_cpu_blas_restart(char **argv)
+{
+    const char *threads = getenv("OPENBLAS_NUM_THREADS");
+    if (threads != NULL && strcmp(threads, "1") == 0)
+        return;
+    if (setenv("OPENBLAS_NUM_THREADS", "1", 1) == 0)
+        execv("/proc/self/exe", argv); /* where that fails, idle threads do no harm but at a memory limit */
+}
+
+bool vnp_cpu_blas_room(int threads)
+{
+    const size_t bytes = (size_t)threads * THREAD_ROOM;
+    void *p = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return p != MAP_FAILED && munmap(p, bytes) == 0;
+}
 
 void vnp_cpu_blas_init(void)
 {

@@ -2,14 +2,24 @@
 #ifndef VNP_CPU_BLAS_H
 #define VNP_CPU_BLAS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
+/* First thing in main(): runs the program again with OPENBLAS_NUM_THREADS=1 unless it has that already. OpenBLAS makes a
+ * thread for each core when it is loaded; they are of no use here, and where one found no memory for its buffer (ulimit
+ * -v) the process never ends. */
+void vnp_cpu_blas_restart(char **argv);
+
 /* Once, before the first call: tells OpenBLAS to keep to the calling thread. */
 void vnp_cpu_blas_init(void);
+
+/* True when the address space has room for the buffers of so many calling threads. Without it (ulimit -v) OpenBLAS asks
+ * for its buffer again and again, for ever. */
+bool vnp_cpu_blas_room(int threads);
 
 /* OpenBLAS's name for the kernels in use ("SkylakeX"; $OPENBLAS_CORETYPE chooses others). Results are the same bytes on
  * machines where it is the same. */

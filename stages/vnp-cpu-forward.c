@@ -254,7 +254,8 @@ static void summarise(const struct work *w)
 
 int main(int argc, char **argv)
 {
-    vnp_stage_init("vnp-cpu-forward");
+    vnp_cpu_blas_restart(argv);
+    vnp_stage_init_frames("vnp-cpu-forward");
     struct work w = {.opt = parse(argc, argv), .begin = vnp_now()};
     struct vnp_block batch;
     struct vnp_err err;

@@ -471,7 +471,7 @@ static void summarise(const struct work *w)
 
 int main(int argc, char **argv)
 {
-    vnp_stage_init("vnp-gpu-forward");
+    vnp_stage_init_frames("vnp-gpu-forward");
     struct work w = {.opt = parse(argc, argv)};
     struct vnp_err err;
 

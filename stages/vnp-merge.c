@@ -326,7 +326,7 @@ int main(int argc, char **argv)
 {
     struct merge m = {.opt = defaults};
     struct vnp_err err = {0};
-    vnp_stage_init("vnp-merge");
+    vnp_stage_init_frames("vnp-merge");
     parse_options(&m.opt, argc, argv);
 
     const struct vnp_writer_options file = {.path = m.opt.output, .zstd_level = m.opt.level};

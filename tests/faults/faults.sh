@@ -130,6 +130,21 @@ for f in pack fwd pool; do
 done
 check 'and no file is left' [ -z "$(find . -name 'out.zst*')" ]
 
+# A command line that is wrong in the middle of a pipe is a cause like any other.
+vnp-fasta2tok -q in.fa | vnp-pack -q --no-such-option 2>pack.err | vnp-cpu-forward -q --model model 2>fwd.err |
+    vnp-pool -q -o out.zst 2>pool.err
+rcs=${PIPESTATUS[*]}
+check "misuse of a stage fails the later ones ($rcs)" [ "${rcs#* }" = '2 2 2' ]
+check 'and the last one says whose' grep -q 'vnp-pack: the command line is wrong' pool.err
+
+# Little address space: an error, not a process that never ends.
+tight() { (ulimit -v "$1" && timeout 20 vnp-cpu-forward -q --model model <batches.vnp >/dev/null); }
+if [[ $BUILD == */asan ]]; then
+    skip 'a tight ulimit -v' 'AddressSanitizer needs the address space'
+else
+    for kb in 100000 300000 500000; do status "ulimit -v $kb" 71 tight $kb; done
+fi
+
 # Outputs that can't be written.
 run() { # run STAGE with its usual input
     case $1 in

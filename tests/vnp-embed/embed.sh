@@ -40,21 +40,46 @@ status 'a folder as output' 73 embed -o model in.fa
 status 'an output in no folder' 73 embed -o nowhere/emb.zst in.fa
 check 'none of these left a file' [ -z "$(find . -name 'new*' -o -name '*.part*' -o -name '*.tmp')" ]
 
-interrupted() { # interrupted SIGNAL: status of a vnp-embed whose input never ends
-    mkfifo never
-    sleep 20 >never &
-    local feed=$!
-    env --default-signal=INT setsid vnp-embed -q -d cpu -m model -o new.zst <never &
+# Special files and links stay what they are.
+mknod null c 1 3 2>/dev/null || ln -s /dev/null null
+check 'a device as output' embed -o null in.fa
+check 'is still a device' test -c null
+mkfifo pipe
+vnp-cat --check pipe >piped 2>&1 &
+check 'a FIFO as output' embed -o pipe in.fa
+wait $!
+check 'is read by its reader' grep -q ': ok, 12 sequences' piped
+touch target && ln -s target link
+check 'a link as output' embed -o link in.fa
+check 'is still a link' test -L link
+same 'and its target is written' want.zst target
+cp in.fa same.fa
+status 'input and output the same file' 2 embed -o same.fa same.fa
+same 'the input is untouched' in.fa same.fa
+
+# Signals, in the middle of long work.
+for i in $(seq 300); do sed "s/^>/>$i/" in.fa; done >long.fa
+vnp-model synth 12x4x256 -o slow --seed 1 2>/dev/null
+interrupted() { # interrupted SIGNAL: status of a vnp-embed that is sent SIGNAL at work
+    vnp-embed -q -d cpu -m slow -o new.zst long.fa &
     local pid=$!
-    sleep 0.5
-    kill "-$1" -- "-$pid"
+    sleep 1
+    kill "-$1" $pid
+    local begin=$SECONDS
     wait $pid
     local rc=$?
-    kill $feed
-    rm -f never
+    [ $((SECONDS - begin)) -le 5 ] || return 99
     return $rc
 }
-status 'SIGTERM' 143 interrupted TERM
-status 'Ctrl-C' 130 interrupted INT
-check 'neither left a file' [ -z "$(find . -name 'new*' -o -name '*.part*' -o -name '*.tmp')" ]
+status 'SIGTERM ends it within 5 s' 143 interrupted TERM
+status 'SIGHUP ends it within 5 s' 129 interrupted HUP
+status 'SIGKILL' 137 interrupted KILL
+check 'none left a file' [ -z "$(find . -name 'new*' -o -name '*.tmp')" ]
+pkill -KILL -f "$T/work/slow|-m slow|--model slow" 2>/dev/null
+ctrl_c() { # Ctrl-C on a terminal of its own
+    script -qec 'sh -c "trap : INT; vnp-embed -q -d cpu -m slow -o new.zst long.fa; echo status \$?"' /dev/null < <(sleep 1; printf '\003'; sleep 3) >typescript
+    grep -q 'status 130' typescript
+}
+if command -v script >/dev/null; then check 'Ctrl-C: 130' ctrl_c; else skip 'Ctrl-C' 'no script(1)'; fi
+check 'left no file' [ -z "$(find . -name 'new*' -o -name '*.tmp')" ]
 finish
