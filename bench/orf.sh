@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# vnp-orf alone: MB/s of uncompressed contigs, with what it writes in GB/s.
+# vnp-orf alone: MB/s of uncompressed contigs.
 #   bench/orf.sh [MEGABYTES (250)]
 . "$(dirname "$0")/lib.sh"
 megabytes=${1:-250}
@@ -8,9 +8,9 @@ begin "vnp-orf, one core: MB/s of uncompressed contigs ($megabytes MB), both out
 measure() { # NAME FILE BYTES [OPTION...]
     local frames chunks
     fastest vnp-orf --nucleotides /dev/null --proteins /dev/stdout "${@:4}" "$2"
-    frames=$(sed -n 's/.*; \([0-9]*\) frames* kept.*/\1/p' "$t/err")
-    chunks=$(sed -n 's/.*, \([0-9]*\) chunks* of.*/\1/p' "$t/err")
-    row "$1" "$3 / 1e6 / $seconds" MB/s bytes="$3" 'frames a chunk'="$frames / $chunks"
+    frames=$(sed -n '$s/.*; \([0-9]*\) frames* kept.*/\1/p' "$t/err")
+    chunks=$(sed -n '$s/.*, \([0-9]*\) chunks* of.*/\1/p' "$t/err")
+    row "$1" "$3 / 1e6 / $seconds" MB/s bytes="$3" frames_per_chunk="$frames / $chunks"
 }
 
 fa=$t/in.fa
