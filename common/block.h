@@ -54,6 +54,7 @@ struct vnp_head {
     enum vnp_dtype dtype; /* of `data`: hidden states and embeddings */
     int width;        /* floats a vector: hidden states and embeddings */
     char pool[8];     /* embeddings only: mean, cls, max or none */
+    bool ordered;     /* embeddings only: whole records in input order, as vnp-pool makes them; else in any order */
 };
 
 /* Text that is not NUL-terminated. Borrowed. */

@@ -135,7 +135,7 @@ static enum vnp_status decode_vocab(struct vnp_head *h, const msgpack_object *vo
 /* The part of a head that only streams of vectors have. */
 static enum vnp_status decode_vectors(struct vnp_head *h, const msgpack_object *model, const msgpack_object *layer,
                                       const msgpack_object *dtype, const msgpack_object *width,
-                                      const msgpack_object *pool, struct vnp_err *err)
+                                      const msgpack_object *pool, const msgpack_object *ordered, struct vnp_err *err)
 {
     static const char *const dtypes[] = {"f32", "f16", "bf16"};
     static const char *const pools[] = {"mean", "cls", "max", "none"};
@@ -144,8 +144,9 @@ static enum vnp_status decode_vectors(struct vnp_head *h, const msgpack_object *
                         {"fingerprint", MSGPACK_OBJECT_STR, true, &fingerprint}};
     int choice = 0;
     if (model == NULL || layer == NULL || dtype == NULL || width == NULL ||
-        (pool == NULL && h->kind == VNP_EMBEDDINGS))
-        return vnp_error(err, VNP_DATA, "the head of a stream of vectors lacks its model, layer, dtype, width or pool");
+        ((pool == NULL || ordered == NULL) && h->kind == VNP_EMBEDDINGS))
+        return vnp_error(err, VNP_DATA,
+                         "the head of a stream of vectors lacks its model, layer, dtype, width, pool or ordered");
     enum vnp_status st = get_fields(model, "model", f, 2, err);
     if (st == VNP_OK)
         st = get_text(h->model, sizeof h->model, name, "the model's name", err);
@@ -162,6 +163,7 @@ static enum vnp_status decode_vectors(struct vnp_head *h, const msgpack_object *
         st = get_choice(&choice, pool, pools, 4, "pool", err);
         if (st == VNP_OK)
             snprintf(h->pool, sizeof h->pool, "%s", pools[choice]);
+        h->ordered = ordered->via.boolean;
     }
     return st;
 }
@@ -169,7 +171,7 @@ static enum vnp_status decode_vectors(struct vnp_head *h, const msgpack_object *
 static enum vnp_status decode_head(const msgpack_object *map, struct vnp_decoded *out, struct vnp_err *err)
 {
     static const char *const kinds[] = {"tokens", "batches", "hidden", "embeddings"};
-    const msgpack_object *v, *kind, *by, *vocab, *model, *layer, *dtype, *width, *pool;
+    const msgpack_object *v, *kind, *by, *vocab, *model, *layer, *dtype, *width, *pool, *ordered;
     struct field f[] = {{"v", MSGPACK_OBJECT_ARRAY, true, &v},
                         {"kind", MSGPACK_OBJECT_STR, true, &kind},
                         {"by", MSGPACK_OBJECT_ARRAY, true, &by},
@@ -178,10 +180,11 @@ static enum vnp_status decode_head(const msgpack_object *map, struct vnp_decoded
                         {"layer", MSGPACK_OBJECT_POSITIVE_INTEGER, false, &layer},
                         {"dtype", MSGPACK_OBJECT_STR, false, &dtype},
                         {"width", MSGPACK_OBJECT_POSITIVE_INTEGER, false, &width},
-                        {"pool", MSGPACK_OBJECT_STR, false, &pool}};
+                        {"pool", MSGPACK_OBJECT_STR, false, &pool},
+                        {"ordered", MSGPACK_OBJECT_BOOLEAN, false, &ordered}};
     struct vnp_head *h = &out->head;
     memset(h, 0, sizeof *h);
-    enum vnp_status st = get_fields(map, "the head", f, 9, err);
+    enum vnp_status st = get_fields(map, "the head", f, 10, err);
     if (st != VNP_OK)
         return st;
     if (v->via.array.size != 2 || v->via.array.ptr[0].type != MSGPACK_OBJECT_POSITIVE_INTEGER ||
@@ -198,7 +201,7 @@ static enum vnp_status decode_head(const msgpack_object *map, struct vnp_decoded
     if (st == VNP_OK)
         st = decode_vocab(h, vocab, err);
     if (st == VNP_OK && (h->kind == VNP_HIDDEN || h->kind == VNP_EMBEDDINGS))
-        st = decode_vectors(h, model, layer, dtype, width, pool, err);
+        st = decode_vectors(h, model, layer, dtype, width, pool, ordered, err);
     return st;
 }
 
@@ -223,17 +226,32 @@ static enum vnp_status get_column(const void *out, const msgpack_object *o, cons
     return VNP_OK;
 }
 
+/* What is wrong with a row by itself, or NULL. */
+static const char *row_fault(const struct vnp_head *h, const struct vnp_block *b, int64_t i)
+{
+    const uint64_t start = b->window != NULL ? b->start[i] : 0;
+    if (b->residues[i] > b->total[i] || start > b->total[i] - b->residues[i])
+        return "has more residues than its record";
+    if (b->tokens[i] < (uint32_t)(h->prefix + h->suffix))
+        return "lacks its special tokens";
+    if (((b->flags[i] & VNP_EMPTY) != 0) != (b->total[i] == 0))
+        return "is flagged empty and has residues, or the other way round";
+    if (b->window != NULL && b->window[i] >= b->windows[i])
+        return "has a window number out of range";
+    const bool whole = b->window == NULL || b->windows[i] == 1;
+    if (!whole && b->residues[i] == 0)
+        return "is a window without residues";
+    if ((whole || b->window[i] == 0) && start != 0)
+        return "does not start where its record does";
+    if (whole && b->residues[i] != b->total[i] && !(b->flags[i] & VNP_TRUNCATED))
+        return "lacks residues of its record and is not flagged truncated";
+    return NULL;
+}
+
 static enum vnp_status check_rows(const struct vnp_head *h, const struct vnp_block *b, struct vnp_err *err)
 {
     for (int64_t i = 0; i < b->n; i++) {
-        uint64_t start = b->window != NULL ? b->start[i] : 0;
-        const char *bad = NULL;
-        if (b->residues[i] > b->total[i] || start > b->total[i] - b->residues[i])
-            bad = "has more residues than its record";
-        else if (b->tokens[i] < (uint32_t)(h->prefix + h->suffix))
-            bad = "lacks its special tokens";
-        else if (b->window != NULL && b->window[i] >= b->windows[i])
-            bad = "has a window number out of range";
+        const char *bad = row_fault(h, b, i);
         if (bad != NULL)
             return vnp_error(err, VNP_DATA, "row %lld (ordinal %llu) %s", (long long)i,
                              (unsigned long long)b->ordinal[i], bad);
@@ -277,7 +295,8 @@ static enum vnp_status get_bulk(const struct vnp_head *h, struct vnp_block *b, c
 {
     uint64_t want = bulk_size(h, b);
     if (o->via.bin.size != want)
-        return vnp_error(err, VNP_DATA, "the %s have %u bytes, %llu expected by the rows", vnp_kind_name(h->kind),
+        return vnp_error(err, VNP_DATA, "the %s have %u bytes, %llu expected by the rows",
+                         h->kind == VNP_HIDDEN ? "hidden states" : vnp_kind_name(h->kind),
                          o->via.bin.size, (unsigned long long)want);
     b->bulk = o->via.bin.ptr;
     b->bulk_bytes = (int64_t)want;

@@ -76,7 +76,7 @@ void vnp_encode_head(struct vnp_buf *b, const struct vnp_head *head)
 {
     msgpack_packer pk;
     bool vectors = head->kind == VNP_HIDDEN || head->kind == VNP_EMBEDDINGS;
-    frame_open(b, &pk, 5 + (vectors ? 4 : 0) + (head->kind == VNP_EMBEDDINGS));
+    frame_open(b, &pk, 5 + (vectors ? 4 : 0) + (head->kind == VNP_EMBEDDINGS ? 2 : 0));
     put_text(&pk, "t", "head");
     put_str(&pk, "v");
     msgpack_pack_array(&pk, 2);
@@ -100,8 +100,11 @@ void vnp_encode_head(struct vnp_buf *b, const struct vnp_head *head)
         put_text(&pk, "dtype", vnp_dtype_name(head->dtype));
         put_uint(&pk, "width", (uint64_t)head->width);
     }
-    if (head->kind == VNP_EMBEDDINGS)
+    if (head->kind == VNP_EMBEDDINGS) {
         put_text(&pk, "pool", head->pool);
+        put_str(&pk, "ordered");
+        (head->ordered ? msgpack_pack_true : msgpack_pack_false)(&pk);
+    }
     frame_close(b, 0);
 }
 

@@ -53,3 +53,15 @@ const char *vnp_guess_format(const void *first, size_t n)
             return "binary data";
     return NULL;
 }
+
+const char *vnp_guess_any(const void *first, size_t n)
+{
+    const char *c = first, *phrase = vnp_guess_format(first, n);
+    if (n == 0)
+        return NULL;
+    if (phrase == NULL && (*c == '>' || *c == ';'))
+        return "FASTA (vnp-fasta2tok reads it)";
+    if (phrase == NULL && *c == '@')
+        return "FASTQ (vnp-fasta2tok reads it)";
+    return phrase != NULL ? phrase : "text";
+}

@@ -8,4 +8,7 @@
  * (bzip2 -dc FILE |)", or NULL for text that looks like nothing in particular. */
 const char *vnp_guess_format(const void *first, size_t n);
 
+/* The same where sequences were not expected either: they, and plain text, have phrases too. NULL for no bytes. */
+const char *vnp_guess_any(const void *first, size_t n);
+
 #endif

@@ -5,7 +5,9 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "guess.h"
 #include "log.h"
+#include "order.h"
 #include "output.h"
 #include "source.h"
 #include "xmalloc.h"
@@ -16,6 +18,7 @@ struct vnp_reader {
     struct vnp_source *source;
     struct vnp_head head;
     struct vnp_totals totals;
+    struct vnp_order order; /* kept where the head promises one */
     struct vnp_buf payload, scratch;
     uint64_t frames, bytes;
     uint32_t crc, crc_before; /* with and without the newest frame */
@@ -67,6 +70,25 @@ static enum vnp_status read_exactly(struct vnp_reader *r, struct vnp_buf *b, siz
     return VNP_OK;
 }
 
+/* The first 5 bytes of a stream are a length and a msgpack map's beginning. What else they are is worth a guess: a FASTA
+ * file given to the wrong stage is the commonest slip. */
+static enum vnp_status check_beginning(struct vnp_reader *r, uint32_t length, struct vnp_err *err)
+{
+    struct vnp_buf *b = &r->payload;
+    if (length == 0)
+        return VNP_OK;
+    if (!vnp_buf_reserve(b, 64))
+        return vnp_error(err, VNP_OS, "%s: out of memory", vnp_source_name(r->source));
+    enum vnp_status st = read_exactly(r, b, 1, err);
+    if (st != VNP_OK || (b->p[4] & 0xf0) == 0x80 || b->p[4] == 0xde || b->p[4] == 0xdf)
+        return st;
+    for (ssize_t got = 1; b->n < 64 && got > 0; b->n += (size_t)got)
+        if ((got = vnp_source_read(r->source, b->p + b->n, 64 - b->n, err)) < 0)
+            return err->status;
+    return vnp_error(err, VNP_DATA, "%s: is no stream of frames: looks like %s", vnp_source_name(r->source),
+                     vnp_guess_any(b->p, b->n));
+}
+
 /* Reads and decodes one frame. */
 static enum vnp_status next_frame(struct vnp_reader *r, struct vnp_decoded *d, struct vnp_err *err)
 {
@@ -79,14 +101,19 @@ static enum vnp_status next_frame(struct vnp_reader *r, struct vnp_decoded *d, s
     memcpy(&length, b->p, 4);
     r->crc_before = r->crc;
     r->crc = (uint32_t)crc32_z(r->crc, b->p, 4);
+    if (r->frames == 0 && (st = check_beginning(r, length, err)) != VNP_OK)
+        return st;
     if (length > VNP_FRAME_LIMIT) {
         r->frames++;
         vnp_error(err, VNP_DATA, "claims %u bytes, over the limit of %llu: not a stream of vnp, or a damaged one", length,
                   (unsigned long long)VNP_FRAME_LIMIT);
         return in_frame(r, err);
     }
-    b->n = 0;
-    st = read_exactly(r, b, length, err);
+    /* The byte that check_beginning() looked at is the payload's first. */
+    if (b->n == 5)
+        b->p[0] = b->p[4];
+    b->n -= 4;
+    st = read_exactly(r, b, length - b->n, err);
     if (st != VNP_OK)
         return st;
     r->crc = (uint32_t)crc32_z(r->crc, b->p, length);
@@ -106,7 +133,7 @@ static enum vnp_status check_end(struct vnp_reader *r, const struct vnp_decoded 
                   (unsigned long long)d->totals.sequences, (unsigned long long)d->totals.rows,
                   (unsigned long long)d->totals.tokens, (unsigned long long)r->totals.sequences,
                   (unsigned long long)r->totals.rows, (unsigned long long)r->totals.tokens);
-    else {
+    else if (vnp_order_end(&r->order, err) == VNP_OK) {
         ssize_t more = vnp_source_read(r->source, &byte, 1, err);
         if (more == 0)
             return VNP_END;
@@ -146,6 +173,14 @@ enum vnp_status vnp_reader_expect(const struct vnp_reader *r, enum vnp_kind kind
                      vnp_source_name(r->source), vnp_kind_name(r->head.kind), vnp_kind_name(kind), makers[kind]);
 }
 
+enum vnp_status vnp_reader_expect_order(const struct vnp_reader *r, struct vnp_err *err)
+{
+    if (r->head.kind != VNP_EMBEDDINGS || r->head.ordered)
+        return VNP_OK;
+    return vnp_error(err, VNP_DATA, "%s: embeddings in the order of the batches: put vnp-pool before this stage, which "
+                     "gives them in input order", vnp_source_name(r->source));
+}
+
 const struct vnp_head *vnp_reader_head(const struct vnp_reader *r)
 {
     return &r->head;
@@ -164,6 +199,8 @@ enum vnp_status vnp_reader_next(struct vnp_reader *r, struct vnp_block *block, s
         return st;
     switch (d.frame) {
     case VNP_FRAME_BLOCK:
+        if (vnp_head_ordered(&r->head) && vnp_order_block(&r->order, &r->head, &d.block, err) != VNP_OK)
+            return in_frame(r, err);
         vnp_totals_add(&r->totals, &d.block);
         *block = d.block;
         return VNP_OK;
@@ -200,6 +237,7 @@ void vnp_reader_close(struct vnp_reader *r)
     if (r == NULL)
         return;
     vnp_source_close(r->source);
+    vnp_order_free(&r->order);
     vnp_buf_free(&r->payload);
     vnp_buf_free(&r->scratch);
     free(r);
@@ -217,6 +255,13 @@ struct vnp_writer {
     bool broken; /* a write failed: what is out there may end in the middle of a frame */
 };
 
+static struct vnp_writer *open_writer; /* the one that vnp_die() speaks through */
+
+static void abort_open_writer(const struct vnp_err *why)
+{
+    vnp_writer_abort(open_writer, why);
+}
+
 enum vnp_status vnp_writer_open(struct vnp_writer **out, const struct vnp_writer_options *opt, struct vnp_err *err)
 {
     struct vnp_writer *w = xcalloc(1, sizeof *w);
@@ -227,7 +272,8 @@ enum vnp_status vnp_writer_open(struct vnp_writer **out, const struct vnp_writer
         free(w);
         return st;
     }
-    *out = w;
+    open_writer = *out = w;
+    vnp_log_on_die(abort_open_writer);
     return VNP_OK;
 }
 
@@ -266,6 +312,8 @@ const struct vnp_totals *vnp_writer_totals(const struct vnp_writer *w)
 
 static void free_writer(struct vnp_writer *w)
 {
+    if (w == open_writer)
+        open_writer = NULL;
     vnp_buf_free(&w->buf);
     free(w);
 }

@@ -21,11 +21,15 @@ VNP_MUST_CHECK enum vnp_status vnp_reader_open(struct vnp_reader **out, const ch
 /* Refuses a stream of another kind: VNP_DATA, with what would produce the right one. */
 VNP_MUST_CHECK enum vnp_status vnp_reader_expect(const struct vnp_reader *r, enum vnp_kind kind, struct vnp_err *err);
 
+/* Refuses embeddings in batch order, as a forward stage with --pool writes them: VNP_DATA, with the way out. */
+VNP_MUST_CHECK enum vnp_status vnp_reader_expect_order(const struct vnp_reader *r, struct vnp_err *err);
+
 const struct vnp_head *vnp_reader_head(const struct vnp_reader *r);
 const char *vnp_reader_name(const struct vnp_reader *r);
 
 /* The next block: VNP_OK with *block borrowed until the next call; VNP_END after an end frame whose counts and checksum
- * agree with what came and behind which nothing follows; else an error. */
+ * agree with what came and behind which nothing follows; else an error. Tokens, and embeddings whose head says so, come
+ * in input order: ordinals that count up by one, windows that make up their records (see order.h). */
 VNP_MUST_CHECK enum vnp_status vnp_reader_next(struct vnp_reader *r, struct vnp_block *block, struct vnp_err *err);
 
 /* What has been read so far; after VNP_END, what the whole stream holds. */

@@ -8,6 +8,7 @@
 #include "npy.h"
 #include "output.h"
 #include "stage.h"
+#include "stream_show.h"
 #include "vectors.h"
 #include "xmalloc.h"
 
@@ -243,7 +244,8 @@ static void put_block(struct cat *c, const struct vnp_head *h, const struct vnp_
     }
 }
 
-/* The array takes its width from the first file; the others must have it too. */
+/* Arrays and tables do not say where a row belongs, so its place must. The array takes its width from the first file;
+ * the others must have it too. */
 static void prepare(struct cat *c, const struct vnp_reader *r)
 {
     struct vnp_err err = {0};
@@ -252,6 +254,8 @@ static void prepare(struct cat *c, const struct vnp_reader *r)
         c->scratch = xreallocarray(c->scratch, (size_t)h->width, sizeof *c->scratch);
         c->scratch_width = h->width;
     }
+    if (c->opt.npy != NULL || c->opt.ids != NULL || c->opt.mode == MODE_TSV)
+        die_on(c, vnp_reader_expect_order(r, &err), &err);
     if (c->opt.npy == NULL)
         return;
     if (h->kind == VNP_TOKENS || h->kind == VNP_BATCHES)
@@ -296,98 +300,14 @@ static void cat_file(struct cat *c, const char *path)
 
 /* --- summaries ---------------------------------------------------------------------------------------------------- */
 
-/* Lengths of the rows of a stream. */
-struct lengths {
-    uint64_t sum;
-    uint32_t min, max;
-};
-
-static void summary_json(struct vnp_text *t, const struct vnp_reader *r, const struct lengths *len)
-{
-    const struct vnp_head *h = vnp_reader_head(r);
-    const struct vnp_totals *n = vnp_reader_totals(r);
-    vnp_text_str(t, "{\"file\":");
-    vnp_text_json(t, vnp_reader_name(r), strlen(vnp_reader_name(r)));
-    vnp_text_printf(t, ",\"kind\":\"%s\",\"by\":[", vnp_kind_name(h->kind));
-    for (int i = 0; i < h->n_by; i++) {
-        const struct vnp_producer *p = &h->by[i];
-        vnp_text_str(t, i > 0 ? ",{\"stage\":" : "{\"stage\":");
-        vnp_text_json(t, p->stage, strlen(p->stage));
-        vnp_text_str(t, ",\"version\":");
-        vnp_text_json(t, p->version, strlen(p->version));
-        vnp_text_str(t, ",\"params\":{");
-        for (int k = 0; k < p->n_params; k++) {
-            vnp_text_str(t, k > 0 ? "," : "");
-            vnp_text_json(t, p->params[k].key, strlen(p->params[k].key));
-            vnp_text_str(t, ":");
-            vnp_text_json(t, p->params[k].value, strlen(p->params[k].value));
-        }
-        vnp_text_str(t, "}}");
-    }
-    vnp_text_str(t, "],\"vocab\":");
-    vnp_text_json(t, h->vocab, strlen(h->vocab));
-    if (h->kind == VNP_HIDDEN || h->kind == VNP_EMBEDDINGS) {
-        vnp_text_str(t, ",\"model\":");
-        vnp_text_json(t, h->model, strlen(h->model));
-        vnp_text_str(t, ",\"fingerprint\":");
-        vnp_text_json(t, h->fingerprint, strlen(h->fingerprint));
-        vnp_text_printf(t, ",\"layer\":%d,\"width\":%d,\"dtype\":\"%s\"", h->layer, h->width, vnp_dtype_name(h->dtype));
-    }
-    if (h->kind == VNP_EMBEDDINGS)
-        vnp_text_printf(t, ",\"pool\":\"%s\"", h->pool);
-    put_field(t, "sequences", n->sequences);
-    put_field(t, "rows", n->rows);
-    put_field(t, "tokens", n->tokens);
-    put_field(t, "residues", len->sum);
-    put_field(t, "shortest", len->min);
-    put_field(t, "longest", len->max);
-    put_field(t, "truncated", n->truncated);
-    put_field(t, "redone", n->redone);
-    put_field(t, "nonfinite", n->nonfinite);
-    put_field(t, "frames", vnp_reader_frames(r));
-    put_field(t, "bytes", vnp_reader_bytes(r));
-    vnp_text_printf(t, ",\"crc32\":\"%08x\"}\n", vnp_reader_crc(r));
-}
-
-static void summary_text(struct vnp_text *t, const struct vnp_reader *r, const struct lengths *len)
-{
-    const struct vnp_head *h = vnp_reader_head(r);
-    const struct vnp_totals *n = vnp_reader_totals(r);
-    size_t begin = t->n;
-    vnp_text_printf(t, "%s: %s, whole: %llu frames, %llu bytes uncompressed, crc32 %08x\n", vnp_reader_name(r),
-                    vnp_kind_name(h->kind), (unsigned long long)vnp_reader_frames(r),
-                    (unsigned long long)vnp_reader_bytes(r), vnp_reader_crc(r));
-    for (int i = 0; i < h->n_by; i++) {
-        vnp_text_printf(t, "  %-10s %s %s", i == 0 ? "by" : "", h->by[i].stage, h->by[i].version);
-        for (int k = 0; k < h->by[i].n_params; k++)
-            vnp_text_printf(t, " %s=%s", h->by[i].params[k].key, h->by[i].params[k].value);
-        vnp_text_str(t, "\n");
-    }
-    vnp_text_printf(t, "  %-10s %s, %d ids\n", "vocabulary", h->vocab, h->vocab_size);
-    if (h->kind == VNP_HIDDEN || h->kind == VNP_EMBEDDINGS)
-        vnp_text_printf(t, "  %-10s %s, layer %d, fingerprint %s\n  %-10s %d x %s%s%s\n", "model", h->model, h->layer,
-                        h->fingerprint, "vectors", h->width, vnp_dtype_name(h->dtype),
-                        h->kind == VNP_EMBEDDINGS ? ", pool " : " for each token",
-                        h->kind == VNP_EMBEDDINGS ? h->pool : "");
-    vnp_text_printf(t, "  %-10s %llu sequences in %llu rows, %llu tokens\n", "holds", (unsigned long long)n->sequences,
-                    (unsigned long long)n->rows, (unsigned long long)n->tokens);
-    vnp_text_printf(t, "  %-10s %u to %u residues a row, mean %.1f\n", "lengths", len->min, len->max,
-                    n->rows > 0 ? (double)len->sum / (double)n->rows : 0);
-    vnp_text_printf(t, "  %-10s %llu truncated, %llu redone in FP32, %llu not finite\n", "rows",
-                    (unsigned long long)n->truncated, (unsigned long long)n->redone, (unsigned long long)n->nonfinite);
-    for (char *c = t->p + begin; c < t->p + t->n; c++) /* the head's texts could steer the terminal */
-        if (((unsigned char)*c < ' ' && *c != '\n') || *c == 0x7f)
-            *c = '?';
-}
-
 /* Reads a whole stream. VNP_OK when it is whole; else *err says what is wrong. *out is for the caller to close. */
-static enum vnp_status read_all(struct vnp_reader **out, const char *path, struct lengths *len, struct vnp_err *err)
+static enum vnp_status read_all(struct vnp_reader **out, const char *path, struct vnp_lengths *len, struct vnp_err *err)
 {
     struct vnp_block b;
     enum vnp_status st = vnp_reader_open(out, path, err);
     if (st != VNP_OK)
         return st;
-    *len = (struct lengths){0, UINT32_MAX, 0};
+    *len = (struct vnp_lengths){0, UINT32_MAX, 0};
     while ((st = vnp_reader_next(*out, &b, err)) == VNP_OK)
         for (int64_t i = 0; i < b.n; i++) {
             len->sum += b.residues[i];
@@ -402,7 +322,7 @@ static enum vnp_status check_file(struct cat *c, const char *path)
 {
     struct vnp_err err = {0};
     struct vnp_reader *r;
-    struct lengths len;
+    struct vnp_lengths len;
     struct vnp_text *t = sink_room(c, &c->out);
     enum vnp_status st = read_all(&r, path, &len, &err);
     if (st != VNP_OK && err.stage[0] != '\0')
@@ -410,12 +330,12 @@ static enum vnp_status check_file(struct cat *c, const char *path)
     else if (st != VNP_OK)
         vnp_log(VNP_LOG_ERROR, "%s", err.msg);
     else if (c->opt.mode == MODE_SUMMARY)
-        (c->opt.json ? summary_json : summary_text)(t, r, &len);
+        (c->opt.json ? vnp_stream_show_json : vnp_stream_show)(t, r, &len);
     else {
         const struct vnp_totals *n = vnp_reader_totals(r);
-        vnp_text_printf(t, "%s: ok, %llu sequences, %llu rows, %llu tokens, crc32 %08x\n", vnp_reader_name(r),
+        vnp_text_printf(t, "%s: ok, %llu sequences, %llu rows, %llu tokens, crc32 %08x%s\n", vnp_reader_name(r),
                         (unsigned long long)n->sequences, (unsigned long long)n->rows, (unsigned long long)n->tokens,
-                        vnp_reader_crc(r));
+                        vnp_reader_crc(r), vnp_reader_head(r)->ordered ? "" : vnp_stream_order(r));
     }
     vnp_reader_close(r);
     return st;
@@ -431,6 +351,13 @@ static void set_mode(struct options *o, enum mode mode)
         vnp_die(VNP_USAGE, "--tsv, --summary and --check: one of them");
     else
         o->mode = mode;
+}
+
+/* Two outputs into one file: the last would win. */
+static void refuse_equal(const char *a, const char *path_a, const char *b, const char *path_b)
+{
+    if (path_a != NULL && path_b != NULL && strcmp(path_a, path_b) == 0)
+        vnp_die(VNP_USAGE, "%s and %s: both into %s", a, b, strcmp(path_a, "-") == 0 ? "stdout" : path_a);
 }
 
 static void parse_options(struct options *o, int argc, char **argv)
@@ -462,6 +389,10 @@ static void parse_options(struct options *o, int argc, char **argv)
         vnp_die(VNP_USAGE, "--npy and --ids go with --json, --tsv or alone");
     if (o->mode == MODE_UNSET)
         o->mode = !o->json && (o->npy != NULL || o->ids != NULL) ? MODE_NONE : MODE_JSON;
+    refuse_equal("--npy", o->npy, "--ids", o->ids);
+    refuse_equal("--npy", o->npy, "-o", o->output);
+    if (o->mode != MODE_NONE || o->output != NULL)
+        refuse_equal("--ids", o->ids, "-o", o->output != NULL ? o->output : "-");
 }
 
 int main(int argc, char **argv)

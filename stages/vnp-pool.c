@@ -137,6 +137,7 @@ static enum vnp_status set_up(struct work *w, struct vnp_err *err)
     w->head = *w->from;
     w->head.kind = VNP_EMBEDDINGS;
     w->head.dtype = w->opt.dtype;
+    w->head.ordered = true;
     snprintf(w->head.pool, sizeof w->head.pool, "%s", vnp_pool_name(w->pool));
     struct vnp_producer *by = vnp_head_add_stage(&w->head, "vnp-pool");
     if (by == NULL)
@@ -303,7 +304,7 @@ int main(int argc, char **argv)
 {
     struct work w = {.opt = defaults};
     struct vnp_err err = {0};
-    vnp_stage_init("vnp-pool");
+    vnp_stage_init_frames("vnp-pool");
     parse_options(&w.opt, argc, argv);
 
     const struct vnp_writer_options file = {.path = w.opt.output, .zstd_level = w.opt.level};

@@ -22,19 +22,27 @@ static inline struct vnp_head sample_head(enum vnp_kind kind, const char *pool)
         h.layer = 2;
         h.width = SAMPLE_WIDTH;
     }
-    if (kind == VNP_EMBEDDINGS)
+    if (kind == VNP_EMBEDDINGS) {
         strcpy(h.pool, pool);
+        h.ordered = true;
+    }
     return h;
 }
 
-/* Three rows of 4, 0 and 2 residues; borrowed from static storage. */
-static inline struct vnp_block sample_block(const struct vnp_head *h, bool windows)
+/* Three rows, borrowed from static storage: records of 4, 0 and 2 residues, or two windows of a record of 4 and one of 2.
+ * `part` makes them the next records of the stream. */
+static inline struct vnp_block sample_block_of(const struct vnp_head *h, bool windows, int part)
 {
-    static const uint64_t ordinal[] = {0, 1, 2}, whole[] = {4, 0, 9}, long_record[] = {6, 6, 9}, start[] = {0, 4, 1};
+    static uint64_t ordinal[SAMPLE_ROWS];
+    static const uint64_t whole[] = {4, 0, 9}, long_record[] = {4, 4, 9}, start[] = {0, 3, 0};
+    static const struct vnp_str long_id[] = {{"sp|P1|a", 7}, {"sp|P1|a", 7}, {"b\xff", 2}};
+    static const uint32_t long_residues[] = {3, 1, 2}, long_flags[] = {0, 0, VNP_TRUNCATED};
     static const struct vnp_str id[] = {{"sp|P1|a", 7}, {"", 0}, {"b\xff", 2}};
     static const uint32_t residues[] = {4, 0, 2}, flags[] = {0, VNP_EMPTY, VNP_TRUNCATED}, tokens[] = {6, 2, 4};
     static const uint32_t window[] = {0, 1, 0}, n_windows[] = {2, 2, 1};
     static _Alignas(64) uint8_t bulk[12 * SAMPLE_WIDTH * 4];
+    for (int i = 0; i < SAMPLE_ROWS; i++)
+        ordinal[i] = windows ? (uint64_t)(2 * part + i / 2) : (uint64_t)(SAMPLE_ROWS * part + i);
     struct vnp_block b = {.n = SAMPLE_ROWS, .ordinal = ordinal, .id = id, .residues = residues, .total = whole,
                           .flags = flags, .tokens = tokens, .bulk = bulk};
     if (windows) {
@@ -42,6 +50,9 @@ static inline struct vnp_block sample_block(const struct vnp_head *h, bool windo
         b.windows = n_windows;
         b.start = start;
         b.total = long_record;
+        b.id = long_id;
+        b.residues = long_residues;
+        b.flags = long_flags;
     }
     if (h->kind == VNP_TOKENS || h->kind == VNP_BATCHES) {
         b.bulk_bytes = 12 * h->token_bytes;
@@ -56,6 +67,11 @@ static inline struct vnp_block sample_block(const struct vnp_head *h, bool windo
         }
     }
     return b;
+}
+
+static inline struct vnp_block sample_block(const struct vnp_head *h, bool windows)
+{
+    return sample_block_of(h, windows, 0);
 }
 
 static inline void sample_append(struct vnp_buf *to, const void *bytes, size_t n)

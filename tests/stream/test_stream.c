@@ -78,7 +78,7 @@ static void make_stream(struct vnp_buf *out, enum vnp_kind kind, const char *poo
     assert_int_equal(vnp_writer_open(&w, &opt, &err), VNP_OK);
     assert_int_equal(vnp_writer_head(w, &h, &err), VNP_OK);
     for (int i = 0; i < 2; i++) {
-        struct vnp_block b = sample_block(&h, windows);
+        struct vnp_block b = sample_block_of(&h, windows, i);
         assert_int_equal(vnp_writer_block(w, &b, &err), VNP_OK);
     }
     assert_int_equal(vnp_writer_totals(w)->rows, 6);
@@ -255,7 +255,7 @@ static void frames_reordered(void **state)
 {
     (void)state;
     struct vnp_buf s = {0};
-    make_stream(&s, VNP_TOKENS, "", false, 0);
+    make_stream(&s, VNP_BATCHES, "", false, 0);
     reorder(&s, "1023", "frame 1: the stream does not begin with a head");
     reorder(&s, "3", "frame 1: the stream does not begin with a head");
     reorder(&s, "0013", "frame 2: a second head");

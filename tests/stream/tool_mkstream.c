@@ -1,9 +1,10 @@
 /* tool_mkstream: writes the stream that stdin describes to stdout. Lines:
- *   head KIND WIDTH DTYPE POOL LAYER FINGERPRINT   first; "-" for what the kind has not
+ *   head KIND WIDTH DTYPE POOL LAYER FINGERPRINT [unordered]   first; "-" for what the kind has not
  *   row ORDINAL ID RESIDUES FLAGS NUMBER...         token ids, or the numbers of all the row's vectors
  *   window ORDINAL ID RESIDUES FLAGS WINDOW WINDOWS START TOTAL NUMBER...
  *   block                                           ends a block
  *   zstd LEVEL                                      before the head
+ *   vocab NAME SIZE BYTES                           before the head; bytes a token, 1 or 2 (default: esm2 33 1)
  *   fail STATUS MESSAGE                             an err frame in the place of the end
  * In an ID, %XX is a byte. */
 #include <stdio.h>
@@ -49,7 +50,6 @@ static void head_line(struct maker *m, char **rest)
     static const char *const dtypes[] = {"f32", "f16", "bf16", "-"};
     struct vnp_head *h = &m->head;
     struct vnp_err err;
-    *h = (struct vnp_head){.vocab = "esm2", .vocab_size = 33, .prefix = 1, .suffix = 1, .token_bytes = 1};
     h->kind = (enum vnp_kind)one_of(word(rest), kinds, 4);
     h->width = atoi(word(rest));
     h->dtype = (enum vnp_dtype)(one_of(word(rest), dtypes, 4) % 3);
@@ -57,9 +57,17 @@ static void head_line(struct maker *m, char **rest)
     h->layer = atoi(word(rest));
     snprintf(h->model, sizeof h->model, "model-%s", word(rest));
     snprintf(h->fingerprint, sizeof h->fingerprint, "%s", h->model + 6);
+    h->ordered = h->kind == VNP_EMBEDDINGS && strcmp(word(rest), "unordered") != 0;
     vnp_producer_param(vnp_head_add_stage(h, "mkstream"), "seed", "1");
     ok(vnp_writer_open(&m->w, &m->opt, &err), &err);
     ok(vnp_writer_head(m->w, h, &err), &err);
+}
+
+static void vocab_line(struct vnp_head *h, char **rest)
+{
+    snprintf(h->vocab, sizeof h->vocab, "%s", word(rest));
+    h->vocab_size = atoi(word(rest));
+    h->token_bytes = atoi(word(rest));
 }
 
 static void put_numbers(struct maker *m, struct vnp_buf *b, char **rest)
@@ -67,9 +75,9 @@ static void put_numbers(struct maker *m, struct vnp_buf *b, char **rest)
     for (const char *w; *(w = word(rest)) != '\0';) {
         float x = strtof(w, NULL);
         uint16_t half = m->head.dtype == VNP_F16 ? vnp_f32_f16(x) : vnp_f32_bf16(x);
-        uint8_t token = (uint8_t)x;
+        uint16_t token = (uint16_t)x; /* the first byte is all of one that takes one */
         bool tokens = m->head.kind == VNP_TOKENS || m->head.kind == VNP_BATCHES;
-        size_t n = tokens ? 1 : m->head.dtype == VNP_F32 ? 4 : 2;
+        size_t n = tokens ? (size_t)m->head.token_bytes : m->head.dtype == VNP_F32 ? 4 : 2;
         if (!vnp_buf_reserve(b, b->n + n))
             vnp_die(VNP_OS, "out of memory");
         memcpy(b->p + b->n, tokens ? (const void *)&token : n == 4 ? (const void *)&x : (const void *)&half, n);
@@ -119,7 +127,7 @@ static void end_block(struct maker *m)
 
 int main(void)
 {
-    struct maker m = {0};
+    struct maker m = {.head = {.vocab = "esm2", .vocab_size = 33, .prefix = 1, .suffix = 1, .token_bytes = 1}};
     struct vnp_err err = {0};
     char *line = NULL, *rest;
     size_t cap = 0;
@@ -134,6 +142,8 @@ int main(void)
             row_line(&m, *what == 'w', &rest);
         else if (strcmp(what, "block") == 0)
             end_block(&m);
+        else if (strcmp(what, "vocab") == 0)
+            vocab_line(&m.head, &rest);
         else if (strcmp(what, "zstd") == 0)
             m.opt.zstd_level = atoi(word(&rest));
         else if (strcmp(what, "fail") == 0) {

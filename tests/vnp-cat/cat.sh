@@ -111,7 +111,7 @@ check 'all three' [ "$(grep -c ': ok, ' out)" = 3 ]
 check 'a summary' vnp-cat --summary hidden
 holds 'has the numbers' '0 sequences in 1 rows, 3 tokens'
 check 'a summary as JSON' vnp-cat --summary --json emb
-holds 'has the numbers' '"layer":2,"width":3,"dtype":"f32","pool":"mean","sequences":2,"rows":2,"tokens":16,"residues":12,"shortest":5,"longest":7,"truncated":1'
+holds 'has the numbers' '"layer":2,"width":3,"dtype":"f32","pool":"mean","ordered":true,"sequences":2,"rows":2,"tokens":16,"residues":12,"shortest":5,"longest":7,"truncated":1'
 check '-o writes a file' vnp-cat -o out.json emb
 same 'with the same text' out.json json
 
@@ -145,6 +145,13 @@ status 'a closed stdout' 74 sh -c 'vnp-cat emb >&-'
 status 'two verdicts' 2 vnp-cat --check --summary emb
 status 'JSON and a table' 2 vnp-cat --json --tsv emb
 status 'an array of a verdict' 2 vnp-cat --check --npy x.npy emb
+status 'an array and its ids into one file' 2 vnp-cat --npy one --ids one emb
+says 'says which' '^vnp-cat: --npy and --ids: both into one'
+status 'an array and text into one file' 2 vnp-cat --tsv --npy one -o one emb
+status 'ids and text into one file' 2 vnp-cat --json --ids one -o one emb
+status 'ids and text on stdout' 2 vnp-cat --json --ids - emb
+check 'ids alone on stdout' sh -c 'vnp-cat --ids - emb | head -n 1 | grep -qx a'
+check 'leave no file' [ ! -e one ]
 check 'a reader that stops early' sh -c 'vnp-cat emb | head -n 1 >/dev/null'
 
 # each file: the whole pipeline's own output, zstd and plain

@@ -1,0 +1,68 @@
+#include "order.h"
+
+bool vnp_head_ordered(const struct vnp_head *head)
+{
+    return head->kind == VNP_TOKENS || (head->kind == VNP_EMBEDDINGS && head->ordered);
+}
+
+static enum vnp_status lacks_windows(const struct vnp_cover *c, struct vnp_err *err)
+{
+    return vnp_error(err, VNP_DATA, "record %llu (%.*s): window %u of %u never came", (unsigned long long)c->ordinal,
+                     (int)(c->id.n < 200 ? c->id.n : 200), (const char *)c->id.p, c->next, c->windows);
+}
+
+/* That a record may begin here. */
+static enum vnp_status check_first(const struct vnp_order *o, const struct vnp_row *row, struct vnp_err *err)
+{
+    typedef unsigned long long ull;
+    const int n = row->id.n < 200 ? (int)row->id.n : 200;
+    if (o->begun && row->ordinal == o->ordinal)
+        return vnp_error(err, VNP_DATA, "record %llu (%.*s) comes twice: were streams of several inputs joined?",
+                         (ull)row->ordinal, n, row->id.s);
+    if (o->begun && row->ordinal < o->ordinal)
+        return vnp_error(err, VNP_DATA, "record %llu (%.*s) comes after %llu, and this stream is to be in input order",
+                         (ull)row->ordinal, n, row->id.s, (ull)o->ordinal);
+    if (o->begun && row->ordinal - o->ordinal > 1)
+        return vnp_error(err, VNP_DATA, "record %llu never came: %llu (%.*s) follows %llu: was a block lost?",
+                         (ull)o->ordinal + 1, (ull)row->ordinal, n, row->id.s, (ull)o->ordinal);
+    if (row->window != 0)
+        return vnp_error(err, VNP_DATA, "record %llu (%.*s): begins with window %u of %u", (ull)row->ordinal, n,
+                         row->id.s, row->window, row->windows);
+    return VNP_OK;
+}
+
+enum vnp_status vnp_order_block(struct vnp_order *o, const struct vnp_head *head, const struct vnp_block *b,
+                                struct vnp_err *err)
+{
+    for (int64_t i = 0; i < b->n; i++) {
+        struct vnp_row row;
+        enum vnp_status st = vnp_row_of(b, i, 0, 0, &row, err);
+        if (st == VNP_OK && row.windows > 1 && head->kind == VNP_EMBEDDINGS)
+            st = vnp_error(err, VNP_DATA, "record %llu is a window, but embeddings in input order are of whole records",
+                           (unsigned long long)row.ordinal);
+        if (st == VNP_OK && !vnp_cover_whole(&o->cover) && row.ordinal != o->ordinal)
+            st = lacks_windows(&o->cover, err);
+        if (st == VNP_OK && vnp_cover_whole(&o->cover))
+            st = check_first(o, &row, err);
+        /* The row says itself that it is whole: its windows need no account. */
+        if (st == VNP_OK && row.windows > 1)
+            st = vnp_cover_add(&o->cover, &row, err);
+        else if (st == VNP_OK && !vnp_cover_whole(&o->cover))
+            st = lacks_windows(&o->cover, err);
+        if (st != VNP_OK)
+            return st;
+        o->begun = true;
+        o->ordinal = row.ordinal;
+    }
+    return VNP_OK;
+}
+
+enum vnp_status vnp_order_end(const struct vnp_order *o, struct vnp_err *err)
+{
+    return vnp_cover_whole(&o->cover) ? VNP_OK : lacks_windows(&o->cover, err);
+}
+
+void vnp_order_free(struct vnp_order *o)
+{
+    vnp_cover_free(&o->cover);
+}

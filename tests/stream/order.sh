@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# What a reader asks of the rows beyond the shape of their frames: each true by itself, and in input order where the stream
+# promises it. vnp-cat --check stands for every stage, since all read through the same reader.
+. "$(dirname "$0")/../lib.sh"
+cd "$T" || exit 2
+stream() { printf '%s\n' "$@" | "$BUILD/tests/stream/tool_mkstream" >s; }
+whole() { # whole NAME LINE...: the stream is fine
+    stream "${@:2}"
+    check "$1" vnp-cat --check s
+}
+refused() { # refused NAME PATTERN LINE...
+    stream "${@:3}"
+    status "$1" 65 vnp-cat --check s
+    says "$1: says so" "^vnp-cat: s: frame [23]: .*$2"
+}
+TOK='head tokens 0 - - 0 -' EMB='head embeddings 1 f32 mean 2 abc' NONE='head embeddings 1 f32 none 2 abc'
+HID='head hidden 1 f32 - 2 abc'
+t() { echo "row $1 r$1 1 0 0 5 2"; } # a record of one residue, as tokens
+e() { echo "row $1 r$1 1 0 0.5"; }   # the same, embedded
+# window ORDINAL WINDOW WINDOWS START TOTAL: two residues of a record
+w() { echo "window $1 r$1 2 0 $2 $3 $4 $5 0 5 6 2"; }
+
+whole 'tokens in order' "$TOK" "$(t 0)" block "$(t 1)" "$(t 2)"
+whole 'a part of an input' "$TOK" "$(t 5)" block "$(t 6)"
+whole 'the last ordinals there are' "$EMB" "$(e 18446744073709551614)" "$(e 18446744073709551615)"
+whole 'windows' "$TOK" "$(w 0 0 2 0 3)" block "$(w 0 1 2 1 3)" "$(t 1)"
+whole 'embeddings in order' "$EMB" "$(e 0)" "$(e 1)"
+whole 'embeddings that promise no order' "$EMB unordered" "$(e 1)" "$(e 0)"
+grep -q 'ordered: no$' out && tap ok 'and are said to have none' || tap 'not ok' 'and are said to have none'
+for kind in "$TOK" "$EMB"; do
+    row=t name=tokens
+    [ "$kind" = "$EMB" ] && row=e name=embeddings
+    refused "$name: twice" 'record 0 \(r0\) comes twice' "$kind" "$($row 0)" block "$($row 0)"
+    refused "$name: a gap" 'record 1 never came: 2 \(r2\) follows 0' "$kind" "$($row 0)" "$($row 2)"
+    refused "$name: backwards" 'record 3 \(r3\) comes after 4' "$kind" "$($row 4)" "$($row 3)"
+    refused "$name: round the end" 'record 0 \(r0\) comes after 18446744073709551615' "$kind" \
+        "$($row 18446744073709551615)" "$($row 0)"
+done
+refused 'a window alone' 'record 0 \(r0\): window 1 of 2 never came' "$TOK" "$(w 0 0 2 0 4)"
+refused 'a window alone, and a record' 'record 0 \(r0\): window 1 of 2 never came' "$TOK" "$(w 0 0 2 0 4)" "$(t 1)"
+refused 'a window of a record that is whole' 'record 0 \(r0\): window 1 of 2 never came' "$TOK" "$(w 0 0 2 0 4)" "$(t 0)"
+refused 'the second window first' 'record 0 \(r0\): begins with window 1 of 2' "$TOK" "$(w 0 1 2 2 4)" "$(w 0 0 2 0 4)"
+refused 'a window twice' 'record 0 \(r0\), window 0 of 2: is not of the same record' "$TOK" "$(w 0 0 2 0 4)" "$(w 0 0 2 0 4)"
+refused 'another number of windows' 'window 1 of 3: is not of the same record' "$TOK" "$(w 0 0 2 0 6)" "$(w 0 1 3 2 6)"
+refused 'another total' 'is not of the same record' "$TOK" "$(w 0 0 2 0 4)" "$(w 0 1 2 2 5)"
+refused 'another id' 'is not of the same record' "$TOK" "$(w 0 0 2 0 4)" 'window 0 other 2 0 1 2 2 4 0 5 6 2'
+refused 'residues between windows' 'leaves residues out' "$TOK" "$(w 0 0 2 0 5)" "$(w 0 1 2 3 5)"
+refused 'windows at one place' 'starts before its place' "$TOK" "$(w 0 0 2 0 4)" "$(w 0 1 2 0 4)"
+refused 'windows that end too soon' 'is the last, but the record goes on' "$TOK" "$(w 0 0 2 0 5)" "$(w 0 1 2 2 5)"
+refused 'embeddings of windows' 'record 0 is a window, but embeddings' "$EMB" 'window 0 a 2 0 0 2 0 4 1' 'window 0 a 2 0 1 2 2 4 1'
+
+# Rows that contradict themselves, whatever the order.
+for kind in "$TOK" "$HID"; do
+    n='0 5 2'
+    refused 'a window without residues' 'row 0 .ordinal 0. is a window without residues' "$kind" 'window 0 a 0 0 0 2 0 3 0 2'
+    refused 'a first window inside' 'row 0 .* does not start where its record does' "$kind" "window 0 a 1 0 0 2 1 3 $n"
+    refused 'a whole record that starts inside' 'does not start where its record does' "$kind" "$(w 0 0 2 0 4)" "$(w 0 1 2 2 4)" \
+        "window 1 a 1 1 0 1 3 9 $n"
+    refused 'residues lost without a word' 'is not flagged truncated' "$kind" "window 0 a 1 0 0 1 0 9 $n"
+    refused 'an empty record of one residue' 'is flagged empty and has residues' "$kind" "row 0 a 1 2 $n"
+    refused 'an empty record unflagged' 'or the other way round' "$kind" 'row 0 a 0 0 0 2'
+done
+whole 'truncated by its flag' "$TOK" 'window 0 a 1 1 0 1 0 9 0 5 2'
+refused 'embeddings by residue, without a place' 'is a window without residues' "$NONE unordered" 'window 0 a 0 0 0 2 0 3'
+
+# What vnp-pool makes promises order, what a forward stage pools does not, and comes into order by vnp-pool.
+vnp-model synth -q 2x2x16 -o model
+printf '>a\nMKV\n>b\nM\n>c\nMK\n' >in.fa
+vnp-fasta2tok -q in.fa | vnp-pack -q | vnp-cpu-forward -q --model model --pool mean >pooled
+check 'a forward stage that pools' vnp-cat --check pooled
+grep -q 'ordered: no$' out && tap ok 'promises no order' || tap 'not ok' 'promises no order'
+vnp-pool -q pooled >emb
+check 'vnp-pool' sh -c 'vnp-cat --summary emb | grep -q "pool mean, ordered: yes"'
+vnp-cat --json emb | sed 's/.*"id":"\([^"]*\).*/\1/' | tr -d '\n' >ids
+check 'keeps its promise' [ "$(cat ids)" = abc ]
+for what in '--npy n.npy' '--ids ids.txt' '--tsv'; do
+    # shellcheck disable=SC2086
+    status "vnp-cat $what of what has no order" 65 vnp-cat $what pooled
+    says "vnp-cat $what: one line with the way out" '^vnp-cat: pooled: embeddings in the order of the batches: put vnp-pool'
+    # shellcheck disable=SC2086
+    check "vnp-cat $what of what has" vnp-cat $what emb
+done
+check 'rows as JSON say where they belong' sh -c 'vnp-cat pooled | grep -q "\"ordinal\":2"'
+check 'a summary as JSON says what there is' sh -c 'vnp-cat --summary --json pooled | grep -q "\"pool\":\"mean\",\"ordered\":false"'
+
+# What is no stream at all is named.
+gzip -c in.fa >in.fa.gz
+printf '@r\nACGT\n+\nIIII\n' >in.fq
+printf 'id\tscore\na\t1\n' >table
+for file in 'in.fa:FASTA .vnp-fasta2tok reads it' 'in.fa.gz:FASTA .vnp-fasta2tok' 'in.fq:FASTQ .vnp-fasta2tok' \
+    'model/config.json:JSON' 'table:text'; do
+    for stage in vnp-pack vnp-cat; do
+        status "$stage ${file%%:*}" 65 "$stage" "${file%%:*}"
+        says "$stage ${file%%:*}: says what it is" "^$stage: ${file%%:*}: is no stream of frames: looks like ${file#*:}"
+    done
+done
+finish
