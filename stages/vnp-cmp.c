@@ -37,8 +37,6 @@ struct side {
     int64_t i, vector; /* the row, and its first vector in the block */
     bool end;
     float *scratch; /* a vector as floats */
-    uint64_t last_ordinal, rows;
-    uint32_t last_window;
 };
 
 struct cmp {
@@ -133,7 +131,7 @@ static void complain(struct cmp *c, int what, uint64_t ordinal, struct vnp_str i
     vnp_text_str(&p->names, ")");
 }
 
-/* Goes to the next row, or sets `end`. With --by ordinal, rows must come in input order. */
+/* Goes to the next row, or sets `end`. */
 static void advance(struct cmp *c, struct side *s)
 {
     struct vnp_err err = {0};
@@ -146,21 +144,8 @@ static void advance(struct cmp *c, struct side *s)
         enum vnp_status st = vnp_reader_next(s->reader, &s->block, &err);
         s->end = st == VNP_END;
         s->i = s->vector = 0;
-        if (s->end)
-            return;
-        die_on(c, st, &err);
+        die_on(c, s->end ? VNP_OK : st, &err);
     }
-    uint64_t ordinal = s->block.ordinal[s->i];
-    uint32_t window = s->block.window != NULL ? s->block.window[s->i] : 0;
-    if (!c->opt.by_id && s->rows > 0 &&
-        (ordinal < s->last_ordinal || (ordinal == s->last_ordinal && window <= s->last_window)))
-        die_on(c, vnp_error(&err, VNP_DATA,
-                            "%s: ordinal %llu comes after %llu: the rows are not in input order; use --by id",
-                            vnp_reader_name(s->reader), (unsigned long long)ordinal,
-                            (unsigned long long)s->last_ordinal), &err);
-    s->last_ordinal = ordinal;
-    s->last_window = window;
-    s->rows++;
 }
 
 /* The row that a side is at, its vectors as they lie in the block. */
@@ -188,7 +173,7 @@ static const float *vector_of(const struct side *s, const struct vnp_held *row, 
 static void compare(struct cmp *c, const struct vnp_held *a, const struct vnp_held *b)
 {
     int width = vnp_reader_head(c->side[0].reader)->width;
-    double cosine = 1, diff = 0;
+    double cosine = a->vectors > 0 ? 1 : NAN, diff = a->vectors > 0 ? 0 : NAN;
     c->sequences++;
     if (a->id.n != b->id.n || memcmp(a->id.s, b->id.s, a->id.n) != 0)
         complain(c, OTHER_ID, a->ordinal, a->id);
@@ -228,8 +213,7 @@ static void pair_by_ordinal(struct cmp *c)
         if (!b->end)
             y = row_at(b);
         if (order == 0)
-            order = x.ordinal != y.ordinal ? (x.ordinal > y.ordinal) - (x.ordinal < y.ordinal)
-                                           : (x.window > y.window) - (x.window < y.window);
+            order = (x.ordinal > y.ordinal) - (x.ordinal < y.ordinal);
         if (order == 0)
             compare(c, &x, &y);
         else if (order < 0)
@@ -281,23 +265,37 @@ static void pair_by_id(struct cmp *c)
 
 /* --- the result --------------------------------------------------------------------------------------------------- */
 
+/* What is printed. A figure of which there was nothing to measure is NaN: no number may reassure by default. */
 struct result {
-    uint64_t outliers_a, outliers_b;
-    double std_a, std_b, std_percent, norm_percent, outlier_percent;
+    double min_cosine, mean_cosine, max_diff; /* of all pairs: NaN when a vector is not finite */
+    double mean[2], std[2];                   /* of A and B, over finite pairs */
+    double norm[2], min_norm[2], max_norm[2]; /* L2 */
+    uint64_t outliers[2];
+    double std_percent, norm_percent, outlier_percent;
     bool agree;
 };
 
 static struct result conclude(const struct cmp *c)
 {
     const struct vnp_agreement *g = &c->agreement;
+    const struct vnp_side *sides[2] = {&g->a, &g->b};
+    const bool any = g->vectors > 0, measured = g->vectors > g->nonfinite;
     struct result r;
-    r.std_a = vnp_moments_std(&g->a.values);
-    r.std_b = vnp_moments_std(&g->b.values);
-    r.std_percent = vnp_percent(r.std_a, r.std_b);
-    r.norm_percent = vnp_percent(g->a.norms.mean, g->b.norms.mean);
-    r.outliers_a = vnp_side_outliers(&g->a, OUTLIER_Z);
-    r.outliers_b = vnp_side_outliers(&g->b, OUTLIER_Z);
-    r.outlier_percent = vnp_percent((double)r.outliers_a, (double)r.outliers_b);
+    r.min_cosine = any ? g->min_cosine : NAN;
+    r.mean_cosine = any ? vnp_agreement_mean_cosine(g) : NAN;
+    r.max_diff = any && g->nonfinite == 0 ? g->max_diff : NAN;
+    for (int k = 0; k < 2; k++) {
+        const struct vnp_side *s = sides[k];
+        r.mean[k] = measured ? s->values.mean : NAN;
+        r.std[k] = measured ? vnp_moments_std(&s->values) : NAN;
+        r.norm[k] = measured ? s->norms.mean : NAN;
+        r.min_norm[k] = measured ? s->min_norm : NAN;
+        r.max_norm[k] = measured ? s->max_norm : NAN;
+        r.outliers[k] = vnp_side_outliers(s, OUTLIER_Z);
+    }
+    r.std_percent = vnp_percent(r.std[0], r.std[1]);
+    r.norm_percent = vnp_percent(r.norm[0], r.norm[1]);
+    r.outlier_percent = measured ? vnp_percent((double)r.outliers[0], (double)r.outliers[1]) : NAN;
     r.agree = c->sequences > 0 && g->nonfinite == 0 && g->min_cosine >= c->opt.min_cosine;
     /* Other lengths matter where there is a vector a residue. */
     bool per_residue = strcmp(vnp_reader_head(c->side[0].reader)->pool, "none") == 0;
@@ -313,23 +311,22 @@ static void report_text(struct cmp *c, const struct result *r)
     struct vnp_text *t = &c->out;
     vnp_text_printf(t, "sequences       %llu on both sides, %lld vectors of %d\n", (unsigned long long)c->sequences,
                     (long long)g->vectors, vnp_reader_head(c->side[0].reader)->width);
-    vnp_text_printf(t, "cosine          min %.9g", g->min_cosine);
+    vnp_text_printf(t, "cosine          min %.9g", r->min_cosine);
     if (c->min_id.n > 0) {
         vnp_text_printf(t, " (ordinal %llu, ", (unsigned long long)c->min_ordinal);
         vnp_text_plain(t, c->min_id.p, c->min_id.n);
         vnp_text_str(t, ")");
     }
-    vnp_text_printf(t, ", mean %.9g\n", vnp_agreement_mean_cosine(g));
-    vnp_text_printf(t, "largest |a-b|   %.6g\n", g->max_diff);
-    vnp_text_printf(t, "mean            %.6g and %.6g, |difference| %.3g\n", g->a.values.mean, g->b.values.mean,
-                    fabs(g->a.values.mean - g->b.values.mean));
-    vnp_text_printf(t, "deviation       %.6g and %.6g, difference %.3g %%\n", r->std_a, r->std_b, r->std_percent);
-    vnp_text_printf(t, "mean L2 norm    %.6g and %.6g, difference %.3g %%\n", g->a.norms.mean, g->b.norms.mean,
-                    r->norm_percent);
-    vnp_text_printf(t, "L2 norms        %.6g to %.6g and %.6g to %.6g\n", g->a.min_norm, g->a.max_norm, g->b.min_norm,
-                    g->b.max_norm);
+    vnp_text_printf(t, ", mean %.9g\n", r->mean_cosine);
+    vnp_text_printf(t, "largest |a-b|   %.6g\n", r->max_diff);
+    vnp_text_printf(t, "mean            %.6g and %.6g, |difference| %.3g\n", r->mean[0], r->mean[1],
+                    fabs(r->mean[0] - r->mean[1]));
+    vnp_text_printf(t, "deviation       %.6g and %.6g, difference %.3g %%\n", r->std[0], r->std[1], r->std_percent);
+    vnp_text_printf(t, "mean L2 norm    %.6g and %.6g, difference %.3g %%\n", r->norm[0], r->norm[1], r->norm_percent);
+    vnp_text_printf(t, "L2 norms        %.6g to %.6g and %.6g to %.6g\n", r->min_norm[0], r->max_norm[0],
+                    r->min_norm[1], r->max_norm[1]);
     vnp_text_printf(t, "|z| > %-9g %llu and %llu values, difference %.3g %%\n", OUTLIER_Z,
-                    (unsigned long long)r->outliers_a, (unsigned long long)r->outliers_b, r->outlier_percent);
+                    (unsigned long long)r->outliers[0], (unsigned long long)r->outliers[1], r->outlier_percent);
     vnp_text_printf(t, "not finite      %lld\n", (long long)g->nonfinite);
     for (int i = 0; i < N_COMPLAINTS; i++)
         vnp_text_printf(t, "%-15s %llu%s%.*s%s\n", c->complaints[i].what, (unsigned long long)c->complaints[i].count,
@@ -346,28 +343,28 @@ static void report_json(struct cmp *c, const struct result *r)
     struct vnp_text *t = &c->out;
     vnp_text_printf(t, "{\"sequences\":%llu,\"vectors\":%lld,\"width\":%d", (unsigned long long)c->sequences,
                     (long long)g->vectors, vnp_reader_head(c->side[0].reader)->width);
-    put_number(t, "min_cosine", g->min_cosine);
+    put_number(t, "min_cosine", r->min_cosine);
     if (c->min_id.n > 0) {
         vnp_text_printf(t, ",\"min_cosine_ordinal\":%llu,\"min_cosine_id\":", (unsigned long long)c->min_ordinal);
         vnp_text_json(t, c->min_id.p, c->min_id.n);
     }
-    put_number(t, "mean_cosine", vnp_agreement_mean_cosine(g));
-    put_number(t, "max_abs_diff", g->max_diff);
-    put_number(t, "mean_a", g->a.values.mean);
-    put_number(t, "mean_b", g->b.values.mean);
-    put_number(t, "mean_diff", fabs(g->a.values.mean - g->b.values.mean));
-    put_number(t, "std_a", r->std_a);
-    put_number(t, "std_b", r->std_b);
+    put_number(t, "mean_cosine", r->mean_cosine);
+    put_number(t, "max_abs_diff", r->max_diff);
+    put_number(t, "mean_a", r->mean[0]);
+    put_number(t, "mean_b", r->mean[1]);
+    put_number(t, "mean_diff", fabs(r->mean[0] - r->mean[1]));
+    put_number(t, "std_a", r->std[0]);
+    put_number(t, "std_b", r->std[1]);
     put_number(t, "std_diff_percent", r->std_percent);
-    put_number(t, "norm_a", g->a.norms.mean);
-    put_number(t, "norm_b", g->b.norms.mean);
+    put_number(t, "norm_a", r->norm[0]);
+    put_number(t, "norm_b", r->norm[1]);
     put_number(t, "norm_diff_percent", r->norm_percent);
-    put_number(t, "min_norm_a", g->a.min_norm);
-    put_number(t, "max_norm_a", g->a.max_norm);
-    put_number(t, "min_norm_b", g->b.min_norm);
-    put_number(t, "max_norm_b", g->b.max_norm);
-    vnp_text_printf(t, ",\"outliers_a\":%llu,\"outliers_b\":%llu", (unsigned long long)r->outliers_a,
-                    (unsigned long long)r->outliers_b);
+    put_number(t, "min_norm_a", r->min_norm[0]);
+    put_number(t, "max_norm_a", r->max_norm[0]);
+    put_number(t, "min_norm_b", r->min_norm[1]);
+    put_number(t, "max_norm_b", r->max_norm[1]);
+    vnp_text_printf(t, ",\"outliers_a\":%llu,\"outliers_b\":%llu", (unsigned long long)r->outliers[0],
+                    (unsigned long long)r->outliers[1]);
     put_number(t, "outliers_diff_percent", r->outlier_percent);
     vnp_text_printf(t, ",\"nonfinite\":%lld", (long long)g->nonfinite);
     for (int i = 0; i < N_COMPLAINTS; i++)
@@ -429,6 +426,8 @@ static void open_sides(struct cmp *c)
     for (int k = 0; k < 2; k++) {
         die_on(c, vnp_reader_open(&c->side[k].reader, c->opt.path[k], &err), &err);
         die_on(c, vnp_reader_expect(c->side[k].reader, VNP_EMBEDDINGS, &err), &err);
+        if (!c->opt.by_id)
+            die_on(c, vnp_reader_expect_order(c->side[k].reader, &err), &err);
         h[k] = vnp_reader_head(c->side[k].reader);
         c->side[k].scratch = xreallocarray(NULL, (size_t)h[k]->width, sizeof(float));
     }

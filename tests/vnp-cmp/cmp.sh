@@ -51,12 +51,12 @@ status 'an outlier' 0 vnp-cmp --min-cosine 0 big1 big100
 holds 'is counted' '^\|z\| > 3 +0 and 1 values, difference inf %$'
 
 # rows on one side only
-lines "$H" "$R0" "$R2" | mk short
+lines "$H" "$R1" "$R2" | mk short
 status 'a row that B lacks' 1 vnp-cmp a short
-holds 'is named' '^only in A +1: 1 \(r1\)$'
-says 'on stderr too' 'only in A: 1 rows: 1 \(r1\)'
+holds 'is named' '^only in A +1: 0 \(r0\)$'
+says 'on stderr too' 'only in A: 1 rows: 0 \(r0\)'
 status 'a row that A lacks' 1 vnp-cmp short a
-holds 'is named' '^only in B +1: 1 \(r1\)$'
+holds 'is named' '^only in B +1: 0 \(r0\)$'
 lines "$H" "$R0" "$R1" | mk first-two
 status 'a last row that B lacks' 1 vnp-cmp --json a first-two
 holds 'is counted' '"only_in_a":1,"only_in_b":0'
@@ -65,6 +65,12 @@ status 'an empty side' 1 vnp-cmp a empty
 holds 'lacks all' '^only in A +3: 0 \(r0\), 1 \(r1\), 2 \(r2\)$'
 status 'two empty sides' 1 vnp-cmp empty empty
 holds 'have nothing to compare' 'nothing to compare'
+holds 'and no figure that reassures: cosines' '^cosine +min nan, mean nan$'
+holds 'differences' '^largest \|a-b\| +nan$'
+holds 'means' '^mean +nan and nan, \|difference\| nan$'
+holds 'norms' '^L2 norms +nan to nan and nan to nan$'
+status 'as JSON' 1 vnp-cmp --json empty empty
+holds 'null' '"min_cosine":null,"mean_cosine":null,"max_abs_diff":null,"mean_a":null.*"max_norm_b":null'
 seq 0 99 | sed 's/.*/row & r& 1 0 1 1 1 1/' | cat <(echo "$H") - | mk hundred
 status 'many missing rows' 1 vnp-cmp hundred empty
 holds 'are counted, and the first are named' '^only in A +100: 0 \(r0\), 1 .*19 \(r19\), \.\.\.$'
@@ -76,11 +82,17 @@ status 'another length of a pooled sequence' 0 vnp-cmp a longer
 says 'is a warning' 'warning: another length: 1 rows: 1 \(r1\)'
 
 # by id
-lines "$H" 'row 2 r1 6 0 0 1 0 -1' 'row 0 r2 7 0 2 2 2 2' 'row 5 r0 5 0 1 2 3 4' | mk shuffled
-status 'rows out of order' 65 vnp-cmp a shuffled
-says 'say so' 'shuffled: ordinal 0 comes after 2: the rows are not in input order; use --by id'
+lines "$H unordered" 'row 2 r1 6 0 0 1 0 -1' 'row 0 r2 7 0 2 2 2 2' 'row 5 r0 5 0 1 2 3 4' | mk shuffled
+status 'rows in the order of the batches' 65 vnp-cmp a shuffled
+says 'are refused with the way out' '^vnp-cmp: shuffled: embeddings in the order of the batches: put vnp-pool before'
+lines "$H" 'row 2 r1 6 0 0 1 0 -1' 'row 0 r2 7 0 2 2 2 2' | mk lying
+status 'rows that are not in the order they claim' 65 vnp-cmp a lying
+says 'say so' 'lying: frame 2: record 0 \(r2\) comes after 2, and this stream is to be in input order'
 lines "$H" "$R0" "$R0" | mk doubled
 status 'an ordinal that comes twice' 65 vnp-cmp doubled doubled
+says 'says so' 'doubled: frame 2: record 0 \(r0\) comes twice'
+lines "$H unordered" "$R0" "$R0" | mk doubled
+lines "$H unordered" "$R0" "$R2" | mk short
 status 'by id' 0 vnp-cmp --by id a shuffled
 holds 'all are found' '^sequences +3 on both'
 status 'by id, missing ones' 1 vnp-cmp --by id shuffled short
@@ -91,7 +103,7 @@ status 'an id that comes twice pairs in order' 0 vnp-cmp --by id twice twice-mov
 status 'a doubled id against a single one' 1 vnp-cmp --by id doubled short
 holds 'lacks the second' '^only in A +1: 0 \(r0\)$'
 for order in n rn; do
-    seq 0 4999 | sort -$order | sed 's/.*/row & r& 1 0 & 1 1 1/' | cat <(echo "$H") - | mk "many-$order"
+    seq 0 4999 | sort -$order | sed 's/.*/row & r& 1 0 & 1 1 1/' | cat <(echo "$H unordered") - | mk "many-$order"
 done
 status 'thousands in reverse' 0 vnp-cmp --by id many-n many-rn
 holds 'all are found' '^sequences +5000 on both'
@@ -103,9 +115,13 @@ for bad in nan inf -inf; do
     status "$bad on one side" 1 vnp-cmp --min-cosine -1 a bad
     holds 'is counted' '^not finite +1$'
     holds 'is named' '^cosine +min -?nan \(ordinal 0, r0\), mean -?nan$'
+    holds 'is no small difference' '^largest \|a-b\| +nan$'
     status "$bad on both sides" 1 vnp-cmp --min-cosine -1 bad bad
     status "$bad as JSON" 1 vnp-cmp --json bad a
-    holds 'is null' '"min_cosine":null.*"nonfinite":1'
+    holds 'is null' '"min_cosine":null.*"max_abs_diff":null.*"nonfinite":1'
+    lines "$H" "row 0 r0 5 0 1 2 $bad 4" | mk bad
+    status "nothing but $bad" 1 vnp-cmp --json bad bad
+    holds 'has no figures' '"min_cosine":null,.*"max_abs_diff":null,"mean_a":null,.*"std_b":null,.*"norm_a":null,'
 done
 lines "$H" 'row 0 r0 5 0 0 0 0 0' "$R1" "$R2" | mk zero
 status 'a zero vector against another' 1 vnp-cmp a zero
@@ -115,7 +131,7 @@ status 'two zero vectors' 0 vnp-cmp zero zero
 N='embeddings 2 f32 none 2 abc'
 lines "head $N" 'row 0 r0 2 0 1 0 0 1' 'row 1 r1 0 2' 'row 2 r2 1 0 1 1' | mk none
 lines "head ${N/f32/f16}" 'row 0 r0 2 0 1 0 0.5 1' 'row 1 r1 0 2' 'row 2 r2 1 0 1 1' | mk none16
-lines "head $N" 'row 0 r0 2 0 1 0 0 1' 'row 1 r1 1 2 1 1' 'row 2 r2 1 0 1 1' | mk none-longer
+lines "head $N" 'row 0 r0 2 0 1 0 0 1' 'row 1 r1 1 0 1 1' 'row 2 r2 1 0 1 1' | mk none-longer
 status 'per residue, in two precisions' 1 vnp-cmp --each none none16
 holds 'a sequence is as good as its worst residue' "$(printf '^0\tr0\t2\t0.894427191\t0.5$')"
 holds 'all vectors count' '^sequences +3 on both sides, 3 vectors of 2$'
