@@ -31,6 +31,9 @@ synth-contigs -m "$megabytes" -c 0 >"$fa"
 measure 'random bases' "$fa" "$(wc -c <"$fa")"
 synth-contigs -m "$megabytes" -l 150 -s 0 -w 0 >"$fa"
 measure 'reads of 150 bases' "$fa" "$(wc -c <"$fa")"
-awk -v n="$megabytes" 'BEGIN { while (length(s) < 1e6) s = s "CCCGCAGCC"; for (i = 0; i < n; i++) print ">c" i "\n" s }' >"$fa"
+awk -v n="$megabytes" 'BEGIN {
+    while (length(s) < 1e6) s = s "CCCGCAGCC"
+    for (i = 0; i < n; i++) print ">c" i "\n" s
+}' >"$fa"
 measure 'worst case: all six frames open' "$fa" "$(wc -c <"$fa")"
 finish

@@ -1,5 +1,5 @@
-/* synth-contigs [options]: contigs as FASTA on stdout, the same bytes for the same options. They are made of genes, each
- * a stretch of sense codons on either strand and in any frame, and of random bases between.
+/* synth-contigs [options]: contigs as FASTA on stdout, the same bytes for the same options. They are made of genes,
+ * each a stretch of sense codons on either strand and in any frame, and of random bases between.
  *   -m MB or -n CONTIGS     how much
  *   -l MEDIAN (2000)  -s SIGMA of ln(length) (0.8; 0: all equal)   lengths, log-normal, 1 to 10 million
  *   -c CODING (0.8)         share of the bases in genes; 0: random, 1: genes alone
@@ -47,13 +47,22 @@ static void put_random(char *to, int n)
         to[i] = "ACGT"[next() >> 62];
 }
 
+static char opposite(char c)
+{
+    return c == 'A' ? 'T' : c == 'C' ? 'G' : c == 'G' ? 'C' : 'A';
+}
+
+static int is_stop(char a, char b, char c)
+{
+    return a == 'T' && ((b == 'A' && (c == 'A' || c == 'G')) || (b == 'G' && c == 'A'));
+}
+
 /* Three letters that are no stop codon as they stand or, on the other strand, read from behind. */
 static void put_codon(char *to, int reverse)
 {
     do
         put_random(to, 3);
-    while (reverse ? to[2] == 'A' && ((to[1] == 'T' && (to[0] == 'T' || to[0] == 'C')) || (to[1] == 'C' && to[0] == 'T'))
-                   : to[0] == 'T' && ((to[1] == 'A' && (to[2] == 'A' || to[2] == 'G')) || (to[1] == 'G' && to[2] == 'A')));
+    while (reverse ? is_stop(opposite(to[2]), opposite(to[1]), opposite(to[0])) : is_stop(to[0], to[1], to[2]));
 }
 
 static void put_contig(char *to, int n, const struct options *o)
@@ -97,7 +106,7 @@ static struct options parse(int argc, char **argv)
         default: exit(2);
         }
     if (optind < argc || (isinf(o.bytes) && isinf(o.contigs)) || o.gene < 3 || !(o.coding >= 0 && o.coding <= 1)) {
-        fputs("usage: synth-contigs -m MB | -n CONTIGS [-l MEDIAN] [-s SIGMA] [-c CODING] [-g GENE] [-w COLUMNS]\n", stderr);
+        fputs("synth-contigs: wants -m MB or -n CONTIGS, a coding share of 0 to 1, genes of 3 or more bases\n", stderr);
         exit(2);
     }
     return o;

@@ -1,7 +1,7 @@
-/* Where VirNucPro cuts a contig: into n = ceil(letters / size) chunks of `size` letters that overlap by about as much as
- * fills the last one up. With rep = n size - letters and lo = rep / n (whole), chunk k (from 0) begins k size letters
- * on, less the shifts of the chunks before it: the first `need` = rep - lo (n - 1) shifts are lo + 1, the others lo. What
- * would reach over the end is cut off there, so that the last chunk is often short. */
+/* Where VirNucPro cuts a contig: into n = ceil(letters / size) chunks of `size` letters that overlap by about as much
+ * as fills the last one up. With rep = n size - letters and lo = rep / n (whole), chunk k (from 0) begins k size
+ * letters on, less the shifts of the chunks before it: the first `need` = rep - lo (n - 1) shifts are lo + 1, the
+ * others lo. What would reach over the end is cut off there, so that the last chunk is often short. */
 #ifndef VNP_CHUNK_H
 #define VNP_CHUNK_H
 

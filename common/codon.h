@@ -11,8 +11,8 @@
 extern const char vnp_frame_name[VNP_FRAMES][3]; /* "F1" .. "R3" */
 
 /* Translates frame `frame` of the n letters with the standard genetic code (NCBI translation table 1). A codon with a
- * letter other than A C G T contributes nothing. Writes the residues to `protein`, which has room for n / 3, and returns
- * how many they are; -1 as soon as there is a stop. */
+ * letter other than A C G T contributes nothing. Writes the residues to `protein`, which has room for n / 3, and
+ * returns how many they are; -1 as soon as there is a stop. */
 int64_t vnp_translate(const char *seq, uint64_t n, int frame, char *protein);
 
 /* Writes the first `want` letters of the frame's strand, from where the frame begins, to `out`, in upper case; fewer

@@ -1,5 +1,5 @@
-/* Which letters a nucleotide sequence may hold: A C G T U, the IUPAC codes R Y S W K M B D H V N, X for what was masked,
- * '-' and '.' for gaps; in either case. */
+/* Which letters a nucleotide sequence may hold: A C G T U, the IUPAC codes R Y S W K M B D H V N, X for what was
+ * masked, '-' and '.' for gaps; in either case. */
 #ifndef VNP_NUCLEOTIDE_H
 #define VNP_NUCLEOTIDE_H
 

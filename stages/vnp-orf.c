@@ -19,7 +19,7 @@
 #define CHUNK_LEAST 3 /* one codon */
 #define CHUNK_MOST 1000000
 #define FLUSH_BYTES ((size_t)256 << 10) /* of either output: both are written then, so that they keep step */
-#define LABEL_BYTES (VNP_ID_LIMIT + 64)  /* ">ID_chunk_N" */
+#define LABEL_BYTES (VNP_ID_LIMIT + 64) /* ">ID_chunk_N" */
 
 struct options {
     int64_t chunk;
@@ -64,21 +64,22 @@ static const struct options defaults = {.chunk = 500};
 
 static void usage(FILE *to)
 {
-    fprintf(to,
-            "usage: vnp-orf [options] [FILE ...]\n"
-            "Cuts contigs (FASTA or FASTQ; plain, gzip or zstd; no FILE or -: stdin) into chunks and writes each\n"
-            "chunk's open reading frames, of six, as FASTA.\n"
-            "\n"
-            "  -l, --length N          letters of a chunk: 500, 300, or what the model was trained with (default: %lld)\n"
-            "      --nucleotides FILE  write the frames' nucleotides to FILE\n"
-            "      --proteins FILE     write the frames' proteins to FILE\n"
-            "  -o, --output FILE       the same as --proteins\n"
-            "                          a FILE appears when it is whole; -: stdout; without any: the proteins to stdout\n"
-            "  -q, --quiet             errors only\n"
-            "  -v, --verbose           more on stderr\n"
-            "  -h, --help              this text\n"
-            "      --version           version and build\n",
-            (long long)defaults.chunk);
+    fprintf(
+        to,
+        "usage: vnp-orf [options] [FILE ...]\n"
+        "Cuts contigs (FASTA or FASTQ; plain, gzip or zstd; no FILE or -: stdin) into chunks and writes each\n"
+        "chunk's open reading frames, of six, as FASTA.\n"
+        "\n"
+        "  -l, --length N          letters of a chunk: 500, 300, or what the model was trained with (default: %lld)\n"
+        "      --nucleotides FILE  write the frames' nucleotides to FILE\n"
+        "      --proteins FILE     write the frames' proteins to FILE\n"
+        "  -o, --output FILE       the same as --proteins\n"
+        "                          a FILE appears when it is whole; -: stdout; without any: the proteins to stdout\n"
+        "  -q, --quiet             errors only\n"
+        "  -v, --verbose           more on stderr\n"
+        "  -h, --help              this text\n"
+        "      --version           version and build\n",
+        (long long)defaults.chunk);
 }
 
 /* Both are regular files, and the same. */
@@ -246,7 +247,6 @@ static void check_letters(struct work *w, const struct vnp_record *rec)
 {
     char place[256], letters[256];
     struct vnp_err err;
-    const struct vnp_unknown before = w->n.seen.strays;
     const uint64_t strays = vnp_nucleotides_count(rec->seq, rec->n, &w->n.seen);
     if (strays == 0)
         return;
@@ -255,11 +255,11 @@ static void check_letters(struct work *w, const struct vnp_record *rec)
         strcpy(w->n.first_stray, place);
     if (strays < (rec->n + 9) / 10)
         return;
-    struct vnp_unknown own = {.n = strays};
-    for (int c = 0; c < 256; c++)
-        own.by_letter[c] = w->n.seen.strays.by_letter[c] - before.by_letter[c];
-    vnp_error(&err, VNP_DATA, "%s: %" PRIu64 " of %" PRIu64 " letters are no nucleotides, %s: a protein? contigs are wanted",
-              place, strays, rec->n, vnp_unknown_text(&own, letters, sizeof letters));
+    struct vnp_nucleotides own = {0};
+    vnp_nucleotides_count(rec->seq, rec->n, &own);
+    vnp_error(&err, VNP_DATA,
+              "%s: %" PRIu64 " of %" PRIu64 " letters are no nucleotides, %s: a protein? contigs are wanted", place,
+              strays, rec->n, vnp_unknown_text(&own.strays, letters, sizeof letters));
     fail(w, &err);
 }
 

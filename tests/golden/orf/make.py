@@ -121,8 +121,8 @@ def main():
             out.writelines(sequence[i:i + 70] + "\n" for i in range(0, len(sequence), 70))
     with open(HERE / "starts.txt", "w") as out:
         for size in (3, 4, 100, 300, 500, 501):
-            for length in [*range(1, 40), *range(size - 2, size + 3), *range(2 * size - 2, 2 * size + 3), 750, 999, 1001,
-                           1501, 2250, 4711, 12345]:
+            for length in [*range(1, 40), *range(size - 2, size + 3), *range(2 * size - 2, 2 * size + 3),
+                           750, 999, 1001, 1501, 2250, 4711, 12345]:
                 starts = [str(s) for s in chunk_starts(length, size)]
                 if length > 0 and len(starts) <= 60:
                     out.write(f"{length} {size} {' '.join(starts)}\n")
