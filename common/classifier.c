@@ -24,9 +24,17 @@ static const char *const names[VNP_CLASSIFIER_TENSORS] = {
     [VNP_BN_B] = "bn1.bias",                [VNP_BN_MEAN] = "bn1.running_mean",   [VNP_BN_VAR] = "bn1.running_var",
     [VNP_OUTPUT_W] = "output_layer.weight", [VNP_OUTPUT_B] = "output_layer.bias"};
 
-const char *vnp_classifier_tensor_name(enum vnp_classifier_tensor t)
+const char *vnp_classifier_tensor_name(int tensor)
 {
-    return names[t];
+    return names[tensor];
+}
+
+int vnp_classifier_tensor_shape(int tensor, int width, int hidden, int64_t shape[2])
+{
+    const bool matrix = tensor == VNP_HIDDEN_W || tensor == VNP_OUTPUT_W;
+    shape[0] = tensor == VNP_OUTPUT_W || tensor == VNP_OUTPUT_B ? VNP_CLASSES : hidden;
+    shape[1] = tensor == VNP_HIDDEN_W ? width : tensor == VNP_OUTPUT_W ? hidden : 1;
+    return matrix ? 2 : 1;
 }
 
 /* --- reading ------------------------------------------------------------------------------------------------------ */
@@ -72,59 +80,47 @@ static enum vnp_status check_modules(struct vnp_classifier *c, struct vnp_err *e
                                            {"bn1.", "BatchNorm1d"},
                                            {"output_layer.", "Linear"}};
     c->eps = 1e-5;
-    c->naming = c->stored.modules != NULL ? "module" : "tensors";
     for (size_t i = 0; c->stored.modules != NULL && i < sizeof parts / sizeof *parts; i++) {
         enum vnp_status st = check_class(c, parts[i][0], parts[i][1], err);
         if (st != VNP_OK)
             return st;
     }
     const json_t *eps = json_object_get(json_object_get(c->stored.modules, "bn1."), "eps");
-    if (eps != NULL)
-        c->eps = json_number_value(eps);
+    const char *text = json_string_value(json_object_get(c->stored.metadata, "bn1.eps"));
+    if (eps != NULL || text != NULL)
+        c->eps = eps != NULL ? json_number_value(eps) : strtod(text, NULL);
     return c->eps > 0 && c->eps < 1 ? VNP_OK : vnp_error(err, VNP_DATA, "%s: the eps of bn1 is %g",
                                                          c->files.weights[0], c->eps);
 }
 
-static int64_t columns_of(const struct vnp_classifier *c, int t)
-{
-    return t == VNP_HIDDEN_W ? c->width : t == VNP_OUTPUT_W ? c->hidden : 1;
-}
-
-static int64_t rows_of(const struct vnp_classifier *c, int t)
-{
-    return t == VNP_OUTPUT_W || t == VNP_OUTPUT_B ? VNP_CLASSES : c->hidden;
-}
-
-/* A tensor of the right shape as floats, for the caller to free. */
-static enum vnp_status load(const struct vnp_classifier *c, int t, float **out, struct vnp_err *err)
+/* A tensor of the right shape, as floats. */
+static enum vnp_status load(struct vnp_classifier *c, int t, struct vnp_err *err)
 {
     const struct vnp_stored *s = vnp_stored_find(&c->stored, names[t]);
-    const int64_t rows = rows_of(c, t), cols = columns_of(c, t);
-    const bool matrix = t == VNP_HIDDEN_W || t == VNP_OUTPUT_W;
-    char have[160];
-    *out = NULL;
+    int64_t shape[2];
+    const int ndim = vnp_classifier_tensor_shape(t, c->width, c->hidden, shape);
+    const int64_t n = shape[0] * shape[1];
+    char have[160], want[64];
     if (s == NULL)
         return vnp_error(err, VNP_DATA, "%s: tensor %s is missing: not VirNucPro's classifier", c->files.weights[0],
                          names[t]);
-    if (s->ndim != 1 + matrix || s->shape[0] != rows || (matrix && s->shape[1] != cols))
-        return vnp_error(err, VNP_DATA, "%s: tensor %s has shape %s where the classifier has %lld x %lld", s->file,
-                         names[t], vnp_shape_text(have, sizeof have, s->shape, s->ndim), (long long)rows,
-                         (long long)cols);
+    if (s->ndim != ndim || s->shape[0] != shape[0] || (ndim == 2 && s->shape[1] != shape[1]))
+        return vnp_error(err, VNP_DATA, "%s: tensor %s has shape %s, not %s", s->file, names[t],
+                         vnp_shape_text(have, sizeof have, s->shape, s->ndim),
+                         vnp_shape_text(want, sizeof want, shape, ndim));
     struct vnp_tensor view = {.data = s->data, .dtype = strcmp(s->dtype, "F16") == 0    ? VNP_F16
                                                         : strcmp(s->dtype, "BF16") == 0 ? VNP_BF16
                                                                                         : VNP_F32};
     if (!s->contiguous || (view.dtype == VNP_F32 && strcmp(s->dtype, "F32") != 0))
         return vnp_error(err, VNP_DATA, "%s: tensor %s is %s%s; contiguous F32, F16 and BF16 are read", s->file,
                          names[t], s->contiguous ? "" : "a strided view of ", s->dtype);
-    float *v = xreallocarray(NULL, (size_t)(rows * cols), sizeof *v);
-    vnp_tensor_f32(&view, 0, rows * cols, v);
-    for (int64_t i = 0; i < rows * cols; i++)
-        if (!isfinite(v[i])) {
-            free(v);
+    float *v = c->tensor[t] = xreallocarray(NULL, (size_t)n, sizeof *v);
+    vnp_tensor_f32(&view, 0, n, v);
+    c->parameters += n;
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(v[i]))
             return vnp_error(err, VNP_DATA, "%s: tensor %s: value %lld is NaN or infinite", s->file, names[t],
                              (long long)i);
-        }
-    *out = v;
     return VNP_OK;
 }
 
@@ -144,8 +140,9 @@ static enum vnp_status read_sizes(struct vnp_classifier *c, struct vnp_err *err)
 
 /* --- folding ------------------------------------------------------------------------------------------------------ */
 
-static enum vnp_status fold(struct vnp_classifier *c, float *const v[VNP_CLASSIFIER_TENSORS], struct vnp_err *err)
+static enum vnp_status fold(struct vnp_classifier *c, struct vnp_err *err)
 {
+    float *const *v = c->tensor;
     c->scale = xreallocarray(NULL, (size_t)c->hidden, sizeof *c->scale);
     c->shift = xreallocarray(NULL, (size_t)c->hidden, sizeof *c->shift);
     c->out = xreallocarray(NULL, (size_t)c->hidden * VNP_CLASSES, sizeof *c->out);
@@ -168,38 +165,33 @@ static uint64_t add_word(uint64_t h, uint64_t word)
     return vnp_mix64(h + 0x9e3779b97f4a7c15u + word);
 }
 
-static void set_fingerprint(struct vnp_classifier *c, float *const v[VNP_CLASSIFIER_TENSORS])
+static void set_fingerprint(struct vnp_classifier *c)
 {
     uint64_t h = add_word(add_word(0, (uint64_t)c->width), vnp_f32_bits((float)c->eps));
     for (int t = 0; t < VNP_CLASSIFIER_TENSORS; t++) {
-        const int64_t n = rows_of(c, t) * columns_of(c, t);
-        c->parameters += n;
-        for (int64_t i = 0; i < n; i++)
-            h = add_word(h, vnp_f32_bits(v[t][i]));
+        int64_t shape[2];
+        vnp_classifier_tensor_shape(t, c->width, c->hidden, shape);
+        for (int64_t i = 0; i < shape[0] * shape[1]; i++)
+            h = add_word(h, vnp_f32_bits(c->tensor[t][i]));
     }
     snprintf(c->fingerprint, sizeof c->fingerprint, "%016" PRIx64, h);
 }
 
 static enum vnp_status open_classifier(struct vnp_classifier *c, const char *path, struct vnp_err *err)
 {
-    float *v[VNP_CLASSIFIER_TENSORS] = {NULL};
     enum vnp_status st = read_files(c, path, err);
     if (st == VNP_OK)
         st = check_modules(c, err);
     if (st == VNP_OK)
         st = read_sizes(c, err);
     for (int t = 0; st == VNP_OK && t < VNP_CLASSIFIER_TENSORS; t++)
-        st = load(c, t, &v[t], err);
+        st = load(c, t, err);
     if (st == VNP_OK)
-        st = fold(c, v, err);
+        st = fold(c, err);
     if (st == VNP_OK) {
         snprintf(c->name, sizeof c->name, "%s", c->files.name);
-        set_fingerprint(c, v);
-        c->weight = v[VNP_HIDDEN_W];
-        v[VNP_HIDDEN_W] = NULL;
+        set_fingerprint(c);
     }
-    for (int t = 0; t < VNP_CLASSIFIER_TENSORS; t++)
-        free(v[t]);
     return st;
 }
 
@@ -222,7 +214,8 @@ void vnp_classifier_close(struct vnp_classifier *c)
         return;
     vnp_model_files_free(&c->files);
     vnp_stored_free(&c->stored);
-    free(c->weight);
+    for (int t = 0; t < VNP_CLASSIFIER_TENSORS; t++)
+        free(c->tensor[t]);
     free(c->scale);
     free(c->shift);
     free(c->out);
@@ -247,7 +240,8 @@ static void hidden_products(const struct vnp_classifier *c, const float *x, floa
     memset(sums, 0, (size_t)cells * sizeof *sums);
     for (int64_t k = 0; k < c->width; k += RUN) {
         const int64_t run = c->width - k < RUN ? c->width - k : RUN;
-        vnp_cpu_gemm_nt(TILE, c->hidden, run, x + k, c->width, c->weight + k, c->width, product, c->hidden);
+        vnp_cpu_gemm_nt(TILE, c->hidden, run, x + k, c->width, c->tensor[VNP_HIDDEN_W] + k,
+                        c->width, product, c->hidden);
         for (int64_t i = 0; i < cells; i++)
             sums[i] += product[i];
     }

@@ -26,20 +26,20 @@ struct vnp_classifier {
     char name[128];       /* last part of the path, without its extension */
     char fingerprint[32]; /* of all values and eps, whatever file and dtype they came in */
     int width, hidden;
-    double eps;           /* of bn1: the module's own, 1e-5 where the file does not say */
+    double eps;           /* of bn1: the module's own, bn1.eps of a safetensors file's metadata, else 1e-5 */
     int64_t parameters;
-    const char *naming;   /* "module" or "tensors" */
     struct vnp_model_files files;
     struct vnp_stored_set stored; /* all tensors of the files */
-    float *weight;        /* [hidden, width] */
+    float *tensor[VNP_CLASSIFIER_TENSORS]; /* all values, as above */
     /* Batch norm and the hidden bias, folded: h = relu(scale (W x) + shift), scale = bn.weight / sqrt(var + eps),
      * shift = scale (bias - mean) + bn.bias; [hidden] each. */
     double *scale, *shift;
     double *out, out_bias[VNP_CLASSES]; /* [2, hidden] */
 };
 
-/* The name of a tensor: "hidden_layer.weight", ... */
-const char *vnp_classifier_tensor_name(enum vnp_classifier_tensor t);
+/* The name of a tensor, "hidden_layer.weight", and its shape for those sizes; returns the number of dimensions. */
+const char *vnp_classifier_tensor_name(int tensor);
+int vnp_classifier_tensor_shape(int tensor, int width, int hidden, int64_t shape[2]);
 
 /* Whether the model at `path` is a classifier, by the names of its tensors. Fails when its files can't be read. */
 VNP_MUST_CHECK enum vnp_status vnp_classifier_is(bool *is, const char *path, struct vnp_err *err);

@@ -104,15 +104,20 @@ enum vnp_status vnp_synth_init(struct vnp_synth *s, const char *shape, uint64_t 
 
 /* --- numbers ----------------------------------------------------------------------------------------------------- */
 
+static uint64_t key_of_name(uint64_t seed, const char *name)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (const char *p = name; *p != '\0'; p++)
+        h = (h ^ (uint8_t)*p) * 0x100000001b3u;
+    return vnp_mix64(vnp_mix64(seed) ^ h);
+}
+
 static uint64_t key_of(const struct vnp_synth *s, enum vnp_role role, int layer)
 {
     const struct vnp_scheme scheme = {s->config.arch == VNP_ESM2 ? VNP_NAMES_HF_ESM : VNP_NAMES_DNABERT_S, ""};
     char name[256];
-    uint64_t h = 0xcbf29ce484222325u;
     vnp_role_name(&scheme, role, layer, name, sizeof name);
-    for (const char *p = name; *p != '\0'; p++)
-        h = (h ^ (uint8_t)*p) * 0x100000001b3u;
-    return vnp_mix64(vnp_mix64(s->seed) ^ h);
+    return key_of_name(s->seed, name);
 }
 
 static void fill_normal(uint64_t key, int64_t first, int64_t count, float mean, double std, float *dst)
@@ -126,6 +131,11 @@ static void fill_normal(uint64_t key, int64_t first, int64_t count, float mean, 
         const float x = scale * (float)sum;
         dst[i] = mean + x;
     }
+}
+
+void vnp_synth_normal(uint64_t seed, const char *name, int64_t first, int64_t count, float mean, double std, float *dst)
+{
+    fill_normal(key_of_name(seed, name), first, count, mean, std, dst);
 }
 
 static void distribution(const struct vnp_model_config *c, enum vnp_role role, float *mean, double *std)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "classifier_write.h"
 #include "fetch.h"
 #include "log.h"
 #include "model.h"
@@ -38,7 +39,7 @@ static void usage(FILE *f)
             "       vnp-model convert MODEL -o DIR [--dtype TYPE] [--force]\n"
             "       vnp-model fetch NAME [--dir DIR] [--models FILE]\n"
             "MODEL is a Hugging Face directory, a .safetensors or torch file, or a name in their caches; without it,\n"
-            "$VNP_MODEL. SHAPE is 8M, 35M, 150M, 650M, 3B, 15B, dnabert-s or LAYERSxHEADSxWIDTH.\n"
+            "$VNP_MODEL. SHAPE is 8M, 35M, 150M, 650M, 3B, 15B, dnabert-s, LAYERSxHEADSxWIDTH or classifier.\n"
             "  -l, --list       list every tensor\n"
             "      --json       as JSON\n"
             "  -o, --output DIR where to write: a directory that does not exist yet, or is empty\n"
@@ -126,8 +127,31 @@ static void print_or_die(const struct vnp_text *t)
         vnp_die(VNP_IO, "stdout: can't be written: %s", strerror(errno));
 }
 
+/* NULL when the model is no classifier. */
+static struct vnp_classifier *open_classifier(const char *path)
+{
+    struct vnp_classifier *c = NULL;
+    struct vnp_err err;
+    bool is;
+    enum vnp_status st = vnp_classifier_is(&is, path, &err);
+    if (st == VNP_OK && is)
+        st = vnp_classifier_open(&c, path, &err);
+    if (st != VNP_OK)
+        vnp_stage_fail(NULL, &err);
+    return c;
+}
+
 static int run_inspect(const struct options *opt, const char *path)
 {
+    struct vnp_classifier *c = open_classifier(path);
+    if (c != NULL) {
+        struct vnp_text t = {0};
+        vnp_classifier_show(&t, c, opt->list, opt->json);
+        print_or_die(&t);
+        free(t.p);
+        vnp_classifier_close(c);
+        return VNP_OK;
+    }
     struct vnp_model *m = open_or_die(path);
     struct vnp_text t = {0};
     (opt->json ? vnp_model_show_json : vnp_model_show)(&t, m, opt->list);
@@ -140,6 +164,17 @@ static int run_inspect(const struct options *opt, const char *path)
 static int run_verify(const struct options *opt, const char *path)
 {
     (void)opt;
+    struct vnp_classifier *classifier = open_classifier(path);
+    if (classifier != NULL) {
+        struct vnp_text t = {0};
+        vnp_text_plain(&t, classifier->name, strlen(classifier->name));
+        vnp_text_printf(&t, ": a classifier, %d tensors, %" PRId64 " values, all finite, fingerprint %s\n",
+                        VNP_CLASSIFIER_TENSORS, classifier->parameters, classifier->fingerprint);
+        print_or_die(&t);
+        free(t.p);
+        vnp_classifier_close(classifier);
+        return VNP_OK;
+    }
     struct vnp_model *m = open_or_die(path);
     const struct vnp_model_config *c = vnp_model_config(m);
     struct vnp_verified *results = xcalloc(vnp_model_tensors(m), sizeof *results);
@@ -181,10 +216,40 @@ static void write_or_die(const struct vnp_model_write *w)
              vnp_now() - start);
 }
 
+/* Classifiers are small, and float32 alone. */
+static int classifier_written(const struct options *opt, enum vnp_status st, uint64_t bytes, const struct vnp_err *err)
+{
+    if (st != VNP_OK)
+        vnp_stage_fail(NULL, err);
+    vnp_info("%s: a classifier, %.1f MB", opt->output, (double)bytes / 1e6);
+    return VNP_OK;
+}
+
+static void want_f32(const struct options *opt)
+{
+    if (dtype_named(opt->dtype) != VNP_F32)
+        vnp_die(VNP_USAGE, "--dtype %s: a classifier is written as f32", opt->dtype);
+}
+
+static int synth_classifier(const struct options *opt, int width, int hidden)
+{
+    struct vnp_err err;
+    uint64_t bytes;
+    want_f32(opt);
+    const enum vnp_status st = vnp_classifier_synth(opt->output, width, hidden, (uint64_t)opt->seed, &bytes, &err);
+    return classifier_written(opt, st, bytes, &err);
+}
+
 static int run_synth(const struct options *opt, const char *shape)
 {
     struct vnp_synth synth;
     struct vnp_err err;
+    bool is_classifier;
+    int width, hidden;
+    if (vnp_classifier_shape(&is_classifier, &width, &hidden, shape, &err) != VNP_OK)
+        vnp_stage_fail(NULL, &err);
+    if (is_classifier)
+        return synth_classifier(opt, width, hidden);
     if (vnp_synth_init(&synth, shape, (uint64_t)opt->seed, opt->outliers, &err) != VNP_OK)
         vnp_stage_fail(NULL, &err);
     write_or_die(&(struct vnp_model_write){.dir = opt->output,
@@ -203,6 +268,15 @@ static void copy_values(void *model, enum vnp_role role, int layer, int64_t firs
 
 static int run_convert(const struct options *opt, const char *path)
 {
+    struct vnp_classifier *c = open_classifier(path);
+    if (c != NULL) {
+        struct vnp_err err;
+        uint64_t bytes;
+        want_f32(opt);
+        const enum vnp_status st = vnp_classifier_write(opt->output, c, &bytes, &err);
+        vnp_classifier_close(c);
+        return classifier_written(opt, st, bytes, &err);
+    }
     struct vnp_model *m = open_or_die(path);
     write_or_die(&(struct vnp_model_write){.dir = opt->output,
                                            .config = vnp_model_config(m),
