@@ -5,9 +5,8 @@
  * A [m][k], W [n][k], out and residual [m][n], row-major, 16-byte aligned, n and k multiples of 8; sums in FP32 by
  * wgmma, in steps of 16 along k in ascending order whatever the tile: every tile shape gives the same bits.
  *
- * Grid: as many clusters of two blocks as the device holds; each draws tiles of 256 x tile_n of out from a counter
- * until there are none. Its blocks have the same columns and neighbouring 128 rows: each loads its A, and half of W for
- * both. Which cluster gets a tile changes nothing in it.
+ * Grid: as many clusters of two blocks as the device holds, each walking over every so many-th tile of 256 x tile_n of
+ * out. Its blocks have the same columns and neighbouring 128 rows: each loads its A, and half of W for both.
  *
  * Block: a producer thread (copy engine) and two consumer warpgroups of 64 rows x tile_n each. A ring of stages of 64
  * columns of k joins them; the producer runs ahead into the next tile while this one's epilogue is worked on. The
@@ -46,32 +45,6 @@ __device__ __forceinline__ void fetch_bias(const gemm_args &args, layout<C> smem
     bulk_load(smem.bias(b.stage), args.bias + column, bytes, smem.bias_full(b.stage));
 }
 
-/* The tile after this one, from the buffer that the first block's producer fills; hands the buffer back. */
-template <class C> __device__ __forceinline__ tile read_next_tile(layout<C> smem, int lane, ring<2> &n)
-{
-    tile t;
-    mbar_wait(smem.next_full(n.stage), n.phase);
-    asm volatile("ld.shared.v2.s32 {%0, %1}, [%2];"
-                 : "=r"(t.row), "=r"(t.column)
-                 : "r"(smem.next_tile(n.stage))
-                 : "memory");
-    __syncwarp(__activemask());
-    if (lane == 0)
-        mbar_arrive_remote(smem.next_empty(n.stage), 0);
-    n.next();
-    return t;
-}
-
-/* Tells everyone in the cluster the next tile. */
-template <class C> __device__ __forceinline__ void write_next_tile(layout<C> smem, tile t, ring<2> &n)
-{
-    mbar_wait(smem.next_empty(n.stage), n.phase ^ 1);
-    mbar_expect(smem.next_full(n.stage), 8);
-    for (int block = 0; block < C::cluster; block++)
-        store_remote(smem.next_tile(n.stage), t.row, t.column, smem.next_full(n.stage), block);
-    n.next();
-}
-
 /* The tile's residual, in stages that follow those of its sums. */
 template <class C>
 __device__ __forceinline__ void fetch_residual(const gemm_args &args, layout<C> smem, ring<C::stages> &r, int row,
@@ -88,17 +61,17 @@ __device__ __forceinline__ void fetch_residual(const gemm_args &args, layout<C> 
     }
 }
 
-/* One thread: fills the ring, stage after stage, tile after tile. The first block's also draws the tiles. */
+/* One thread: fills the ring, stage after stage, tile after tile. */
 template <class C> __device__ __forceinline__ void produce(const gemm_args &args, layout<C> smem, int rank)
 {
     constexpr int share = C::tile_n / C::cluster; /* rows of W that this block fetches for all */
     const int clusters = gridDim.x / C::cluster, tiles = args.tiles_m * args.tiles_n;
     const int steps = (args.k + C::tile_k - 1) / C::tile_k;
     ring<C::stages> r;
-    ring<2> b, n;
-    for (tile at = tile_at<C>(args, blockIdx.x / C::cluster); at.row >= 0;) {
+    ring<2> b;
+    for (int t = blockIdx.x / C::cluster; t < tiles; t += clusters) {
+        const tile at = tile_at<C>(args, t);
         const int row = at.row + rank * C::tile_m, column = at.column + rank * share;
-        const int taken = rank == 0 ? (int)atomicAdd(tile_counters + args.counter, 1u) : 0;
         if (args.bias != nullptr)
             fetch_bias<C>(args, smem, at.column, b);
         b.next();
@@ -112,15 +85,6 @@ template <class C> __device__ __forceinline__ void produce(const gemm_args &args
         }
         if (C::ep == EP_RESIDUAL)
             fetch_residual<C>(args, smem, r, row, at.column);
-        if (rank == 0) {
-            at = tile_at<C>(args, clusters + taken);
-            if (taken == tiles - 1)
-                tile_counters[args.counter] = 0;
-            write_next_tile(smem, at, n);
-        } else {
-            mbar_expect(smem.next_full(n.stage), 8);
-            at = read_next_tile(smem, 0, n);
-        }
     }
 }
 
@@ -159,17 +123,19 @@ template <class C> __device__ __forceinline__ void consume(const gemm_args &args
 {
     const int warp = __shfl_sync(0xffffffff, (int)threadIdx.x / 32 - 4, 0); /* the same in all lanes, and known to be */
     const warp_place me = {warp / 4, warp, (int)threadIdx.x % 32};
+    const int clusters = gridDim.x / C::cluster, tiles = args.tiles_m * args.tiles_n;
     const int steps = (args.k + C::tile_k - 1) / C::tile_k;
     float acc[C::accumulators];
     ring<C::stages> r;
-    ring<2> b, n;
+    ring<2> b;
     int pause =
         me.group == 0 ? min(skew, steps) : 0; /* in the first tile: let the second warpgroup start after so many */
     if (me.group == 1)
         named_barrier_sync(skew_barrier, 256);
-    for (tile at = tile_at<C>(args, blockIdx.x / C::cluster); at.row >= 0; at = read_next_tile(smem, me.lane, n)) {
+    for (int t = blockIdx.x / C::cluster; t < tiles; t += clusters) {
         int last = 0;
         float4 turn[C::head / 16][2];
+        tile at = tile_at<C>(args, t);
         at.row += rank * C::tile_m;
         if constexpr (C::ep == EP_RESIDUAL_F32)
             prefetch_residual_f32<C>(args, me, at.row, at.column);
@@ -219,8 +185,6 @@ __global__ void VNP_CLUSTER(C::cluster) __launch_bounds__(block_threads, 1)
         for (int i = 0; i < 2; i++) {
             mbar_init(smem.bias_full(i), 1);
             mbar_init(smem.bias_empty(i), 8);
-            mbar_init(smem.next_full(i), 1);
-            mbar_init(smem.next_empty(i), 9 * C::cluster - 1); /* the consumer warps and the other producers */
         }
         mbar_init_fence();
     }
@@ -272,8 +236,6 @@ bool make_map(CUtensorMap *map, const void *p, int64_t rows, int64_t columns, in
                   CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
 }
 
-std::atomic<unsigned> launches;
-
 template <class C> int launch(const vnp_gemm_params *p, cudaStream_t stream)
 {
     using T = typename C::T;
@@ -310,7 +272,6 @@ template <class C> int launch(const vnp_gemm_params *p, cudaStream_t stream)
     args.tiles_m = (int)((p->m + C::cluster * C::tile_m - 1) / (C::cluster * C::tile_m));
     args.tiles_n = (int)((p->n + C::tile_n - 1) / C::tile_n);
     args.group = 8;
-    args.counter = (int)(launches++ % counters);
     const int64_t tiles = (int64_t)args.tiles_m * args.tiles_n;
     const int most = sms / C::cluster, clusters = (int)(tiles < most ? tiles : most);
     gemm_kernel<C><<<C::cluster * clusters, block_threads, C::shared_bytes, stream>>>(args);

@@ -24,7 +24,6 @@ struct gemm_args {
     int m, n, k;
     int tiles_m, tiles_n; /* of a cluster: of 128 rows a block, and of tile_n */
     int group;            /* tiles_m are walked through in bands of this many, for L2 */
-    int counter;          /* which of tile_counters hands out this launch's tiles */
 };
 
 constexpr int block_threads = 384;
@@ -54,21 +53,13 @@ template <class T_, int tile_n_, int ep_, int head_ = 16> struct config {
     static constexpr int shared_bytes = stages * stage_bytes + rest_bytes;
 };
 
-/* Tiles handed out beyond each cluster's first, one counter a launch in flight. The fetch that returns the last number
- * sets its counter back to zero for the next launch. */
-constexpr int counters = 256;
-__device__ unsigned tile_counters[counters];
-
 struct tile {
     int row, column;
 };
 
-/* The t-th tile of a cluster: down the rows of a band first, so that a wave of clusters shares both operands in L2.
- * Past the last tile its row is negative. */
+/* The t-th tile of a cluster: down the rows of a band first, so that a wave of clusters shares both operands in L2. */
 template <class C> __device__ __forceinline__ tile tile_at(const gemm_args &args, int t)
 {
-    if (t >= args.tiles_m * args.tiles_n)
-        return {-1, 0};
     const int band_tiles = args.group * args.tiles_n;
     const int band = t / band_tiles, rest = t - band * band_tiles;
     const int height = min(args.group, args.tiles_m - band * args.group);
@@ -123,18 +114,6 @@ template <class C> struct layout {
     __device__ __forceinline__ uint32_t bias_empty(int buffer) const
     {
         return bias_full(2 + buffer);
-    }
-    __device__ __forceinline__ uint32_t next_full(int buffer) const
-    {
-        return bias_empty(2 + buffer);
-    }
-    __device__ __forceinline__ uint32_t next_empty(int buffer) const
-    {
-        return next_full(2 + buffer);
-    }
-    __device__ __forceinline__ uint32_t next_tile(int buffer) const
-    {
-        return next_empty(2) + 8 * buffer;
     }
 };
 

@@ -52,18 +52,6 @@ static __device__ __forceinline__ void mbar_arrive_remote(uint32_t bar, uint32_t
                  : "memory");
 }
 
-/* Stores two words at the same offset in block `rank` of the cluster; their 8 bytes complete on that block's `bar`. */
-static __device__ __forceinline__ void store_remote(uint32_t dst, int x, int y, uint32_t bar, uint32_t rank)
-{
-    asm volatile(
-        "{\n.reg .b32 words, done;\n"
-        "mapa.shared::cluster.u32 words, %0, %4;\n"
-        "mapa.shared::cluster.u32 done, %3, %4;\n"
-        "st.async.shared::cluster.mbarrier::complete_tx::bytes.v2.b32 [words], {%1, %2}, [done];\n}" ::"r"(dst),
-        "r"(x), "r"(y), "r"(bar), "r"(rank)
-        : "memory");
-}
-
 static __device__ __forceinline__ void mbar_wait(uint32_t bar, uint32_t phase)
 {
     asm volatile("{\n.reg .pred done;\n"
