@@ -1,8 +1,8 @@
 # The lines of bench/gpu.sh as a table: ours beside the peers, with ratios.
 function get(key,   s) {
-    if (!match($0, "\"" key "\":(\"[^\"]*\"|[-0-9.]+)")) return ""
+    if (!match($0, "\"" key "\": ?(\"[^\"]*\"|[-0-9.]+)")) return ""
     s = substr($0, RSTART + length(key) + 3, RLENGTH - length(key) - 3)
-    gsub(/"/, "", s)
+    gsub(/^ |"/, "", s)
     return s
 }
 get("what") == "host" { print get("device") ", driver " get("driver") ", power limit " get("power") }
