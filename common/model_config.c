@@ -48,6 +48,16 @@ static enum vnp_status get_int(const json_t *o, const char *key, int lo, int hi,
     return VNP_OK;
 }
 
+/* A boolean of config.json, false when the key is absent or null. A text that says "true" is neither true nor false. */
+static enum vnp_status get_bool(const json_t *o, const char *key, int *out, const char *path, struct vnp_err *err)
+{
+    const json_t *v = json_object_get(o, key);
+    *out = json_is_true(v);
+    if (v == NULL || json_is_null(v) || json_is_boolean(v))
+        return VNP_OK;
+    return vnp_error(err, VNP_DATA, "%s: %s is neither true nor false", path, key);
+}
+
 static enum vnp_status read_sizes(struct vnp_hints *h, const json_t *o, const char *path, struct vnp_err *err)
 {
     const struct {
@@ -88,11 +98,16 @@ static enum vnp_status check_esm(struct vnp_hints *h, const json_t *o, const cha
     if (strcmp(pos_name, "rotary") != 0)
         return vnp_error(err, VNP_DATA, "%s: position_embedding_type is %.40s; ESM-2 has rotary (is this ESM-1b?)",
                          path, pos_name);
-    if (json_is_true(json_object_get(o, "emb_layer_norm_before")))
+    int before;
+    enum vnp_status st = get_bool(o, "emb_layer_norm_before", &before, path, err);
+    if (st == VNP_OK)
+        st = get_bool(o, "token_dropout", &h->token_dropout, path, err);
+    if (st != VNP_OK)
+        return st;
+    if (before)
         return vnp_error(err, VNP_DATA, "%s: emb_layer_norm_before is set; ESM-2 has no such layer", path);
     if (rope_theta(o) != 10000)
         return vnp_error(err, VNP_DATA, "%s: rope_theta is %g; ESM-2 has 10000", path, rope_theta(o));
-    h->token_dropout = json_is_true(json_object_get(o, "token_dropout"));
     return VNP_OK;
 }
 
@@ -115,7 +130,8 @@ enum vnp_status vnp_config_json(struct vnp_hints *h, const char *path, struct vn
         st = read_sizes(h, o, path, err);
     const json_t *type = json_object_get(o, "model_type");
     if (st == VNP_OK && json_is_string(type)) {
-        if (strcmp(json_string_value(type), "esm") == 0)
+        h->arch = strcmp(json_string_value(type), "esm") == 0 ? VNP_ESM2 : VNP_DNABERT_S;
+        if (h->arch == VNP_ESM2)
             st = check_esm(h, o, path, err);
         else if (strcmp(json_string_value(type), "bert") != 0)
             st = vnp_error(err, VNP_DATA, "%s: model_type is %.60s; only esm and bert (DNABERT-S) are supported", path,
@@ -214,6 +230,10 @@ enum vnp_status vnp_config_settle(struct vnp_model_config *c, const struct vnp_s
 {
     int64_t word[2], fc2[2];
     c->arch = vnp_scheme_arch(scheme->naming);
+    if (h->arch >= 0 && h->arch != (int)c->arch)
+        return vnp_error(err, VNP_DATA, "%s: model_type is %s, but the tensors in %s are %s: whose config is this?",
+                         h->source, h->arch == VNP_ESM2 ? "esm" : "bert", s->paths[0],
+                         c->arch == VNP_ESM2 ? "an ESM-2's" : "a DNABERT-S's");
     enum vnp_status st = vnp_scheme_layers(s, scheme, &c->layers, err);
     if (st == VNP_OK && c->layers == 0)
         st = vnp_error(err, VNP_DATA, "%s: no layers", s->paths[0]);
@@ -233,7 +253,10 @@ enum vnp_status vnp_config_settle(struct vnp_model_config *c, const struct vnp_s
         (st = settle_heads(c, h, s->paths[0], err)) != VNP_OK)
         return st;
     settle_rest(c, h);
-    if (c->arch == VNP_ESM2 && (c->vocab < 33 || c->mask_id >= c->vocab))
+    if (c->arch == VNP_ESM2 && c->vocab < 33)
         return vnp_error(err, VNP_DATA, "%s: %d rows of word embeddings; ESM-2 has 33", s->paths[0], c->vocab);
+    if (c->arch == VNP_ESM2 && c->mask_id >= c->vocab)
+        return vnp_error(err, VNP_DATA, "%s: mask_token_id is %d, but the vocabulary has only %d ids", h->source,
+                         c->mask_id, c->vocab);
     return VNP_OK;
 }

@@ -14,8 +14,9 @@ struct vnp_hints {
     double ln_eps;
     int token_dropout;   /* 0, 1; -1 unsaid */
     int mask_id, pad_id; /* -1 unsaid */
+    int arch;            /* enum vnp_arch; -1 unsaid */
 };
-#define VNP_NO_HINTS ((struct vnp_hints){.token_dropout = -1, .mask_id = -1, .pad_id = -1})
+#define VNP_NO_HINTS ((struct vnp_hints){.token_dropout = -1, .mask_id = -1, .pad_id = -1, .arch = -1})
 
 /* Reads a Hugging Face config.json. What is not there has the default of transformers' EsmConfig or BertConfig.
  * VNP_DATA for an architecture that is not supported, with the reason. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guess.h"
 #include "xmalloc.h"
 
 struct span {
@@ -121,9 +122,11 @@ enum vnp_status vnp_safetensors_read(struct vnp_stored_set *s, const char *path,
     uint64_t n_header = 0;
     for (int i = 0; i < 8; i++)
         n_header |= (uint64_t)map.p[i] << (8 * i);
+    if (n_header > VNP_SAFETENSORS_HEADER_LIMIT && map.p[0] == '{')
+        return vnp_error(err, VNP_DATA, "%s: JSON, not weights: give the directory that holds it", file);
     if (n_header > VNP_SAFETENSORS_HEADER_LIMIT)
-        return vnp_error(err, VNP_DATA, "%s: not a safetensors file: its header would have %llu bytes", file,
-                         (unsigned long long)n_header);
+        return vnp_error(err, VNP_DATA, "%s: not a safetensors file: its header would have %llu bytes; looks like %s",
+                         file, (unsigned long long)n_header, vnp_guess_any(map.p, map.n < 64 ? map.n : 64));
     if (n_header > map.n - 8)
         return vnp_error(err, VNP_DATA, "%s: cut short: a header of %llu bytes in a file of %llu", file,
                          (unsigned long long)n_header, (unsigned long long)map.n);

@@ -58,6 +58,8 @@ refused "an empty file" 'the file is empty' empty.safetensors
 refused "a header of 2^63 - 1 bytes" 'not a safetensors file: its header would have 9223372036854775807 bytes' huge.safetensors
 { printf '\0\0\0\0\0\0\0\200'; echo '{}'; } >huge.safetensors
 refused "a header of 2^63 bytes" 'header would have 9223372036854775808 bytes' huge.safetensors
+refused "the config in the place of the model" 'config.json: JSON, not weights: give the directory that holds it' "$G/hf-bin/config.json"
+refused "sequences in the place of the model" 'looks like FASTA .vnp-fasta2tok reads it' "$PROTEINS"
 { le64 1000; echo '{}'; } >long.safetensors
 refused "a header longer than the file" 'cut short: a header of 1000 bytes in a file of 11' long.safetensors
 while IFS=$'\t' read -r name data pattern header; do
@@ -115,6 +117,14 @@ config c 's/"emb_layer_norm_before": false/"emb_layer_norm_before": true/'
 refused "a LayerNorm before" 'emb_layer_norm_before is set' c
 config c 's/"model_type": "esm"/"model_type": "t5"/'
 refused "another architecture" 'model_type is t5' c
+config c 's/"model_type": "esm"/"model_type": "bert"/'
+refused "another architecture than the tensors'" "config.json: model_type is bert, but the tensors in .* are an ESM-2's" c
+config c 's/"token_dropout": [a-z]*/"token_dropout": "true"/'
+refused "a boolean that is text" 'config.json: token_dropout is neither true nor false' c
+config c 's/"emb_layer_norm_before": false/"emb_layer_norm_before": 0/'
+refused "a boolean that is a number" 'emb_layer_norm_before is neither true nor false' c
+config c 's/"mask_token_id": 32/"mask_token_id": 99/'
+refused "a mask outside the vocabulary" 'config.json: mask_token_id is 99, but the vocabulary has only 33 ids' c
 config c 's/"hidden_size": 16/"hidden_size": -1/'
 refused "a negative width" 'hidden_size is not a number' c
 config c 's/"layer_norm_eps": 1e-05/"layer_norm_eps": "x"/'
