@@ -6,6 +6,7 @@
 
 #include "log.h"
 #include "rows.h"
+#include "tokenizer.h"
 
 enum vnp_status vnp_forward_layer(const struct vnp_model_config *c, int64_t wanted, int *layer, struct vnp_err *err)
 {
@@ -19,17 +20,40 @@ enum vnp_status vnp_forward_layer(const struct vnp_model_config *c, int64_t want
     return VNP_OK;
 }
 
-enum vnp_status vnp_forward_check(const struct vnp_model_config *c, const struct vnp_head *head, const char *name,
+/* Are they tokens of the tokenizer.json beside the model or, without one, of a vocabulary that may be its? */
+static enum vnp_status check_bpe(const struct vnp_model *m, const struct vnp_head *head, bool *ours,
+                                 struct vnp_err *err)
+{
+    const char *file = vnp_model_tokenizer(m);
+    struct vnp_tokenizer *t;
+    struct vnp_head own;
+    *ours = strncmp(head->vocab, "bpe-", 4) == 0 && head->vocab_size == vnp_model_config(m)->vocab;
+    if (!file)
+        return VNP_OK;
+    if (vnp_tokenizer_open(&t, file, err) != VNP_OK)
+        return err->status;
+    vnp_tokenizer_head(t, &own);
+    vnp_tokenizer_close(t);
+    *ours = strcmp(head->vocab, own.vocab) == 0 && head->vocab_size <= vnp_model_config(m)->vocab;
+    return VNP_OK;
+}
+
+enum vnp_status vnp_forward_check(const struct vnp_model *m, const struct vnp_head *head, const char *name,
                                   struct vnp_err *err)
 {
+    const struct vnp_model_config *c = vnp_model_config(m);
+    const char *file = vnp_model_tokenizer(m);
     const bool esm = c->arch == VNP_ESM2;
-    if (esm ? strcmp(head->vocab, "esm2") == 0 && head->vocab_size <= c->vocab
-            : strncmp(head->vocab, "bpe-", 4) == 0 && head->vocab_size == c->vocab)
+    bool ours = strcmp(head->vocab, "esm2") == 0 && head->vocab_size <= c->vocab;
+    if (!esm && check_bpe(m, head, &ours, err) != VNP_OK)
+        return err->status;
+    if (ours)
         return VNP_OK;
     return vnp_error(err, VNP_DATA,
-                     "%s: tokens of vocabulary %s (%d ids), but %s is %s with %d ids: vnp-fasta2tok%s makes its tokens",
+                     "%s: tokens of vocabulary %s (%d ids), but %s is %s with %d ids: its tokens come from "
+                     "vnp-fasta2tok%s%s",
                      name, head->vocab, head->vocab_size, c->name, esm ? "an ESM-2" : "a DNABERT-S", c->vocab,
-                     esm ? "" : " --tokenizer, given the model's tokenizer.json,");
+                     esm ? "" : " --tokenizer ", esm ? "" : file ? file : "and the tokenizer.json published with it");
 }
 
 int64_t vnp_forward_budget(const struct vnp_head *head, int64_t otherwise)

@@ -16,9 +16,10 @@
 VNP_MUST_CHECK enum vnp_status vnp_forward_layer(const struct vnp_model_config *c, int64_t wanted, int *layer,
                                                  struct vnp_err *err);
 
-/* The tokens must be the model's, by the name and the size of their vocabulary: VNP_DATA, naming what makes the right
- * ones. `name`: of the stream. */
-VNP_MUST_CHECK enum vnp_status vnp_forward_check(const struct vnp_model_config *c, const struct vnp_head *head,
+/* The tokens must be the model's: ESM-2's alphabet; for DNABERT-S those of the tokenizer.json beside the weights or, where
+ * there is none, of a byte-pair vocabulary of the same size. VNP_DATA, naming what makes the right ones. `name`: of the
+ * stream. */
+VNP_MUST_CHECK enum vnp_status vnp_forward_check(const struct vnp_model *m, const struct vnp_head *head,
                                                  const char *name, struct vnp_err *err);
 
 /* Tokens of a batch at most (64 to 2^30), as vnp-pack says in the head; `otherwise` where nobody says. A single record

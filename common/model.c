@@ -147,6 +147,11 @@ const struct vnp_model_config *vnp_model_config(const struct vnp_model *m)
     return &m->config;
 }
 
+const char *vnp_model_tokenizer(const struct vnp_model *m)
+{
+    return m->files.tokenizer;
+}
+
 const struct vnp_tensor *vnp_model_tensor_at(const struct vnp_model *m, size_t index)
 {
     return index < m->n_tensors && m->tensors[index].name != NULL ? &m->tensors[index] : NULL;

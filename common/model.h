@@ -59,6 +59,8 @@ struct vnp_model;
  * all there when this returns VNP_OK. Values are not read (vnp-model verify does). */
 VNP_MUST_CHECK enum vnp_status vnp_model_open(struct vnp_model **out, const char *path, struct vnp_err *err);
 const struct vnp_model_config *vnp_model_config(const struct vnp_model *m);
+/* The tokenizer.json beside the weights, or NULL. Borrowed until the model is closed. */
+const char *vnp_model_tokenizer(const struct vnp_model *m);
 
 /* The tensor for a role; `layer` from 0, ignored for global roles. NULL for a role this architecture does not have. */
 const struct vnp_tensor *vnp_model_tensor(const struct vnp_model *m, enum vnp_role role, int layer);

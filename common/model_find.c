@@ -292,6 +292,7 @@ enum vnp_status vnp_model_find(struct vnp_model_files *f, const char *path, stru
     if (is_dir(found)) {
         f->config = existing(found, "config.json");
         f->vocab = existing(found, "vocab.txt");
+        f->tokenizer = existing(found, "tokenizer.json");
         st = find_in_dir(f, found, err);
     } else {
         char *slash = strrchr(found, '/');
@@ -315,6 +316,7 @@ void vnp_model_files_free(struct vnp_model_files *f)
     free(f->weights);
     free(f->config);
     free(f->vocab);
+    free(f->tokenizer);
     free(f->index);
     *f = (struct vnp_model_files){0};
 }

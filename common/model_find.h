@@ -10,6 +10,7 @@ struct vnp_model_files {
     char name[128];             /* what to call the model */
     char *config;               /* config.json, or NULL */
     char *vocab;                /* vocab.txt, or NULL */
+    char *tokenizer;            /* tokenizer.json, or NULL */
     enum vnp_weights_kind kind; /* told by the file's first bytes */
     char **weights;             /* n_weights files: one, or the shards that an index names */
     int n_weights;

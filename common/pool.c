@@ -35,6 +35,15 @@ void vnp_pool_span(const struct vnp_head *head, enum vnp_pool pool, bool all_tok
     }
 }
 
+bool vnp_pool_all_tokens(const struct vnp_head *head)
+{
+    for (int i = 0; i < head->n_by; i++)
+        for (int j = 0; j < head->by[i].n_params; j++)
+            if (strcmp(head->by[i].params[j].key, "tokens") == 0 && strcmp(head->by[i].params[j].value, "all") == 0)
+                return true;
+    return false;
+}
+
 /* --- rows as floats ----------------------------------------------------------------------------------------------- */
 
 static void f16_to_f32(const uint16_t *restrict src, int64_t n, float *restrict dst)

@@ -16,6 +16,9 @@ bool vnp_pool_parse(const char *name, enum vnp_pool *pool);
 void vnp_pool_span(const struct vnp_head *head, enum vnp_pool pool, bool all_tokens, uint32_t tokens, int64_t *first,
                    int64_t *count);
 
+/* Did a stage that pooled on the way to this head count the special tokens in (--all-tokens)? */
+bool vnp_pool_all_tokens(const struct vnp_head *head);
+
 /* Pools `count` vectors [count, width] of `dtype` into dst[width]. Not for "none".
  * Mean: the sum in double precision, four vectors at a time ((v0 + v1) + (v2 + v3), the rest one by one), divided by
  * the count and rounded once: the same bytes wherever the sequence lies. Max: NaN wins, so that it can't hide. Cls: the

@@ -142,7 +142,7 @@ static void open_input(struct work *w, const char *path)
 {
     struct vnp_err err;
     if (vnp_reader_open(&w->in, path, &err) != VNP_OK || vnp_reader_expect(w->in, VNP_BATCHES, &err) != VNP_OK ||
-        vnp_forward_check(w->config, vnp_reader_head(w->in), vnp_reader_name(w->in), &err) != VNP_OK)
+        vnp_forward_check(w->model, vnp_reader_head(w->in), vnp_reader_name(w->in), &err) != VNP_OK)
         vnp_stage_fail(w->out, &err);
 }
 

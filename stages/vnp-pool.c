@@ -119,7 +119,7 @@ static enum vnp_status choose_pool(struct work *w, struct vnp_err *err)
         return vnp_reader_expect(w->in, VNP_HIDDEN, err);
     if (!vnp_pool_parse(w->from->pool, &before))
         return vnp_error(err, VNP_DATA, "%s: was pooled in a way unknown here: %s", name, w->from->pool);
-    if ((w->opt.pool >= 0 && w->pool != before) || w->opt.all_tokens)
+    if ((w->opt.pool >= 0 && w->pool != before) || (w->opt.all_tokens && !vnp_pool_all_tokens(w->from)))
         return vnp_error(err, VNP_DATA,
                          "%s: was pooled before (%s), so that %s%s can't be had: leave it to vnp-pool, without --pool "
                          "at the stage before",
