@@ -35,7 +35,8 @@ static void put_row(struct vnp_rows *rows, int64_t i, int width, float noise, fl
 int main(int argc, char **argv)
 {
     struct vnp_head head = {.kind = VNP_EMBEDDINGS, .vocab = "esm2", .vocab_size = 33, .prefix = 1, .suffix = 1,
-                            .token_bytes = 1, .model = "random", .fingerprint = "random", .pool = "mean"};
+                            .token_bytes = 1, .model = "random", .fingerprint = "random", .pool = "mean",
+                            .ordered = true};
     struct vnp_writer_options options = {0};
     struct vnp_rows rows = {0};
     struct vnp_writer *w;

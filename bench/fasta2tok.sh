@@ -3,11 +3,11 @@
 #   bench/fasta2tok.sh [MEGABYTES (250)]
 . "$(dirname "$0")/lib.sh"
 megabytes=${1:-250}
-begin "vnp-fasta2tok, one core: MB/s of uncompressed FASTA ($megabytes MB), best of $runs runs"
+begin "vnp-fasta2tok: MB of uncompressed FASTA a second of one core ($megabytes MB), best of $runs runs"
 
 measure() { # NAME FILE BYTES [OPTION...]
     fastest vnp-fasta2tok -q "${@:4}" "$2"
-    row "$1" "$3 / 1e6 / $seconds" MB/s bytes="$3"
+    row "$1" "$3 / 1e6 / $cpu" MB/s bytes="$3"
 }
 
 fa=$t/in.fa

@@ -1,13 +1,13 @@
 # Sourced by the benches of the CPU stages: each prints a table that names the machine and, when asked to, writes it.
 #   bench/pack.sh                      prints the table, once `make bench-tools` has built what it takes
-#   RESULTS=DIR bench/pack.sh          and writes it to DIR/pack.txt; with the numbers in full, as JSON, to DIR/pack.json
+#   RESULTS=DIR bench/pack.sh          and writes it to DIR/pack.txt, and the numbers in full to DIR/pack.json
 #   make bench [WORDS='pack pool']     builds and runs all, or those named, into bench/results (RESULTS= : prints only)
 # What a script calls:
 #   begin WHAT              what is measured, in a line
 #   fastest COMMAND...      runs it $runs times on one core (with `pin=()`: on all), its output to /dev/null, and sets
-#                           $seconds (the fastest run's) and $cpu (the least that a run took of the processor, which
-#                           other work on the machine hardly changes); messages of all runs are in $t/err
-#   row NAME VALUE UNIT [KEY=VALUE...]     a line of the table; a VALUE may be an expression: "$bytes / 1e9 / $seconds".
+#                           $seconds (the fastest run's) and $cpu (the least that a run took of the processor: on one
+#                           core the same, but that other work hardly changes it); messages of all runs are in $t/err
+#   row NAME VALUE UNIT [KEY=VALUE...]     a line of the table; a VALUE may be an expression: "$bytes / 1e9 / $cpu".
 #                           A KEY `bytes` goes into the JSON alone
 #   record NAME VALUE UNIT [KEY=VALUE...]  into the JSON alone
 #   say TEXT                into the table alone

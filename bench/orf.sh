@@ -3,14 +3,14 @@
 #   bench/orf.sh [MEGABYTES (250)]
 . "$(dirname "$0")/lib.sh"
 megabytes=${1:-250}
-begin "vnp-orf, one core: MB/s of uncompressed contigs ($megabytes MB), both outputs to /dev/null, best of $runs runs"
+begin "vnp-orf: MB of uncompressed contigs a second of one core ($megabytes MB), both outputs to /dev/null, best of $runs runs"
 
 measure() { # NAME FILE BYTES [OPTION...]
     local frames chunks
     fastest vnp-orf --nucleotides /dev/null --proteins /dev/stdout "${@:4}" "$2"
     frames=$(sed -n '$s/.*; \([0-9]*\) frames* kept.*/\1/p' "$t/err")
     chunks=$(sed -n '$s/.*, \([0-9]*\) chunks* of.*/\1/p' "$t/err")
-    row "$1" "$3 / 1e6 / $seconds" MB/s bytes="$3" frames_per_chunk="$frames / $chunks"
+    row "$1" "$3 / 1e6 / $cpu" MB/s bytes="$3" frames_per_chunk="$frames / $chunks"
 }
 
 fa=$t/in.fa

@@ -5,8 +5,8 @@
 . "$(dirname "$0")/lib.sh"
 n=${1:-500000}
 runs=3 budgets=(1024 2048 4096 8192 16384 65536)
-begin "vnp-pack, one core: % of the budget that is used; M sequences/s at the default, best of $runs runs"
-say "$(printf '%-43s' "tokens a batch, $n sequences")$(printf ' %7s' "${budgets[@]}") M sequences/s"
+begin "vnp-pack: % of the budget that is used; M sequences a second of one core at the default, best of $runs runs"
+say "$(printf '%-43s' "tokens a batch, $n sequences")$(printf ' %7s' "${budgets[@]}")      M/s"
 
 measure() { # NAME: packs the FASTA on stdin for each budget
     local name=$1 line speed='' budget sequences tokens used
@@ -17,11 +17,11 @@ measure() { # NAME: packs the FASTA on stdin for each budget
         read -r sequences tokens used < <(sed -nE \
             's/.*: ([0-9]+) sequences, ([0-9]+) tokens.* ([0-9.]+)% of the budget.*/\1 \2 \3/p' "$t/err")
         line+=$(printf ' %7.2f' "$used")
-        if [ "$budget" = 8192 ] && [ "$sequences" -ge 10000 ]; then speed=$(number "$sequences / 1e6 / $seconds"); fi
+        if [ "$budget" = 8192 ] && [ "$sequences" -ge 10000 ]; then speed=$(number "$sequences / 1e6 / $cpu"); fi
         record "$name, -b $budget" "$used" '% of the budget' budget="$budget" sequences="$sequences" tokens="$tokens" \
             best_possible="100 * $tokens / $budget / int(($tokens + $budget - 1) / $budget)"
     done
-    say "$line $(printf %13s "$speed")"
+    say "$line $(printf %8s "$speed")"
 }
 
 synth-fasta -n "$n" "${mixed[@]}" | measure 'mixed: median 150, sigma 0.7, 20-1022'

@@ -4,14 +4,14 @@
 #   bench/pool.sh [MEGABYTES (400)]
 . "$(dirname "$0")/lib.sh"
 megabytes=${1:-400}
-begin "vnp-pool, one core: GB/s of hidden states ($megabytes MB), best of $runs runs"
+begin "vnp-pool: GB of hidden states a second of one core ($megabytes MB), best of $runs runs"
 
 measure() { # NAME FILE [OPTION...]
     local bytes out
     bytes=$(wc -c <"$2")
     out=$(vnp-pool -q "${@:3}" "$2" | wc -c)
     fastest vnp-pool -q "${@:3}" "$2"
-    row "$1" "$bytes / 1e9 / $seconds" GB/s bytes="$bytes" MB_out="$out / 1e6"
+    row "$1" "$bytes / 1e9 / $cpu" GB/s bytes="$bytes" MB_out="$out / 1e6"
 }
 
 say 'The function alone, on 8192 tokens of 160 a sequence:'
@@ -26,7 +26,7 @@ for width in 320 2560; do
         done
     done
 done
-say 'zstd on 100 MB of embeddings, width 1280 (GB/s of what goes in):'
+say 'zstd on 100 MB of embeddings, width 1280 (GB of what goes in):'
 pool_bench stream 100 1280 f32 >"$t/hidden"
 vnp-pool -q --none --plain -o "$t/plain" "$t/hidden" # a residue's vector is as good as a sequence's
 for dtype in f32 f16; do

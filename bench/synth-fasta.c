@@ -94,7 +94,8 @@ int main(int argc, char **argv)
     double written = 0, tokens = 0;
     for (unsigned r = 0; written < o.bytes && r < o.sequences && tokens < o.tokens; r++) {
         int n = draw_length(&o);
-        written += printf(">sp|Q%07u|P%u_SYNTH Synthetic protein %u OS=Bench organism (strain %u) OX=%u GN=g%u PE=1 SV=1\n",
+        written += printf(">sp|Q%07u|P%u_SYNTH Synthetic protein %u OS=Bench organism (strain %u) OX=%u GN=g%u "
+                          "PE=1 SV=1\n",
                           r, r % 100000, r, r % 97, r % 99991, r);
         written += put_residues(by_share, n, o.columns);
         tokens += n + 2;
