@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# vnp-cpu-forward alone on recorded batches, pooled so that no pipe counts: GFLOP/s while computing; tokens a second, and
+# vnp-cpu-forward alone on recorded batches, pooled so that no pipe counts: GFLOP/s while computing; tokens a second and
 # a second of one core, with the loading of the model. Proteins of one length each, and a mix.
 #   bench/cpu-forward.sh [SHAPE:TOKENS ...]    (8M:15000 650M:1500)
 . "$(dirname "$0")/lib.sh"

@@ -3,7 +3,7 @@
 #   bench/orf.sh [MEGABYTES (250)]
 . "$(dirname "$0")/lib.sh"
 megabytes=${1:-250}
-begin "vnp-orf: MB of uncompressed contigs a second of one core ($megabytes MB), both outputs to /dev/null, best of $runs runs"
+begin "vnp-orf: MB of uncompressed contigs a second of one core ($megabytes MB), both outputs dropped, best of $runs runs"
 
 measure() { # NAME FILE BYTES [OPTION...]
     local frames chunks
