@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cpu_blas.h"
 #include "half.h"
 #include "mix64.h"
 #include "model.h"
@@ -16,8 +15,6 @@
 
 #define MAX_WIDTH (1 << 16)
 #define MAX_HIDDEN (1 << 16)
-#define TILE 64 /* rows of a matrix product, always: its sums are then the same whatever the number of rows */
-#define RUN 256 /* inputs that are summed in float32 */
 
 static const char *const names[VNP_CLASSIFIER_TENSORS] = {
     [VNP_HIDDEN_W] = "hidden_layer.weight", [VNP_HIDDEN_B] = "hidden_layer.bias", [VNP_BN_W] = "bn1.weight",
@@ -160,6 +157,16 @@ static enum vnp_status fold(struct vnp_classifier *c, struct vnp_err *err)
     return VNP_OK;
 }
 
+/* Weights in the order in which they are used; what is past the last unit is zero. */
+static void pack(struct vnp_classifier *c)
+{
+    const int64_t width = c->width, panels = (c->hidden + VNP_PANEL - 1) / VNP_PANEL;
+    c->panels = xcalloc((size_t)(panels * width), VNP_PANEL * sizeof *c->panels);
+    for (int64_t j = 0; j < c->hidden; j++)
+        for (int64_t k = 0; k < width; k++)
+            c->panels[(j / VNP_PANEL * width + k) * VNP_PANEL + j % VNP_PANEL] = c->tensor[VNP_HIDDEN_W][j * width + k];
+}
+
 static uint64_t add_word(uint64_t h, uint64_t word)
 {
     return vnp_mix64(h + 0x9e3779b97f4a7c15u + word);
@@ -191,6 +198,7 @@ static enum vnp_status open_classifier(struct vnp_classifier *c, const char *pat
     if (st == VNP_OK) {
         snprintf(c->name, sizeof c->name, "%s", c->files.name);
         set_fingerprint(c);
+        pack(c);
     }
     return st;
 }
@@ -204,7 +212,6 @@ enum vnp_status vnp_classifier_open(struct vnp_classifier **out, const char *pat
         c = NULL;
     }
     *out = c;
-    vnp_cpu_blas_init();
     return st;
 }
 
@@ -216,76 +223,9 @@ void vnp_classifier_close(struct vnp_classifier *c)
     vnp_stored_free(&c->stored);
     for (int t = 0; t < VNP_CLASSIFIER_TENSORS; t++)
         free(c->tensor[t]);
+    free(c->panels);
     free(c->scale);
     free(c->shift);
     free(c->out);
     free(c);
-}
-
-/* --- scores ------------------------------------------------------------------------------------------------------- */
-
-struct job {
-    const struct vnp_classifier *c;
-    const float *x;
-    int64_t n;
-    float *scores;
-    float *scratch; /* of each worker: [TILE, width] rows, [TILE, hidden] products */
-    double *sums;   /* of each worker: [TILE, hidden] */
-};
-
-/* sums [TILE, hidden] = x W^T */
-static void hidden_products(const struct vnp_classifier *c, const float *x, float *product, double *sums)
-{
-    const int64_t cells = (int64_t)TILE * c->hidden;
-    memset(sums, 0, (size_t)cells * sizeof *sums);
-    for (int64_t k = 0; k < c->width; k += RUN) {
-        const int64_t run = c->width - k < RUN ? c->width - k : RUN;
-        vnp_cpu_gemm_nt(TILE, c->hidden, run, x + k, c->width, c->tensor[VNP_HIDDEN_W] + k,
-                        c->width, product, c->hidden);
-        for (int64_t i = 0; i < cells; i++)
-            sums[i] += product[i];
-    }
-}
-
-static void score(const struct vnp_classifier *c, const double *sums, float *scores)
-{
-    double logit[VNP_CLASSES] = {c->out_bias[0], c->out_bias[1]};
-    for (int j = 0; j < c->hidden; j++) {
-        const double h = c->scale[j] * sums[j] + c->shift[j];
-        if (!(h <= 0)) /* NaN goes on, as in PyTorch */
-            for (int k = 0; k < VNP_CLASSES; k++)
-                logit[k] += h * c->out[k * c->hidden + j];
-    }
-    scores[0] = (float)(1 / (1 + exp(logit[1] - logit[0])));
-    scores[1] = (float)(1 / (1 + exp(logit[0] - logit[1])));
-}
-
-static void score_tile(void *ctx, int64_t tile, int worker)
-{
-    const struct job *j = ctx;
-    const struct vnp_classifier *c = j->c;
-    const int64_t first = tile * TILE, rows = j->n - first < TILE ? j->n - first : TILE, width = c->width;
-    float *rows_copy = j->scratch + (int64_t)worker * TILE * (width + c->hidden);
-    double *sums = j->sums + (int64_t)worker * TILE * c->hidden;
-    const float *x = j->x + first * width;
-    if (rows < TILE) {
-        memset(rows_copy, 0, (size_t)(TILE * width) * sizeof *rows_copy);
-        memcpy(rows_copy, x, (size_t)(rows * width) * sizeof *x);
-        x = rows_copy;
-    }
-    hidden_products(c, x, rows_copy + TILE * width, sums);
-    for (int64_t i = 0; i < rows; i++)
-        score(c, sums + i * c->hidden, j->scores + (first + i) * VNP_CLASSES);
-}
-
-void vnp_classifier_scores(const struct vnp_classifier *c, struct vnp_cpu_threads *threads, const float *x, int64_t n,
-                           float *scores)
-{
-    const size_t workers = (size_t)vnp_cpu_threads_n(threads);
-    struct job j = {.c = c, .x = x, .n = n, .scores = scores};
-    j.scratch = xreallocarray(NULL, workers * TILE * (size_t)(c->width + c->hidden), sizeof *j.scratch);
-    j.sums = xreallocarray(NULL, workers * TILE * (size_t)c->hidden, sizeof *j.sums);
-    vnp_cpu_threads_run(threads, (n + TILE - 1) / TILE, score_tile, &j);
-    free(j.scratch);
-    free(j.sums);
 }

@@ -12,6 +12,7 @@
 #include "stored.h"
 
 #define VNP_CLASSES 2
+#define VNP_PANEL 16 /* hidden units that are computed together */
 
 /* Its tensors, in the order of vnp_classifier_tensors(). */
 enum vnp_classifier_tensor {
@@ -31,6 +32,7 @@ struct vnp_classifier {
     struct vnp_model_files files;
     struct vnp_stored_set stored; /* all tensors of the files */
     float *tensor[VNP_CLASSIFIER_TENSORS]; /* all values, as above */
+    float *panels; /* hidden_layer.weight as [hidden / VNP_PANEL, width, VNP_PANEL] */
     /* Batch norm and the hidden bias, folded: h = relu(scale (W x) + shift), scale = bn.weight / sqrt(var + eps),
      * shift = scale (bias - mean) + bn.bias; [hidden] each. */
     double *scale, *shift;
@@ -48,8 +50,9 @@ VNP_MUST_CHECK enum vnp_status vnp_classifier_is(bool *is, const char *path, str
  * VNP_DATA for anything that is not this classifier. */
 VNP_MUST_CHECK enum vnp_status vnp_classifier_open(struct vnp_classifier **out, const char *path, struct vnp_err *err);
 
-/* Scores of n rows, x [n, width], into scores [n, 2]: P(others), P(virus). A row's scores depend on that row alone. Sums
- * over the input are float32 in runs of 256, those over runs and the rest double, rounded once. NaN in, NaN out. */
+/* Scores of n rows, x [n, width], into scores [n, 2]: P(others), P(virus). All sums are double, each in the order of its
+ * index, and a score is rounded to float32 once: the same bytes in any company and on any machine whose exp() is the same.
+ * NaN in, NaN out. */
 void vnp_classifier_scores(const struct vnp_classifier *c, struct vnp_cpu_threads *threads, const float *x, int64_t n,
                            float *scores);
 
