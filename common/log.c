@@ -103,3 +103,11 @@ void vnp_die(enum vnp_status status, const char *fmt, ...)
         hook(&why);
     exit(status);
 }
+
+const char *vnp_rate_text(char text[VNP_RATE_TEXT], uint64_t bytes, double seconds)
+{
+    text[0] = '\0';
+    if (seconds >= 1)
+        snprintf(text, VNP_RATE_TEXT, "; %.1f MB read in %.1f s", 1e-6 * (double)bytes, seconds);
+    return text;
+}

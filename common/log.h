@@ -2,6 +2,8 @@
 #ifndef VNP_LOG_H
 #define VNP_LOG_H
 
+#include <stdint.h>
+
 #include "status.h"
 
 enum vnp_log_level { VNP_LOG_ERROR, VNP_LOG_WARN, VNP_LOG_INFO, VNP_LOG_DEBUG };
@@ -15,6 +17,16 @@ const char *vnp_log_stage(void);
 void vnp_log(enum vnp_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 #define vnp_warn(...) vnp_log(VNP_LOG_WARN, __VA_ARGS__)
 #define vnp_info(...) vnp_log(VNP_LOG_INFO, __VA_ARGS__)
+
+/* "s", or nothing for one. */
+static inline const char *vnp_plural(uint64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+/* "; 210.0 MB read in 1.2 s" for a closing line, or nothing when it took so little time that it tells nothing. */
+#define VNP_RATE_TEXT 64
+const char *vnp_rate_text(char text[VNP_RATE_TEXT], uint64_t bytes, double seconds);
 
 /* A line that overwrites itself, at most ten times a second, only when stderr is a terminal and the level is at least
  * info. The next message or vnp_progress_end() clears it. */

@@ -17,6 +17,14 @@ enum { VNP_OPT_VERSION = 0x1000, VNP_OPT_OWN = 0x2000 /* a stage's own long-only
     {"help", no_argument, NULL, 'h'}, {"quiet", no_argument, NULL, 'q'}, {"verbose", no_argument, NULL, 'v'},         \
     {"version", no_argument, NULL, VNP_OPT_VERSION}, {"output", required_argument, NULL, 'o'}
 
+/* The lines of --help that say the same everywhere; a stage's own options are set in the same column. */
+#define VNP_HELP_OUTPUT "  -o, --output FILE     write to FILE, which appears when it is whole (default: stdout)\n"
+#define VNP_HELP_COMMON                                                                                               \
+    "  -q, --quiet           errors only\n"                                                                           \
+    "  -v, --verbose         more on stderr\n"                                                                        \
+    "  -h, --help            this text\n"                                                                             \
+    "      --version         version and build\n"
+
 /* Handles -h, -q, -v, --version and an unknown option ('?'); -h and --version exit 0, misuse exits 2 after `usage`.
  * Returns for anything it does not know (then the caller's switch was incomplete: a bug, status 70). */
 void vnp_common_option(int c, void (*usage)(FILE *));

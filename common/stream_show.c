@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "log.h"
+
 static void put_field(struct vnp_text *t, const char *key, uint64_t value)
 {
     vnp_text_printf(t, ",\"%s\":", key);
@@ -81,8 +83,9 @@ void vnp_stream_show(struct vnp_text *t, const struct vnp_reader *r, const struc
                         h->fingerprint, "vectors", h->width, vnp_dtype_name(h->dtype),
                         h->kind == VNP_EMBEDDINGS ? ", pool " : " for each token",
                         h->kind == VNP_EMBEDDINGS ? h->pool : "", vnp_stream_order(r));
-    vnp_text_printf(t, "  %-10s %llu sequences in %llu rows, %llu tokens\n", "holds", (unsigned long long)n->sequences,
-                    (unsigned long long)n->rows, (unsigned long long)n->tokens);
+    vnp_text_printf(t, "  %-10s %llu sequence%s in %llu row%s, %llu tokens\n", "holds",
+                    (unsigned long long)n->sequences, vnp_plural(n->sequences), (unsigned long long)n->rows,
+                    vnp_plural(n->rows), (unsigned long long)n->tokens);
     vnp_text_printf(t, "  %-10s %u to %u residues a row, mean %.1f\n", "lengths", len->min, len->max,
                     n->rows > 0 ? (double)len->sum / (double)n->rows : 0);
     vnp_text_printf(t, "  %-10s %llu truncated, %llu redone in FP32, %llu not finite\n", "rows",

@@ -40,19 +40,15 @@ struct cat {
 
 static void usage(FILE *f)
 {
-    fputs("usage: vnp-cat [options] [file ...]\n"
-          "Shows what is in streams of frames, plain or zstd; - or no file: stdin. Each must be whole.\n\n"
-          "  --json          one JSON object a row (default); with --summary: one a file\n"
-          "  --tsv           one line a row: id, then numbers separated by tabs\n"
-          "  --summary       what each stream is and holds\n"
-          "  --check         reads all, and says 'ok' with counts and checksum, or what is wrong\n"
-          "  --npy FILE      the vectors as a NumPy float32 array; nothing on stdout unless asked for\n"
-          "  --ids FILE      the ids, a line for each row of that array\n"
-          "  -o, --output FILE   text goes there instead of stdout; appears when it is whole\n"
-          "  -q, --quiet     errors only\n"
-          "  -v, --verbose   more messages\n"
-          "  -h, --help      this text\n"
-          "      --version   version and build flags\n",
+    fputs("usage: vnp-cat [options] [FILE ...]\n"
+          "Shows what is in streams of frames, plain or zstd; no FILE or -: stdin. Each must be whole.\n\n"
+          "      --json            one JSON object a row (default); with --summary: one a file\n"
+          "      --tsv             one line a row: id, then numbers separated by tabs\n"
+          "      --summary         what each stream is and holds\n"
+          "      --check           reads all, and says 'ok' with counts and checksum, or what is wrong\n"
+          "      --npy FILE        the vectors as a NumPy float32 array; nothing on stdout unless asked for\n"
+          "      --ids FILE        the ids, a line for each row of that array\n"
+          VNP_HELP_OUTPUT VNP_HELP_COMMON,
           f);
 }
 

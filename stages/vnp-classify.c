@@ -46,19 +46,16 @@ static void usage(FILE *f)
     const struct options d = defaults();
     fprintf(f,
             "usage: vnp-classify --model FILE [-o DIR] [--json] [options] [STREAM]\n"
-            "Scores merged embeddings (default: stdin) with VirNucPro's classifier and writes the verdicts.\n\n"
-            "      --model FILE     the classifier: 500_model.pth, or its tensors as torch file or safetensors\n"
-            "  -o, --output DIR     prediction_results.txt, ..._highestscore.csv and ..._contigs.tsv go there\n"
-            "      --json           JSON lines to stdout: frames, chunks, contigs, summary\n"
-            "      --max-scores     max_score_0 and max_score_1 in ..._highestscore.csv too\n"
-            "      --min-viral X    share of its chunks that makes a contig a virus (default: %g)\n"
-            "      --gff            ..._viral.gff too: where the viral stretches are\n"
-            "      --chunks FILE    for --gff: where the chunks are, from vnp-orf --chunks\n"
-            "      --threads N      threads (default: %" PRId64 ", the CPUs this process may use)\n"
-            "  -q, --quiet          errors only\n"
-            "  -v, --verbose        more messages\n"
-            "  -h, --help           this text\n"
-            "      --version        version and build flags\n",
+            "Scores merged embeddings (STREAM or stdin) with VirNucPro's classifier and writes the verdicts.\n\n"
+            "      --model FILE      the classifier: 500_model.pth, or its tensors as torch file or safetensors\n"
+            "  -o, --output DIR      prediction_results.txt, ..._highestscore.csv and ..._contigs.tsv go there\n"
+            "      --json            JSON lines to stdout: frames, chunks, contigs, summary\n"
+            "      --max-scores      max_score_0 and max_score_1 in ..._highestscore.csv too\n"
+            "      --min-viral X     share of its chunks that makes a contig a virus (default: %g)\n"
+            "      --gff             ..._viral.gff too: where the viral stretches are\n"
+            "      --chunks FILE     for --gff: where the chunks are, from vnp-orf --chunks\n"
+            "      --threads N       threads (default: %" PRId64 ", the CPUs this process may use)\n"
+            VNP_HELP_COMMON,
             d.verdicts.min_viral, d.threads);
 }
 

@@ -56,15 +56,11 @@ static void usage(FILE *f)
             "usage: vnp-cmp [options] A B\n"
             "Compares the embeddings of two streams; one of the two may be - for stdin. Exits 0 when every row is\n"
             "on both sides and every cosine is large enough, 1 when not.\n\n"
-            "      --by ordinal|id   what pairs the rows (default %s)\n"
-            "      --min-cosine X    smallest cosine allowed (default %g)\n"
+            "      --by ordinal|id   what pairs the rows (default: %s)\n"
+            "      --min-cosine X    smallest cosine allowed (default: %g)\n"
             "      --each            a line for each sequence: ordinal, id, residues, cosine, largest difference\n"
             "      --json            the result as a JSON object; with --each, one a sequence before it\n"
-            "  -o, --output FILE     the result goes there instead of stdout\n"
-            "  -q, --quiet           errors only\n"
-            "  -v, --verbose         more messages\n"
-            "  -h, --help            this text\n"
-            "      --version         version and build flags\n",
+            VNP_HELP_OUTPUT VNP_HELP_COMMON,
             defaults.by_id ? "id" : "ordinal", defaults.min_cosine);
 }
 

@@ -41,19 +41,15 @@ static void usage(FILE *to)
             "usage: vnp-cpu-forward [options] [FILE]\n"
             "Hidden states of a language model, FP32, all cores, for batches from vnp-pack (FILE or stdin).\n"
             "\n"
-            "  -m, --model PATH    model file, directory or name in the caches (default: $VNP_MODEL)\n"
-            "      --layer N       0: the embedding, N: the output of layer N, -1: the last (default: the last)\n"
+            "  -m, --model PATH      model file, directory or name in the caches (default: $VNP_MODEL)\n"
+            "      --layer N         0: the embedding, N: the output of layer N, -1: the last (default: the last)\n"
             "      --pool mean|cls|max\n"
-            "                      one vector a sequence, as vnp-pool makes it (default: one a token)\n"
-            "      --all-tokens    mean or max over the special tokens too\n"
-            "      --threads N     threads (default: %d, the CPUs this process may use)\n"
+            "                        one vector a sequence, as vnp-pool makes it (default: one a token)\n"
+            "      --all-tokens      mean or max over the special tokens too\n"
+            "      --threads N       threads (default: %d, the CPUs this process may use)\n"
             "      --on-nonfinite fail|keep\n"
-            "                      a sequence with NaN or Inf: stop, or mark it and go on (default: fail)\n"
-            "  -o, --output FILE   write to FILE, which appears when it is whole (default: stdout)\n"
-            "  -q, --quiet         errors only\n"
-            "  -v, --verbose       more on stderr\n"
-            "  -h, --help          this text\n"
-            "      --version       version and build\n"
+            "                        a sequence with NaN or Inf: stop, or mark it and go on (default: fail)\n"
+            VNP_HELP_OUTPUT VNP_HELP_COMMON
             "\n"
             "Example: vnp-fasta2tok in.fa | vnp-pack -b 8192 | vnp-cpu-forward --model DIR | vnp-pool > emb.zst\n",
             vnp_cpu_count());
@@ -245,11 +241,12 @@ static void summarise(const struct work *w)
     const struct vnp_totals *n = vnp_writer_totals(w->out);
     const double seconds = vnp_now() - w->begin, computing = w->computing > 0 ? w->computing : 1e-9;
     if (n->nonfinite > 0)
-        vnp_warn("%llu sequences hold NaN or Inf and are marked (--on-nonfinite=keep)",
-                 (unsigned long long)n->nonfinite);
-    vnp_info("%llu sequences, %llu tokens in %.1f s: %.0f tokens/s, %.1f GFLOP/s while computing (%d threads, %s)",
-             (unsigned long long)n->sequences, (unsigned long long)n->tokens, seconds, (double)n->tokens / seconds,
-             w->flops * 1e-9 / computing, vnp_cpu_threads_n(w->threads), vnp_cpu_blas_core());
+        vnp_warn("%llu sequence%s with NaN or Inf marked (--on-nonfinite=keep)", (unsigned long long)n->nonfinite,
+                 vnp_plural(n->nonfinite));
+    vnp_info("%llu sequence%s, %llu tokens in %.1f s: %.0f tokens/s, %.1f GFLOP/s while computing (%d threads, %s)",
+             (unsigned long long)n->sequences, vnp_plural(n->sequences), (unsigned long long)n->tokens, seconds,
+             (double)n->tokens / seconds, w->flops * 1e-9 / computing, vnp_cpu_threads_n(w->threads),
+             vnp_cpu_blas_core());
 }
 
 int main(int argc, char **argv)

@@ -1,5 +1,6 @@
 /* vnp-fasta2tok: FASTA and FASTQ to token frames. See man/vnp-fasta2tok.1. */
 #include <stdbool.h>
+#include <string.h>
 
 #include "fasta.h"
 #include "rows.h"
@@ -11,6 +12,8 @@
 #define ROW_LIMIT                                                                                                      \
     (VNP_FRAME_LIMIT - (128u << 10)) /* residues; the rest of a frame is for an id and the other columns */
 
+#define LOOKED_AT 10000 /* residues: enough to tell proteins from nucleotides, whose letters ESM-2 reads as residues too */
+
 struct options {
     const char *output, *tokenizer;
     int64_t max_len, window; /* 0: not given */
@@ -21,6 +24,7 @@ struct options {
 /* What the closing lines are made of; the first record of each kind that is warned about, by its place. */
 struct counts {
     uint64_t records, residues, truncated, windowed, empty, nameless;
+    bool protein; /* a letter that no nucleotide sequence holds was seen among the first LOOKED_AT */
     struct vnp_unknown unknown;
     char first_unknown[256], first_empty[256], first_nameless[256];
 };
@@ -43,15 +47,11 @@ static void usage(FILE *to)
             "usage: vnp-fasta2tok [options] [FILE ...]\n"
             "Turns FASTA or FASTQ (plain, gzip or zstd; no FILE or -: stdin) into token frames.\n"
             "\n"
-            "      --tokenizer T   esm2, or a tokenizer.json or a directory with one (default: %s)\n"
-            "      --max-len N     cut records after N residues, keeping the N-terminal end (default: don't)\n"
-            "      --window N      split longer records into windows of N residues (default: don't)\n"
-            "      --overlap M     residues that a window shares with the next one, less than N (default: %lld)\n"
-            "  -o, --output FILE   write to FILE, which appears when it is whole (default: stdout)\n"
-            "  -q, --quiet         errors only\n"
-            "  -v, --verbose       more on stderr\n"
-            "  -h, --help          this text\n"
-            "      --version       version and build\n",
+            "      --tokenizer T     esm2, or a tokenizer.json or a directory with one (default: %s)\n"
+            "      --max-len N       cut records after N residues, keeping the N-terminal end (default: don't)\n"
+            "      --window N        split longer records into windows of N residues (default: don't)\n"
+            "      --overlap M       residues that a window shares with the next one, less than N (default: %lld)\n"
+            VNP_HELP_OUTPUT VNP_HELP_COMMON,
             defaults.tokenizer, (long long)defaults.overlap);
 }
 
@@ -176,6 +176,8 @@ static void add_record(struct work *w, const struct vnp_record *rec)
 {
     struct vnp_row row = {.ordinal = w->n.records++, .id = rec->id, .windows = 1};
     row.total = vnp_tokenizer_residues(w->tokenizer, rec->seq, rec->n);
+    if (w->n.residues < LOOKED_AT && !w->n.protein)
+        w->n.protein = strspn(rec->seq, "ACGTUNacgtun") < row.total;
     w->n.residues += row.total;
     w->n.nameless += rec->id.n == 0;
     if (row.total == 0) {
@@ -198,34 +200,32 @@ static void add_record(struct work *w, const struct vnp_record *rec)
     remember_first(w, rec, w->n.nameless, w->n.first_nameless);
 }
 
-static const char *plural(uint64_t n)
-{
-    return n == 1 ? "" : "s";
-}
-
 static void summarise(const struct work *w, double seconds)
 {
-    char letters[512];
+    char letters[512], rate[VNP_RATE_TEXT];
     const struct counts *n = &w->n;
     typedef unsigned long long ull;
     if (n->unknown.n > 0)
         vnp_warn("%llu letter%s outside the alphabet %s: %s; the first in %s", (ull)n->unknown.n,
-                 plural(n->unknown.n), vnp_tokenizer_unknown(w->tokenizer), vnp_unknown_text(&n->unknown, letters, sizeof letters), n->first_unknown);
+                 vnp_plural(n->unknown.n), vnp_tokenizer_unknown(w->tokenizer),
+                 vnp_unknown_text(&n->unknown, letters, sizeof letters), n->first_unknown);
     if (n->empty > 0)
-        vnp_warn("%llu empty record%s became %s; the first: %s", (ull)n->empty, plural(n->empty),
+        vnp_warn("%llu empty record%s became %s; the first: %s", (ull)n->empty, vnp_plural(n->empty),
                  vnp_tokenizer_empty(w->tokenizer), n->first_empty);
     if (n->nameless > 0)
-        vnp_warn("%llu record%s without an id; the first: %s", (ull)n->nameless, plural(n->nameless),
+        vnp_warn("%llu record%s without an id; the first: %s", (ull)n->nameless, vnp_plural(n->nameless),
                  n->first_nameless);
     if (n->truncated > 0)
-        vnp_warn("%llu record%s cut after %lld residues (--max-len)", (ull)n->truncated, plural(n->truncated),
+        vnp_warn("%llu record%s cut after %lld residues (--max-len)", (ull)n->truncated, vnp_plural(n->truncated),
                  (long long)w->opt.max_len);
     if (n->windowed > 0)
-        vnp_info("%llu record%s split into windows of %lld residues", (ull)n->windowed, plural(n->windowed),
+        vnp_info("%llu record%s split into windows of %lld residues", (ull)n->windowed, vnp_plural(n->windowed),
                  (long long)w->opt.window);
+    if (!n->protein && n->residues >= 100 && strcmp(w->opt.tokenizer, "esm2") == 0)
+        vnp_warn("every letter is A, C, G, T, U or N: nucleotides? ESM-2 reads them as amino acids; vnp-orf translates contigs");
     const uint64_t tokens = vnp_writer_totals(w->out)->tokens;
-    vnp_info("%llu record%s, %llu residue%s, %llu tokens; %.1f MB read in %.1f s", (ull)n->records, plural(n->records),
-             (ull)n->residues, plural(n->residues), (ull)tokens, 1e-6 * (double)vnp_fasta_bytes(w->in), seconds);
+    vnp_info("%llu record%s, %llu residue%s, %llu tokens%s", (ull)n->records, vnp_plural(n->records), (ull)n->residues,
+             vnp_plural(n->residues), (ull)tokens, vnp_rate_text(rate, vnp_fasta_bytes(w->in), seconds));
 }
 
 int main(int argc, char **argv)

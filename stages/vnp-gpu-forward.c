@@ -63,23 +63,19 @@ static void usage(FILE *to)
         "usage: vnp-gpu-forward [options] [FILE]\n"
         "Runs a language model on batches of tokens (FILE or stdin; from vnp-pack) on a CUDA device: hidden states.\n"
         "\n"
-        "  -m, --model PATH    model file, directory or name in the caches (default: $VNP_MODEL)\n"
+        "  -m, --model PATH      model file, directory or name in the caches (default: $VNP_MODEL)\n"
         "      --fp16 | --bf16 | --tf32 | --fp32\n"
-        "                      numbers (default: --fp16, with sums, softmax and norms in FP32; --fp32 is true FP32)\n"
-        "      --layer N       0: the embedding, N: the output of layer N, -1: the last (default: the last)\n"
+        "                        numbers (default: --fp16, with sums, softmax and norms in FP32; --fp32 is true FP32)\n"
+        "      --layer N         0: the embedding, N: the output of layer N, -1: the last (default: the last)\n"
         "      --pool mean|cls|max   one vector a sequence, as vnp-pool makes it (default: one a token)\n"
         "      --on-nonfinite fp32|fail|keep\n"
-        "                      a sequence with NaN or Inf: redo it in FP32, stop, or mark it (default: fp32)\n"
+        "                        a sequence with NaN or Inf: redo it in FP32, stop, or mark it (default: fp32)\n"
         "      --compare-fp32 N  run every Nth sequence in FP32 too, and fail under --min-cosine (default: none)\n"
         "      --min-cosine X  (default: %g)\n"
-        "      --device N      which GPU (default: %lld)\n"
-        "      --probe         only say whether there is a GPU that will do: exit 0 or 69\n"
-        "      --report        name the device and the kernels that run\n"
-        "  -o, --output FILE   write to FILE, which appears when it is whole (default: stdout)\n"
-        "  -q, --quiet         errors only\n"
-        "  -v, --verbose       more on stderr\n"
-        "  -h, --help          this text\n"
-        "      --version       version and build\n"
+        "      --device N        which GPU (default: %lld)\n"
+        "      --probe           only say whether there is a GPU that will do: exit 0 or 69\n"
+        "      --report          name the device and the kernels that run\n"
+        VNP_HELP_OUTPUT VNP_HELP_COMMON
         "\n"
         "Example: vnp-fasta2tok in.fa | vnp-pack -b 8192 | vnp-gpu-forward --model DIR | vnp-pool > emb.zst\n",
         o.min_cosine, (long long)o.device);
@@ -453,20 +449,20 @@ static void summarise(const struct work *w)
     const struct vnp_totals *n = vnp_writer_totals(w->out);
     const double seconds = vnp_now() - w->begin;
     if (n->redone > 0)
-        vnp_warn("%llu sequences did not fit %s and were redone in FP32", (unsigned long long)n->redone,
+        vnp_warn("%llu sequence%s did not fit %s: redone in FP32", (unsigned long long)n->redone, vnp_plural(n->redone),
                  vnp_gpu_type_name(w->opt.type));
     if (n->nonfinite > 0)
-        vnp_warn("%llu sequences hold NaN or Inf and are marked (--on-nonfinite=keep)",
-                 (unsigned long long)n->nonfinite);
+        vnp_warn("%llu sequence%s with NaN or Inf marked (--on-nonfinite=keep)", (unsigned long long)n->nonfinite,
+                 vnp_plural(n->nonfinite));
     if (w->opt.compare > 0)
-        vnp_info("%lld sequences against FP32: cosine %.7f on average, %.7f at least; largest difference %.3g",
-                 (long long)w->agreement.vectors, vnp_agreement_mean_cosine(&w->agreement), w->agreement.min_cosine,
-                 w->agreement.max_diff);
+        vnp_info("%lld sequence%s against FP32: cosine %.7f on average, %.7f at least; largest difference %.3g",
+                 (long long)w->agreement.vectors, vnp_plural((uint64_t)w->agreement.vectors),
+                 vnp_agreement_mean_cosine(&w->agreement), w->agreement.min_cosine, w->agreement.max_diff);
     vnp_log(VNP_LOG_DEBUG, "waited %.2f s for input and %.2f s for room in the output", w->ring.waited[VNP_SLOT_FILLED],
             w->ring.waited[VNP_SLOT_EMPTY]);
-    vnp_info("%llu sequences, %llu tokens in %.1f s: %.0f tokens/s, %.1f TFLOP/s (%s, %s)",
-             (unsigned long long)n->sequences, (unsigned long long)n->tokens, seconds, (double)n->tokens / seconds,
-             w->flops * 1e-12 / seconds, vnp_gpu_type_name(w->opt.type), w->device.name);
+    vnp_info("%llu sequence%s, %llu tokens in %.1f s: %.0f tokens/s, %.1f TFLOP/s (%s, %s)",
+             (unsigned long long)n->sequences, vnp_plural(n->sequences), (unsigned long long)n->tokens, seconds,
+             (double)n->tokens / seconds, w->flops * 1e-12 / seconds, vnp_gpu_type_name(w->opt.type), w->device.name);
 }
 
 int main(int argc, char **argv)

@@ -48,13 +48,9 @@ static void usage(FILE *f)
             "Joins two streams of embeddings row by row into one: the vector of A (DNABERT-S of the nucleotides), then\n"
             "that of B (ESM-2 of the proteins). The ids must be the same in the same order. One of them may be - for\n"
             "stdin.\n\n"
-            "      --level N        zstd level, 1 to 19 (default: %d)\n"
-            "      --plain          no compression\n"
-            "  -o, --output FILE    goes there instead of stdout; appears when it is whole\n"
-            "  -q, --quiet          errors only\n"
-            "  -v, --verbose        more messages\n"
-            "  -h, --help           this text\n"
-            "      --version        version and build flags\n",
+            "      --level N         zstd level, 1 to 19 (default: %d)\n"
+            "      --plain           no compression\n"
+            VNP_HELP_OUTPUT VNP_HELP_COMMON,
             defaults.level);
 }
 

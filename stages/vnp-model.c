@@ -40,19 +40,16 @@ static void usage(FILE *f)
             "       vnp-model fetch NAME [--dir DIR] [--models FILE]\n"
             "MODEL is a Hugging Face directory, a .safetensors or torch file, or a name in their caches; without it,\n"
             "$VNP_MODEL. SHAPE is 8M, 35M, 150M, 650M, 3B, 15B, dnabert-s, LAYERSxHEADSxWIDTH or classifier.\n"
-            "  -l, --list       list every tensor\n"
-            "      --json       as JSON\n"
-            "  -o, --output DIR where to write: a directory that does not exist yet, or is empty\n"
-            "      --seed N     of the numbers (default %" PRId64 ")\n"
-            "      --outliers   with a few massive channels, as large trained models have\n"
-            "      --dtype TYPE f32, f16 or bf16 (default %s)\n"
-            "      --force      put the largest value in the place of those that TYPE can't hold\n"
-            "      --dir DIR    where to put what is fetched (default: the cache of Hugging Face)\n"
-            "      --models FILE  a list of files and their SHA-256 instead of the built-in one\n"
-            "  -q, --quiet      errors only\n"
-            "  -v, --verbose    more on stderr\n"
-            "  -h, --help       this text\n"
-            "      --version    version and build\n",
+            "  -l, --list            list every tensor\n"
+            "      --json            as JSON\n"
+            "  -o, --output DIR      where to write: a directory that does not exist yet, or is empty\n"
+            "      --seed N          of the numbers (default: %" PRId64 ")\n"
+            "      --outliers        with a few massive channels, as large trained models have\n"
+            "      --dtype TYPE      f32, f16 or bf16 (default: %s)\n"
+            "      --force           put the largest value in the place of those that TYPE can't hold\n"
+            "      --dir DIR         where to put what is fetched (default: the cache of Hugging Face)\n"
+            "      --models FILE     a list of files and their SHA-256 instead of the built-in one\n"
+            VNP_HELP_COMMON,
             defaults.seed, defaults.dtype);
 }
 

@@ -337,17 +337,12 @@ static void finish(struct work *w)
     }
 }
 
-static const char *plural(uint64_t n)
-{
-    return n == 1 ? "" : "s";
-}
-
 static void summarise(const struct work *w, double seconds)
 {
-    char letters[512];
+    char letters[512], rate[VNP_RATE_TEXT];
     const struct counts *n = &w->n;
     if (n->empty > 0)
-        vnp_warn("%" PRIu64 " empty record%s skipped; the first: %s", n->empty, plural(n->empty), n->first_empty);
+        vnp_warn("%" PRIu64 " empty record%s skipped; the first: %s", n->empty, vnp_plural(n->empty), n->first_empty);
     if (n->seen.strays.n > 0)
         vnp_warn("%" PRIu64 " letter%s no nucleotide: %s; the first in %s", n->seen.strays.n,
                  n->seen.strays.n == 1 ? " is" : "s are", vnp_unknown_text(&n->seen.strays, letters, sizeof letters),
@@ -358,10 +353,10 @@ static void summarise(const struct work *w, double seconds)
     if (n->frames == 0)
         vnp_warn("no open frame in all the input: the output is empty");
     vnp_info("%" PRIu64 " contig%s, %" PRIu64 " chunk%s of %lld letters, %" PRIu64 " without an open frame; %" PRIu64
-             " frame%s kept, %" PRIu64 " residue%s; %.1f MB read in %.1f s",
-             n->contigs, plural(n->contigs), n->chunks, plural(n->chunks), (long long)w->opt.chunk, n->closed_chunks,
-             n->frames, plural(n->frames), n->residues, plural(n->residues), 1e-6 * (double)vnp_fasta_bytes(w->in),
-             seconds);
+             " frame%s kept, %" PRIu64 " residue%s%s",
+             n->contigs, vnp_plural(n->contigs), n->chunks, vnp_plural(n->chunks), (long long)w->opt.chunk,
+             n->closed_chunks, n->frames, vnp_plural(n->frames), n->residues, vnp_plural(n->residues),
+             vnp_rate_text(rate, vnp_fasta_bytes(w->in), seconds));
 }
 
 int main(int argc, char **argv)

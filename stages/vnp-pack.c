@@ -26,17 +26,13 @@ static const struct options defaults = {.budget = 8192};
 static void usage(FILE *f)
 {
     fprintf(f,
-            "usage: vnp-pack [options] [file]\n"
-            "Packs the sequences of a token stream (default: stdin) into batches for the model. Nothing is padded,\n"
+            "usage: vnp-pack [options] [FILE]\n"
+            "Packs the sequences of a token stream (FILE or stdin) into batches for the model. Nothing is padded,\n"
             "cut or dropped; a sequence larger than the budget is a batch of its own.\n\n"
             "  -b, --budget TOKENS   at most so many tokens a batch, special ones included (default: %lld)\n"
             "      --lookahead N     choose among N sequences (default: budget/16, at least %lld)\n"
             "      --no-packing      one sequence a batch; VIRNUCPRO_DISABLE_PACKING=1 does the same\n"
-            "  -o, --output FILE     batches go there instead of stdout; appears when it is whole\n"
-            "  -q, --quiet           errors only\n"
-            "  -v, --verbose         more messages\n"
-            "  -h, --help            this text\n"
-            "      --version         version and build flags\n",
+            VNP_HELP_OUTPUT VNP_HELP_COMMON,
             (long long)defaults.budget, (long long)default_lookahead(0));
 }
 
@@ -143,9 +139,10 @@ static void report(const struct options *o, const struct vnp_packer_stats *s, co
     char alone[96] = "";
     if (s->oversize_rows > 0)
         snprintf(alone, sizeof alone, "; %llu over the budget went alone", (unsigned long long)s->oversize_rows);
-    vnp_info("%llu sequences, %llu tokens in %llu batches; %.2f%% of the budget of %lld used%s",
-             (unsigned long long)t->sequences, (unsigned long long)t->tokens,
-             (unsigned long long)(s->batches + s->oversize_rows), 100 * used, (long long)o->budget, alone);
+    const unsigned long long batches = s->batches + s->oversize_rows;
+    vnp_info("%llu sequence%s, %llu tokens in %llu batch%s; %.2f%% of the budget of %lld used%s",
+             (unsigned long long)t->sequences, vnp_plural(t->sequences), (unsigned long long)t->tokens, batches,
+             batches == 1 ? "" : "es", 100 * used, (long long)o->budget, alone);
     if (used < LOW_EFFICIENCY && s->batches >= ENOUGH_BATCHES && !o->no_packing)
         vnp_warn("batches are only %.1f%% full, with %llu tokens a sequence on average: %s", 100 * used,
                  (unsigned long long)(s->tokens / s->rows),
@@ -161,7 +158,7 @@ int main(int argc, char **argv)
     struct vnp_writer *out = NULL;
     struct vnp_packer *packer = NULL;
     struct vnp_head head;
-    vnp_stage_init("vnp-pack");
+    vnp_stage_init_frames("vnp-pack");
     parse_options(&opt, argc, argv);
 
     const struct vnp_writer_options file = {.path = opt.output};

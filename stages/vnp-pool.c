@@ -41,23 +41,19 @@ static const struct options defaults = {.pool = -1, .dtype = VNP_F32, .level = 1
 static void usage(FILE *f)
 {
     fprintf(f,
-            "usage: vnp-pool [options] [file]\n"
-            "Makes embeddings, in input order, from a stream of hidden states (default: stdin), or writes one that\n"
+            "usage: vnp-pool [options] [FILE]\n"
+            "Makes embeddings, in input order, from a stream of hidden states (FILE or stdin), or writes one that\n"
             "was pooled before again.\n\n"
-            "      --mean           the mean over residues (default)\n"
-            "      --cls            the first token's vector\n"
-            "      --max            the largest value over residues\n"
-            "      --none           one vector a residue\n"
-            "      --all-tokens     mean or max over the special tokens too\n"
-            "      --f32, --f16     numbers of the output (default: --%s)\n"
-            "      --level N        zstd level, 1 to 19 (default: %d)\n"
-            "      --plain          no compression\n"
-            "      --max-pending N  at most N MiB wait for older rows (default: %lld)\n"
-            "  -o, --output FILE    embeddings go there instead of stdout; appears when it is whole\n"
-            "  -q, --quiet          errors only\n"
-            "  -v, --verbose        more messages\n"
-            "  -h, --help           this text\n"
-            "      --version        version and build flags\n",
+            "      --mean            the mean over residues (default)\n"
+            "      --cls             the first token's vector\n"
+            "      --max             the largest value over residues\n"
+            "      --none            one vector a residue\n"
+            "      --all-tokens      mean or max over the special tokens too\n"
+            "      --f32, --f16      numbers of the output (default: --%s)\n"
+            "      --level N         zstd level, 1 to 19 (default: %d)\n"
+            "      --plain           no compression\n"
+            "      --max-pending N   at most N MiB wait for older rows (default: %lld)\n"
+            VNP_HELP_OUTPUT VNP_HELP_COMMON,
             vnp_dtype_name(defaults.dtype), defaults.level, (long long)defaults.max_pending);
 }
 
@@ -289,15 +285,18 @@ static enum vnp_status pool_stream(struct work *w, struct vnp_err *err)
 
 static void report(const struct work *w, const struct vnp_totals *out)
 {
-    char joined[64] = "";
+    char joined[64] = "", waited[64] = "";
+    const double mib = (double)vnp_reorder_peak(w->reorder) / 1048576;
     uint64_t windows = vnp_reader_totals(w->in)->rows - out->rows;
     if (windows > 0)
-        snprintf(joined, sizeof joined, ", %llu windows joined to others", (unsigned long long)windows);
-    vnp_info("%llu embeddings (%s) of %d %s%s; at most %.1f MiB waited for their turn", (unsigned long long)out->rows,
-             w->head.pool, w->head.width, vnp_dtype_name(w->head.dtype), joined,
-             (double)vnp_reorder_peak(w->reorder) / 1048576);
+        snprintf(joined, sizeof joined, ", %llu window%s joined to others", (unsigned long long)windows,
+                 vnp_plural(windows));
+    if (mib >= 64)
+        snprintf(waited, sizeof waited, "; at most %.0f MiB waited for their turn", mib);
+    vnp_info("%llu embedding%s (%s) of %d %s%s%s", (unsigned long long)out->rows, vnp_plural(out->rows), w->head.pool,
+             w->head.width, vnp_dtype_name(w->head.dtype), joined, waited);
     if (out->nonfinite > 0)
-        vnp_warn("%llu of them hold NaN or Inf", (unsigned long long)out->nonfinite);
+        vnp_warn("%llu of them hold%s NaN or Inf", (unsigned long long)out->nonfinite, out->nonfinite == 1 ? "s" : "");
 }
 
 int main(int argc, char **argv)

@@ -25,6 +25,11 @@ for binary in "$BUILD"/bin/*; do
     check "$name: every option of --help is on its page${missing:+: not $missing}" [ -z "$missing" ]
     lines=$("$binary" --help | wc -l)
     check "$name: --help fits a screen ($lines lines)" [ "$lines" -le 26 ]
+    if [ ! -e "pipelines/$name" ]; then
+        alike=$("$binary" --help | grep -Ec '^  (-q, --quiet +errors only|-v, --verbose +more on stderr)$|^ +(-h, --help +this text|--version +version and build)$')
+        check "$name: --help says of -q, -v, -h and --version what all say" [ "$alike" = 4 ]
+        check "$name: --help gives defaults as (default: X)" sh -c "! '$binary' --help | grep -q '(default [^)]'"
+    fi
     status "$name: an unknown option is misuse" 2 "$binary" --no-such-option
     status "$name: --help on a full disk fails" 74 sh -c "'$binary' --help >/dev/full"
 done

@@ -109,7 +109,7 @@ check 'a verdict' vnp-cat --check emb none tokens
 holds 'one line a file' '^emb: ok, 2 sequences, 2 rows, 16 tokens, crc32 [0-9a-f]{8}$'
 check 'all three' [ "$(grep -c ': ok, ' out)" = 3 ]
 check 'a summary' vnp-cat --summary hidden
-holds 'has the numbers' '0 sequences in 1 rows, 3 tokens'
+holds 'has the numbers' '0 sequences in 1 row, 3 tokens'
 check 'a summary as JSON' vnp-cat --summary --json emb
 holds 'has the numbers' '"layer":2,"width":3,"dtype":"f32","pool":"mean","ordered":true,"sequences":2,"rows":2,"tokens":16,"residues":12,"shortest":5,"longest":7,"truncated":1'
 check '-o writes a file' vnp-cat -o out.json emb

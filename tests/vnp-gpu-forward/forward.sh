@@ -89,7 +89,7 @@ printf '\000\120\303\107' | dd of=model/model.safetensors bs=1 seek=$((8 + heade
 printf '>a\nLAGVSERTIDPK\n>b\nLAGWSERT\n>c\nMHMHMH\n>d\nWWW\n' | vnp-fasta2tok -q - | vnp-pack -q -o huge
 vnp-cpu-forward -q huge | vnp-pool -q --plain -o cpu
 status 'what overflows is redone in FP32' 0 vnp-gpu-forward -o redone huge
-says 'and counted' '2 sequences did not fit fp16 and were redone in FP32'
+says 'and counted' '2 sequences did not fit fp16: redone in FP32'
 vnp-pool -q --plain redone -o gpu
 cosine 'and right' 0.9999 cpu gpu
 check 'two rows are flagged' [ "$(vnp-cat --summary redone 2>&1 | grep -c '2 redone')" = 1 ]
@@ -97,7 +97,7 @@ status 'or the run fails' 65 vnp-gpu-forward --on-nonfinite fail -o failed huge
 says 'naming the record' 'record 1 \(b\): NaN or Inf from layer 3, in fp16'
 check 'and leaves nothing' [ ! -e failed ]
 status 'or they are kept' 0 vnp-gpu-forward --on-nonfinite=keep -o kept huge
-says 'and counted' '2 sequences hold NaN or Inf and are marked'
+says 'and counted' '2 sequences with NaN or Inf marked'
 
 # --- sizes -----------------------------------------------------------------------------------------------------------
 awk 'BEGIN { srand(3); print ">giant"; for (i = 0; i < 30000; i++) printf "%s", substr("LAGVSERTIDPKQNFY", int(rand() * 16) + 1, 1); print "\n>b\nLAGV" }' >giant.fa

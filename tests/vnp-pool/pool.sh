@@ -12,7 +12,12 @@ hidden -b 600 >"$T/hidden"
 
 status 'pools' 0 vnp-pool "$T/hidden"
 cp "$T/out" "$T/emb.zst"
-says 'says what it did' '^vnp-pool: 14 embeddings \(mean\) of 64 f32; at most [0-9.]+ MiB waited'
+says 'says what it did' '^vnp-pool: 14 embeddings \(mean\) of 64 f32$'
+printf '>a\nMK\n' | vnp-fasta2tok 2>"$T/err" | vnp-pack 2>>"$T/err" | vnp-cpu-forward 2>>"$T/err" | vnp-pool >/dev/null 2>>"$T/err"
+for line in 'vnp-fasta2tok: 1 record, 2 residues, 4 tokens$' 'vnp-pack: 1 sequence, 4 tokens in 1 batch; ' \
+    'vnp-cpu-forward: 1 sequence, 4 tokens in ' 'vnp-pool: 1 embedding \(mean\) of 64 f32$'; do
+    says "one of a kind, and nothing that tells nothing: ${line%%:*}" "^$line"
+done
 printf '\050\265\057\375' >"$T/magic"
 head -c 4 "$T/emb.zst" >"$T/start"
 same 'the file is zstd' "$T/start" "$T/magic"
