@@ -23,7 +23,7 @@ done <"$G/expected.tsv"
 
 print_of() { vnp-model inspect --json "$1" | sed 's/.*"fingerprint":"\([0-9a-f]*\)".*/\1/'; }
 one=$(print_of "$G/hf-bin")
-for other in fair-esm.pt hf-sharded hf-bin/pytorch_model.bin; do
+for other in fair-esm.pt hf-sharded fair-esm-legacy.pt hf-bin-legacy hf-bin/pytorch_model.bin; do
     check "$other has the fingerprint of hf-bin" test "$(print_of "$G/$other")" = "$one"
 done
 check "other values, another fingerprint" test "$(print_of "$G/hf-bf16")" != "$one"
