@@ -64,7 +64,7 @@ same 'the nucleotides alone' only.fa "$golden/contigs-500.nt.fa"
 # What it says.
 status 'a summary' 0 vnp-orf in.fa
 says 'contigs, chunks and frames are counted' \
-    '^vnp-orf: 59 contigs, 109 chunks of 500 letters, 23 without an open frame; 184 frames kept, 13490 residues; '
+    '^vnp-orf: 59 contigs, 109 chunks of 500 letters, 23 without an open frame; 184 frames kept, 13490 residues'
 says 'RNA is warned about' '^vnp-orf: warning: 191 letters are U, of which nothing is translated: RNA\?'
 check '-q says nothing' sh -c 'vnp-orf -q in.fa 2>&1 >p.fa | cmp - /dev/null'
 printf '>none\n>a\nTAGCTAGCTAGCTAGC\n>n\nNNNNNN\n' >closed.fa
