@@ -469,7 +469,7 @@ static void test_not_finite(void **state)
             assert_int_equal(t_run("vnp-pool --%s --f16 '%s' 2> '%s' | vnp-cat --summary | grep -q ' %d not finite'",
                                    name, in, err_text, pool != VNP_POOL_CLS),
                              0);
-            assert_int_equal(t_run("grep -q 'warning: 1 of them hold NaN or Inf' '%s'", err_text),
+            assert_int_equal(t_run("grep -q 'warning: 1 of them holds NaN or Inf' '%s'", err_text),
                              pool == VNP_POOL_CLS);
         }
     }
