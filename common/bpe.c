@@ -8,6 +8,7 @@
 #define CROSSED (UINT32_MAX - 1)
 #define TRIE_LIMIT (1u << 26)   /* cells: 256 MiB */
 #define MEMO_IDS 8192           /* vocabularies up to this size remember which tokens may follow which: 16 MiB */
+#define ALONE 255
 enum { UNASKED, MAY_FOLLOW, MAY_NOT };
 
 /* One merge on the way from letters to a token, with the outermost symbols of the token's text after it. */
@@ -16,10 +17,17 @@ struct step {
     uint16_t first, last;
 };
 
+/* The same as a neighbour sees it: when, and what the symbol that touches it becomes. Rank NEVER: the end. */
+struct edge {
+    uint32_t rank;
+    uint16_t symbol;
+};
+
 /* A token that words can come to hold. `length` is 0 for the others: no merges lead to them, or never in that order. */
 struct token {
     uint32_t length;      /* letters; its steps are one fewer */
     uint32_t steps;       /* where they begin in vnp_bpe.steps */
+    uint32_t left, right; /* where its edges begin in vnp_bpe.edges, as a neighbour on its left and on its right sees them */
     uint16_t first, last; /* letters, as tokens */
 };
 
@@ -37,8 +45,9 @@ struct vnp_bpe {
     uint32_t n_ids;
     struct token *token;
     struct link *link;
-    struct step *steps;
-    uint64_t n_steps, cap_steps;
+    struct step *steps; /* gone once all tokens are formed */
+    struct edge *edges;
+    uint64_t n_steps, cap_steps, n_edges, cap_edges;
     struct pair *pairs;
     uint32_t pair_mask;
     /* The trie of tokens: child [node << shift | class of the letter], 0 for none; the longest token up to a node. */
@@ -46,6 +55,7 @@ struct vnp_bpe {
     uint16_t *longest;
     int shift;
     uint8_t class[256];
+    uint16_t letter[256];
     uint8_t *memo; /* two bits for each [left << memo_shift | right], or NULL */
     int memo_shift;
     uint64_t *dead; /* a bit a position: nothing that follows the tokens up to here leads to the end */
@@ -65,29 +75,24 @@ static uint32_t rank_of(const struct vnp_bpe *b, uint16_t left, uint16_t right)
     return b->pairs[slot_of(b, (uint32_t)left << 16 | right)].rank;
 }
 
-/* What becomes of x and y side by side: each does its own steps, the lower rank first (of equals the one on the left),
+/* What becomes of x and y side by side: each does its own merges, the lower rank first (of equals the one on the left),
  * unless the symbols that touch have a merge that comes before both. Returns CROSSED when that happens before x and y are
  * whole; else the rank of the merge of the two, NEVER when there is none. */
 static uint32_t meet(const struct vnp_bpe *b, uint16_t x, uint16_t y)
 {
-    const struct token *tx = &b->token[x], *ty = &b->token[y];
-    const struct step *sx = b->steps + tx->steps, *sy = b->steps + ty->steps;
-    const struct step *const end_x = sx + tx->length - 1, *const end_y = sy + ty->length - 1;
-    uint16_t last = tx->last, first = ty->first;
-    uint32_t rank = rank_of(b, last, first);
+    const struct edge *ex = b->edges + b->token[x].right, *ey = b->edges + b->token[y].left;
+    uint16_t last = b->token[x].last, first = b->token[y].first;
     for (;;) {
-        const uint32_t next_x = sx < end_x ? sx->rank : NEVER, next_y = sy < end_y ? sy->rank : NEVER;
-        if (rank < next_x && rank <= next_y)
-            return sx == end_x && sy == end_y ? rank : CROSSED;
-        if (next_x == NEVER && next_y == NEVER)
-            return NEVER;
-        const uint16_t was_last = last, was_first = first;
-        if (next_x <= next_y)
-            last = sx++->last;
-        else
-            first = sy++->first;
-        if (last != was_last || first != was_first)
-            rank = rank_of(b, last, first);
+        const uint32_t rank = rank_of(b, last, first);
+        if (rank < ex->rank && rank <= ey->rank)
+            return (ex->rank & ey->rank) == NEVER ? rank : CROSSED;
+        if (ex->rank <= ey->rank) {
+            if (ex->rank == NEVER)
+                return NEVER;
+            last = ex++->symbol;
+        } else {
+            first = ey++->symbol;
+        }
     }
 }
 
@@ -104,16 +109,42 @@ static bool may_follow(const struct vnp_bpe *b, uint16_t x, uint16_t y)
     return yes;
 }
 
-static bool room_for_steps(struct vnp_bpe *b, uint64_t n)
+/* Room for n more elements of a growing array. */
+static bool room(void *array, size_t size, uint64_t used, uint64_t *cap, uint64_t n)
 {
-    if (b->n_steps + n <= b->cap_steps)
+    void *p;
+    if (used + n <= *cap)
         return true;
-    const uint64_t cap = 2 * (b->n_steps + n);
-    struct step *p = cap <= UINT32_MAX ? realloc(b->steps, cap * sizeof *p) : NULL;
-    if (p == NULL)
+    memcpy(&p, array, sizeof p);
+    if (2 * (used + n) > UINT32_MAX || (p = realloc(p, 2 * (used + n) * size)) == NULL)
         return false;
-    b->steps = p;
-    b->cap_steps = cap;
+    memcpy(array, &p, sizeof p);
+    *cap = 2 * (used + n);
+    return true;
+}
+
+/* How neighbours see a token, from its steps. Where their ranks rise, and that is what training leaves, only those count
+ * that change the symbol in question: the ones before are out of the way by then, whatever the neighbour does. */
+static bool add_edges(struct vnp_bpe *b, struct token *t)
+{
+    const struct step *s = b->steps + t->steps, *const end = s + (t->length - 1);
+    bool rising = true;
+    if (!room(&b->edges, sizeof *b->edges, b->n_edges, &b->cap_edges, 2 * (uint64_t)t->length))
+        return false;
+    for (const struct step *i = s; i + 1 < end; i++)
+        rising &= i[0].rank <= i[1].rank;
+    t->left = (uint32_t)b->n_edges;
+    uint16_t symbol = t->first;
+    for (const struct step *i = s; i < end; symbol = i++->first)
+        if (!rising || i->first != symbol)
+            b->edges[b->n_edges++] = (struct edge){i->rank, i->first};
+    b->edges[b->n_edges++] = (struct edge){NEVER, 0};
+    t->right = (uint32_t)b->n_edges;
+    symbol = t->last;
+    for (const struct step *i = s; i < end; symbol = i++->last)
+        if (!rising || i->last != symbol)
+            b->edges[b->n_edges++] = (struct edge){i->rank, i->last};
+    b->edges[b->n_edges++] = (struct edge){NEVER, 0};
     return true;
 }
 
@@ -121,11 +152,12 @@ static bool room_for_steps(struct vnp_bpe *b, uint64_t n)
 static bool form(struct vnp_bpe *b, const struct vnp_merge *m, uint32_t rank)
 {
     const struct token x = b->token[m->left], y = b->token[m->right];
-    struct token t = {x.length + y.length, (uint32_t)b->n_steps, x.first, y.last};
-    if (!room_for_steps(b, t.length - 1))
+    struct token *t = &b->token[m->result];
+    if (!room(&b->steps, sizeof *b->steps, b->n_steps, &b->cap_steps, (uint64_t)x.length + y.length))
         return false;
+    *t = (struct token){.length = x.length + y.length, .steps = (uint32_t)b->n_steps, .first = x.first, .last = y.last};
     const struct step *sx = b->steps + x.steps, *sy = b->steps + y.steps;
-    const struct step *const end_x = sx + x.length - 1, *const end_y = sy + y.length - 1;
+    const struct step *const end_x = sx + (x.length - 1), *const end_y = sy + (y.length - 1);
     struct step *to = b->steps + b->n_steps;
     uint16_t first = x.first, last = y.last;
     while (sx < end_x || sy < end_y) {
@@ -136,9 +168,8 @@ static bool form(struct vnp_bpe *b, const struct vnp_merge *m, uint32_t rank)
         *to++ = (struct step){s->rank, first, last};
     }
     *to = (struct step){rank, m->result, m->result};
-    b->n_steps += t.length - 1;
-    b->token[m->result] = t;
-    return true;
+    b->n_steps += t->length - 1;
+    return add_edges(b, t);
 }
 
 struct order {
@@ -158,9 +189,13 @@ static bool form_tokens(struct vnp_bpe *b, const struct vnp_bpe_spec *spec)
 {
     struct order *order = malloc((spec->n_merges + 1) * sizeof *order);
     bool ok = order != NULL;
-    for (int c = 0; c < 256; c++)
-        if (spec->letter[c] != NONE)
-            b->token[spec->letter[c]] = (struct token){1, 0, spec->letter[c], spec->letter[c]};
+    ok = ok && room(&b->steps, sizeof *b->steps, 0, &b->cap_steps, 1);
+    for (int c = 0; ok && c < 256; c++)
+        if (spec->letter[c] != NONE) {
+            struct token *t = &b->token[spec->letter[c]];
+            *t = (struct token){.length = 1, .first = spec->letter[c], .last = spec->letter[c]};
+            ok = add_edges(b, t);
+        }
     for (uint32_t i = 0; ok && i < spec->n_merges; i++)
         order[i] = (struct order){spec->text[spec->merges[i].result].n, i};
     if (ok)
@@ -172,6 +207,8 @@ static bool form_tokens(struct vnp_bpe *b, const struct vnp_bpe_spec *spec)
             ok = form(b, m, order[i].rank);
     }
     free(order);
+    free(b->steps);
+    b->steps = NULL;
     return ok;
 }
 
@@ -191,18 +228,28 @@ static bool make_pairs(struct vnp_bpe *b, const struct vnp_bpe_spec *spec)
     return true;
 }
 
-/* Numbers the letters, one class for all bytes that are the same token. */
+/* Numbers the letters that merge, the commonest in tokens first: one class for all bytes that are the same token. */
 static int make_classes(struct vnp_bpe *b, const struct vnp_bpe_spec *spec)
 {
+    uint64_t uses[256] = {0};
     int n = 0;
-    for (int c = 0; c < 256; c++) {
-        int same = 0;
-        while (same < c && spec->letter[same] != spec->letter[c])
-            same++;
-        if (spec->letter[c] != NONE)
-            b->class[c] = same < c ? b->class[same] : (uint8_t)n++;
+    memcpy(b->letter, spec->letter, sizeof b->letter);
+    for (uint32_t id = 0; id < b->n_ids; id++)
+        for (uint32_t i = 0; b->token[id].length > 1 && i < b->token[id].length; i++)
+            uses[(unsigned char)spec->text[id].s[i]]++;
+    memset(b->class, ALONE, sizeof b->class);
+    for (;; n++) {
+        int best = 0;
+        for (int c = 1; c < 256; c++)
+            if (uses[c] > uses[best])
+                best = c;
+        if (uses[best] == 0)
+            return n;
+        uses[best] = 0;
+        for (int c = 0; c < 256; c++)
+            if (spec->letter[c] == spec->letter[best])
+                b->class[c] = (uint8_t)n;
     }
-    return n;
 }
 
 /* Adds the tokens' texts; `parent` and `node` say where they came to be. */
@@ -210,8 +257,9 @@ static uint32_t fill_trie(struct vnp_bpe *b, const struct vnp_bpe_spec *spec, ui
 {
     uint32_t nodes = 1;
     for (uint32_t id = 0; id < b->n_ids; id++) {
+        const bool alone = b->token[id].length == 1 && b->class[(unsigned char)spec->text[id].s[0]] == ALONE;
         uint32_t at = 0;
-        for (uint32_t i = 0; i < b->token[id].length; i++) {
+        for (uint32_t i = 0; !alone && i < b->token[id].length; i++) {
             uint32_t *next = &b->child[at << b->shift | b->class[(unsigned char)spec->text[id].s[i]]];
             if (*next == 0) {
                 parent[nodes] = at;
@@ -284,7 +332,7 @@ void vnp_bpe_close(struct vnp_bpe *b)
 {
     if (b == NULL)
         return;
-    void *const parts[] = {b->token, b->link, b->steps, b->pairs, b->child, b->longest, b->memo, b->dead};
+    void *const parts[] = {b->token, b->link, b->steps, b->edges, b->pairs, b->child, b->longest, b->memo, b->dead};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         free(parts[i]);
     free(b);
@@ -313,17 +361,15 @@ static inline uint16_t longest_token(const struct vnp_bpe *b, const char *text, 
     return b->longest[node];
 }
 
-uint64_t vnp_bpe_encode(struct vnp_bpe *b, const char *word, uint64_t n, uint16_t *out)
+/* Encodes a word of letters that merge: `dead` holds n + 1 bits, all zero. */
+static uint64_t search(struct vnp_bpe *b, const char *word, uint64_t n, uint16_t *out, uint64_t *dead)
 {
     uint64_t k = 0, at = 0;
-    if (n == 0)
-        return 0;
-    memset(b->dead, 0, (n / 64 + 1) * sizeof *b->dead);
     uint16_t try = longest_token(b, word, n);
     while (at < n) {
         while (try != NONE) {
             const uint64_t end = at + b->link[try].length;
-            if (!(b->dead[end / 64] >> end % 64 & 1) && (k == 0 || may_follow(b, out[k - 1], try)))
+            if (!(dead[end / 64] >> end % 64 & 1) && (k == 0 || may_follow(b, out[k - 1], try)))
                 break;
             try = b->link[try].shorter;
         }
@@ -332,11 +378,27 @@ uint64_t vnp_bpe_encode(struct vnp_bpe *b, const char *word, uint64_t n, uint16_
             at += b->link[try].length;
             try = longest_token(b, word + at, n - at);
         } else { /* the encoding of the word has a token across this position */
-            b->dead[at / 64] |= (uint64_t)1 << at % 64;
+            dead[at / 64] |= (uint64_t)1 << at % 64;
             try = out[--k];
             at -= b->link[try].length;
             try = b->link[try].shorter;
         }
     }
     return k;
+}
+
+uint64_t vnp_bpe_encode(struct vnp_bpe *b, const char *word, uint64_t n, uint16_t *out)
+{
+    if (n == 0)
+        return 0;
+    uint16_t *to = out;
+    for (uint64_t i = 0, begin = 0; i <= n; i++)
+        if (i == n || b->class[(unsigned char)word[i]] == ALONE) {
+            memset(b->dead, 0, ((i-begin) / 64 + 1) * sizeof *b->dead);
+            to += search(b, word + begin, i - begin, to, b->dead);
+            if (i < n)
+                *to++ = b->letter[(unsigned char)word[i]];
+            begin = i + 1;
+        }
+    return (uint64_t)(to - out);
 }
