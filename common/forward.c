@@ -42,8 +42,8 @@ enum vnp_status vnp_forward_check(const struct vnp_model *m, const struct vnp_he
                                   struct vnp_err *err)
 {
     const struct vnp_model_config *c = vnp_model_config(m);
-    const char *file = vnp_model_tokenizer(m);
     const bool esm = c->arch == VNP_ESM2;
+    const char *file = vnp_model_tokenizer(m) ? vnp_model_tokenizer(m) : "and the tokenizer.json published with it";
     bool ours = strcmp(head->vocab, "esm2") == 0 && head->vocab_size <= c->vocab;
     if (!esm && check_bpe(m, head, &ours, err) != VNP_OK)
         return err->status;
@@ -53,7 +53,7 @@ enum vnp_status vnp_forward_check(const struct vnp_model *m, const struct vnp_he
                      "%s: tokens of vocabulary %s (%d ids), but %s is %s with %d ids: its tokens come from "
                      "vnp-fasta2tok%s%s",
                      name, head->vocab, head->vocab_size, c->name, esm ? "an ESM-2" : "a DNABERT-S", c->vocab,
-                     esm ? "" : " --tokenizer ", esm ? "" : file ? file : "and the tokenizer.json published with it");
+                     esm ? "" : " --tokenizer ", esm ? "" : file);
 }
 
 int64_t vnp_forward_budget(const struct vnp_head *head, int64_t otherwise)

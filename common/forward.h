@@ -16,9 +16,9 @@
 VNP_MUST_CHECK enum vnp_status vnp_forward_layer(const struct vnp_model_config *c, int64_t wanted, int *layer,
                                                  struct vnp_err *err);
 
-/* The tokens must be the model's: ESM-2's alphabet; for DNABERT-S those of the tokenizer.json beside the weights or, where
- * there is none, of a byte-pair vocabulary of the same size. VNP_DATA, naming what makes the right ones. `name`: of the
- * stream. */
+/* The tokens must be the model's: ESM-2's alphabet; for DNABERT-S those of the tokenizer.json beside the weights or,
+ * where there is none, of a byte-pair vocabulary of the same size. VNP_DATA, naming what makes the right ones. `name`:
+ * of the stream. */
 VNP_MUST_CHECK enum vnp_status vnp_forward_check(const struct vnp_model *m, const struct vnp_head *head,
                                                  const char *name, struct vnp_err *err);
 
@@ -26,8 +26,9 @@ VNP_MUST_CHECK enum vnp_status vnp_forward_check(const struct vnp_model *m, cons
  * may have more. */
 int64_t vnp_forward_budget(const struct vnp_head *head, int64_t otherwise);
 
-/* Turns the head of the batches into the head of what comes out, FP32. all_tokens: as vnp_pool_span() has it. `numbers`:
- * how it was computed, for the record; NULL: not recorded. VNP_DATA when the stream has come through too many stages. */
+/* Turns the head of the batches into the head of what comes out, FP32. all_tokens: as vnp_pool_span() has it.
+ * `numbers`: how it was computed, for the record; NULL: not recorded. VNP_DATA when the stream has come through too
+ * many stages. */
 VNP_MUST_CHECK enum vnp_status vnp_forward_head(struct vnp_head *head, const struct vnp_model_config *c, int layer,
                                                 enum vnp_pool pool, bool all_tokens, const char *numbers,
                                                 const char *name, struct vnp_err *err);

@@ -48,7 +48,7 @@ float vnp_cpu_softmax_terms(float *x, int64_t n)
     return sum_of(x, n);
 }
 
-/* One row of scores, of the query at position `at`. Distances are exact up to 2^24, more than scores can be held for. */
+/* One row of scores, of the query at position `at`. Distances are exact up to 2^24. */
 VNP_CPU_CLONES
 static void scale_and_bias(float *s, int32_t n, float scale, float slope, int32_t at)
 {

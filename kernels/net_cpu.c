@@ -73,13 +73,14 @@ static enum vnp_status load(struct vnp_cpu_net *m, const struct vnp_model *model
 enum vnp_status vnp_cpu_net_open(struct vnp_cpu_net **out, const struct vnp_model *model,
                                  struct vnp_cpu_threads *threads, struct vnp_err *err)
 {
-    static const struct vnp_cpu_walk *const walks[] = {[VNP_ESM2] = &vnp_esm2_walk,
-                                                       [VNP_DNABERT_S] = &vnp_dnabert_walk};
+    static const struct vnp_cpu_walk *const walks[] = {
+        [VNP_ESM2] = &vnp_esm2_walk, [VNP_DNABERT_S] = &vnp_dnabert_walk};
     struct vnp_cpu_net *m;
     *out = NULL;
     vnp_cpu_blas_init();
     if (!vnp_cpu_blas_room(vnp_cpu_threads_n(threads)))
-        return vnp_error(err, VNP_OS, "no address space for the matrix buffers of %d threads; raise ulimit -v, or lower --threads",
+        return vnp_error(err, VNP_OS,
+                         "no address space for the matrix buffers of %d threads; raise ulimit -v, or lower --threads",
                          vnp_cpu_threads_n(threads));
     m = xcalloc(1, sizeof *m);
     m->config = vnp_model_config(model);

@@ -18,15 +18,15 @@ struct vnp_cpu_batch {
 
 struct vnp_cpu_net;
 
-/* Makes `model` (borrowed until vnp_cpu_net_close) ready on `threads` (borrowed as long): an ESM-2 or a DNABERT-S of any
- * size. FP32 tensors are used where they lie, FP16 and BF16 ones are converted. */
+/* Makes `model` (borrowed until vnp_cpu_net_close) ready on `threads` (borrowed as long): an ESM-2 or a DNABERT-S of
+ * any size. FP32 tensors are used where they lie, FP16 and BF16 ones are converted. */
 VNP_MUST_CHECK enum vnp_status vnp_cpu_net_open(struct vnp_cpu_net **out, const struct vnp_model *model,
                                                 struct vnp_cpu_threads *threads, struct vnp_err *err);
 
-/* *hidden [sum of tokens, width], 64-byte aligned, borrowed until the next call: with layer 0 the embedding, with layer n
- * the output of layer n; an ESM-2's last after the final LayerNorm. A sequence's rows are the same bytes in every batch
- * and with every number of threads. Memory: 2 x width + max(3 x width, ffn) floats a token and one block of queries x
- * length a thread; VNP_OS when the system has not got it. */
+/* *hidden [sum of tokens, width], 64-byte aligned, borrowed until the next call: with layer 0 the embedding, with layer
+ * n the output of layer n; an ESM-2's last after the final LayerNorm. A sequence's rows are the same bytes in every
+ * batch and with every number of threads. Memory: 2 x width + max(3 x width, ffn) floats a token and one block of
+ * queries x length a thread; VNP_OS when the system has not got it. */
 VNP_MUST_CHECK enum vnp_status vnp_cpu_net_forward(struct vnp_cpu_net *m, const struct vnp_cpu_batch *batch, int layer,
                                                    const float **hidden, struct vnp_err *err);
 

@@ -1,6 +1,6 @@
-/* What the walks through the models (esm2_cpu.c, dnabert_cpu.c) are made of: a batch in flight, and steps that are loops
- * of tasks over it. A task lies within one sequence and its shape follows from that sequence alone (cpu_tiles.h). Used by
- * the walks and by net_cpu.c, which runs them. */
+/* What the walks through the models (esm2_cpu.c, dnabert_cpu.c) are made of: a batch in flight, and steps that are
+ * loops of tasks over it. A task lies within one sequence and its shape follows from that sequence alone (cpu_tiles.h).
+ * Used by the walks and by net_cpu.c, which runs them. */
 #ifndef VNP_NET_CPU_STEPS_H
 #define VNP_NET_CPU_STEPS_H
 
@@ -52,8 +52,8 @@ struct vnp_cpu_net {
     int64_t n_tiles, n_queries, cap_tiles, cap_queries;
 };
 
-/* Columns of a weight that one task multiplies by, at most: enough tasks for many cores, few enough that packing the rows
- * again for each costs little. */
+/* Columns of a weight that one task multiplies by, at most: enough tasks for many cores, few enough that packing the
+ * rows again for each costs little. */
 #define VNP_CPU_COLUMNS 320
 
 /* out [tokens, width] = LayerNorm(x); out may be x. */

@@ -1,6 +1,6 @@
 /* The CPU forward pass against references in float64 (tests/golden): Hugging Face EsmModel and fair-esm for ESM-2, the
- * model's specification in PyTorch for DNABERT-S. Every head dimension, with and without massive channels, each sequence
- * alone and all of them in one batch. */
+ * model's specification in PyTorch for DNABERT-S. Every head dimension, with and without massive channels, each
+ * sequence alone and all of them in one batch. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
