@@ -249,3 +249,9 @@ int vnp_output_is_stream(const struct vnp_output *o)
 {
     return !o->renames;
 }
+
+bool vnp_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}

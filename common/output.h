@@ -2,6 +2,7 @@
 #ifndef VNP_OUTPUT_H
 #define VNP_OUTPUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -34,6 +35,9 @@ VNP_MUST_CHECK enum vnp_status vnp_output_commit(struct vnp_output *o, struct vn
 
 /* Removes the unfinished file; stdout is left as it is. */
 void vnp_output_discard(struct vnp_output *o);
+
+/* Both paths name one regular file: writing to the one would take the place of the other. */
+bool vnp_same_file(const char *a, const char *b);
 
 /* True when what is written is seen by the next stage at once (stdout, a FIFO), false for a file that can be removed. */
 int vnp_output_is_stream(const struct vnp_output *o);

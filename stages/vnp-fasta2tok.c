@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "fasta.h"
+#include "nucleotide.h"
+#include "output.h"
 #include "rows.h"
 #include "stage.h"
 #include "tokenizer.h"
@@ -24,7 +26,7 @@ struct options {
 /* What the closing lines are made of; the first record of each kind that is warned about, by its place. */
 struct counts {
     uint64_t records, residues, truncated, windowed, empty, nameless;
-    bool protein; /* a letter that no nucleotide sequence holds was seen among the first LOOKED_AT */
+    bool protein; /* a letter that no nucleotide sequence holds is among the first LOOKED_AT */
     struct vnp_unknown unknown;
     char first_unknown[256], first_empty[256], first_nameless[256];
 };
@@ -93,6 +95,9 @@ static struct options parse(int argc, char **argv)
         vnp_die(VNP_USAGE, "--overlap says how far windows overlap: give --window too");
     if (opt.window > 0 && opt.overlap >= opt.window)
         vnp_die(VNP_USAGE, "--overlap must be less than --window");
+    for (int i = optind; i < argc; i++)
+        if (opt.output != NULL && vnp_same_file(opt.output, argv[i]))
+            vnp_die(VNP_USAGE, "%s: is the input; choose another name for the output", opt.output);
     return opt;
 }
 
@@ -177,7 +182,7 @@ static void add_record(struct work *w, const struct vnp_record *rec)
     struct vnp_row row = {.ordinal = w->n.records++, .id = rec->id, .windows = 1};
     row.total = vnp_tokenizer_residues(w->tokenizer, rec->seq, rec->n);
     if (w->n.residues < LOOKED_AT && !w->n.protein)
-        w->n.protein = strspn(rec->seq, "ACGTUNacgtun") < row.total;
+        w->n.protein = vnp_nucleotides_count(rec->seq, row.total, &(struct vnp_nucleotides){0}) > 0;
     w->n.residues += row.total;
     w->n.nameless += rec->id.n == 0;
     if (row.total == 0) {
@@ -222,7 +227,7 @@ static void summarise(const struct work *w, double seconds)
         vnp_info("%llu record%s split into windows of %lld residues", (ull)n->windowed, vnp_plural(n->windowed),
                  (long long)w->opt.window);
     if (!n->protein && n->residues >= 100 && strcmp(w->opt.tokenizer, "esm2") == 0)
-        vnp_warn("every letter is A, C, G, T, U or N: nucleotides? ESM-2 reads them as amino acids; vnp-orf translates contigs");
+        vnp_warn("these look like nucleotides, which ESM-2 reads as amino acids; vnp-orf translates contigs");
     const uint64_t tokens = vnp_writer_totals(w->out)->tokens;
     vnp_info("%llu record%s, %llu residue%s, %llu tokens%s", (ull)n->records, vnp_plural(n->records), (ull)n->residues,
              vnp_plural(n->residues), (ull)tokens, vnp_rate_text(rate, vnp_fasta_bytes(w->in), seconds));

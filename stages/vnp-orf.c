@@ -4,7 +4,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "chunk.h"
@@ -82,21 +81,14 @@ static void usage(FILE *to)
         (long long)defaults.chunk);
 }
 
-/* Both are regular files, and the same. */
-static bool same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 static void check_outputs(const struct options *opt, char *const *inputs, int n)
 {
     const char *const paths[] = {opt->nucleotides, opt->proteins};
-    if (paths[0] != NULL && paths[1] != NULL && (strcmp(paths[0], paths[1]) == 0 || same_file(paths[0], paths[1])))
+    if (paths[0] != NULL && paths[1] != NULL && (strcmp(paths[0], paths[1]) == 0 || vnp_same_file(paths[0], paths[1])))
         vnp_die(VNP_USAGE, "--nucleotides and --proteins are the same, %s", paths[0]);
     for (int i = 0; i < 2; i++)
         for (int k = 0; k < n; k++)
-            if (paths[i] != NULL && same_file(paths[i], inputs[k]))
+            if (paths[i] != NULL && vnp_same_file(paths[i], inputs[k]))
                 vnp_die(VNP_USAGE, "%s: is the input; choose another name for the output", paths[i]);
 }
 

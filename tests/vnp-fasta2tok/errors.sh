@@ -106,4 +106,14 @@ misuse '--overlap as long as the window' '--overlap must be less than --window' 
 status 'unknown option: exit 2' 2 vnp-fasta2tok --frobnicate
 check 'help' vnp-fasta2tok --help
 check 'help holds the default of --overlap' sh -c "vnp-fasta2tok -h | grep -q 'less than N (default: 0)'"
+# Slips that would cost data or sense.
+cp "$PROTEINS" "$T/same.fa"
+status 'input and output the same file' 2 vnp-fasta2tok -q -o "$T/same.fa" "$T/same.fa"
+same 'the input is untouched' "$PROTEINS" "$T/same.fa"
+printf '>c\n%s\n' "$(printf 'ACGTTGCANN%.0s' 1 2 3 4 5 6 7 8 9 10)" >"$T/dna.fa"
+status 'nucleotides given as proteins pass' 0 vnp-fasta2tok -o /dev/null "$T/dna.fa"
+says 'with a warning' 'these look like nucleotides'
+status 'proteins pass' 0 vnp-fasta2tok -o /dev/null "$PROTEINS"
+cp "$T/err" "$T/err.proteins"
+check 'without it' sh -c '! grep -q nucleotides "$1"' - "$T/err.proteins"
 finish
