@@ -27,7 +27,7 @@ struct edge {
 struct token {
     uint32_t length;      /* letters; its steps are one fewer */
     uint32_t steps;       /* where they begin in vnp_bpe.steps */
-    uint32_t left, right; /* where its edges begin in vnp_bpe.edges, as a neighbour on its left and on its right sees them */
+    uint32_t left, right; /* where its edges begin in vnp_bpe.edges: those that a neighbour on that side sees */
     uint16_t first, last; /* letters, as tokens */
 };
 
@@ -76,8 +76,8 @@ static uint32_t rank_of(const struct vnp_bpe *b, uint16_t left, uint16_t right)
 }
 
 /* What becomes of x and y side by side: each does its own merges, the lower rank first (of equals the one on the left),
- * unless the symbols that touch have a merge that comes before both. Returns CROSSED when that happens before x and y are
- * whole; else the rank of the merge of the two, NEVER when there is none. */
+ * unless the symbols that touch have a merge that comes before both. Returns CROSSED when that happens before x and y
+ * are whole; else the rank of the merge of the two, NEVER when there is none. */
 static uint32_t meet(const struct vnp_bpe *b, uint16_t x, uint16_t y)
 {
     const struct edge *ex = b->edges + b->token[x].right, *ey = b->edges + b->token[y].left;
@@ -123,8 +123,8 @@ static bool room(void *array, size_t size, uint64_t used, uint64_t *cap, uint64_
     return true;
 }
 
-/* How neighbours see a token, from its steps. Where their ranks rise, and that is what training leaves, only those count
- * that change the symbol in question: the ones before are out of the way by then, whatever the neighbour does. */
+/* How neighbours see a token, from its steps. Where their ranks rise, and that is what training leaves, only those
+ * count that change the symbol in question: the ones before are out of the way by then, whatever the neighbour does. */
 static bool add_edges(struct vnp_bpe *b, struct token *t)
 {
     const struct step *s = b->steps + t->steps, *const end = s + (t->length - 1);
@@ -283,7 +283,7 @@ static enum vnp_status make_trie(struct vnp_bpe *b, const struct vnp_bpe_spec *s
     for (uint32_t id = 0; id < b->n_ids; id++)
         most += b->token[id].length;
     if (most > TRIE_LIMIT >> b->shift)
-        return vnp_error(err, VNP_DATA, "%llu letters in the tokens that its merges make: more than this program can hold",
+        return vnp_error(err, VNP_DATA, "too large: its merges make tokens of %llu letters in all",
                          (unsigned long long)most - 1);
     uint32_t *parent = calloc(most, sizeof *parent), *node = calloc(b->n_ids, sizeof *node);
     b->child = calloc(most << b->shift, sizeof *b->child);

@@ -1,10 +1,10 @@
 /* Byte-pair encoding of one word, as the `tokenizers` library defines it: begin with the letters; as long as any two
  * neighbours have a merge, do the one of lowest rank, of equals the leftmost.
  *
- * Nothing is merged here to encode. A boundary that no merge ever crosses parts a word into two that are encoded each on
- * its own; so a sequence of tokens is the encoding of its text if, and only if, each two neighbours are the encoding of
- * theirs (suppose not, and look at the first merge that crosses a boundary: the two tokens beside it would have done the
- * same alone). That leaves a search from left to right, longest token first, each beside one it may follow; as the
+ * Nothing is merged here to encode. A boundary that no merge ever crosses parts a word into two that are encoded each
+ * on its own; so a sequence of tokens is the encoding of its text if, and only if, each two neighbours are the encoding
+ * of theirs (suppose not, and look at the first merge that crosses a boundary: the two tokens beside it would have done
+ * the same alone). That leaves a search from left to right, longest token first, each beside one it may follow; as the
  * encoding of every prefix is unique, no position is tried twice, and time grows as the letters. */
 #ifndef VNP_BPE_H
 #define VNP_BPE_H
@@ -31,8 +31,8 @@ struct vnp_bpe_spec {
 
 struct vnp_bpe;
 
-/* Prepares the tables; *spec may go afterwards. Fails with VNP_DATA when they would be too large, VNP_OS when there is no
- * memory. The caller closes *out. */
+/* Prepares the tables; *spec may go afterwards. Fails with VNP_DATA when they would be too large, VNP_OS when there is
+ * no memory. The caller closes *out. */
 VNP_MUST_CHECK enum vnp_status vnp_bpe_open(struct vnp_bpe **out, const struct vnp_bpe_spec *spec, struct vnp_err *err);
 /* NULL is allowed. */
 void vnp_bpe_close(struct vnp_bpe *b);

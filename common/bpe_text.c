@@ -69,7 +69,7 @@ static bool make_set(struct vnp_bpe_text *t, int which)
     return true;
 }
 
-/* What a token's own letter is in the set: a normalized token is itself normalized, the others are taken as they are. */
+/* What a token's own letter is in the set: normalized tokens are themselves normalized, others are as they are. */
 static uint8_t own(const struct vnp_bpe_text *t, int which, char c)
 {
     const uint8_t byte = (uint8_t)c;

@@ -1,5 +1,5 @@
-/* A whole sequence through a byte-pair tokenizer, from its letters to its ids: case, tokens that stand in the text as they
- * are, words, letters that are in no vocabulary, and the special tokens around. See man/vnp-fasta2tok.1 for the rules. */
+/* A whole sequence through a byte-pair tokenizer, from its letters to its ids: case, tokens that stand in the text as
+ * they are, words, letters that are in no vocabulary, and the special tokens around. The rules: man/vnp-fasta2tok.1. */
 #ifndef VNP_BPE_TEXT_H
 #define VNP_BPE_TEXT_H
 

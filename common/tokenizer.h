@@ -15,8 +15,8 @@ struct vnp_tokenizer;
 
 /* The alphabet of ESM-2. The caller closes it. */
 struct vnp_tokenizer *vnp_tokenizer_esm2(void);
-/* "esm2", or a path: a tokenizer.json, or a directory that holds one. Fails with VNP_NOINPUT, or with VNP_DATA for a file
- * that is malformed or asks for what is not supported. The caller closes *out. */
+/* "esm2", or a path: a tokenizer.json, or a directory that holds one. Fails with VNP_NOINPUT, or with VNP_DATA for a
+ * file that is malformed or asks for what is not supported. The caller closes *out. */
 VNP_MUST_CHECK enum vnp_status vnp_tokenizer_open(struct vnp_tokenizer **out, const char *what, struct vnp_err *err);
 /* NULL is allowed. */
 void vnp_tokenizer_close(struct vnp_tokenizer *t);
@@ -26,8 +26,8 @@ void vnp_tokenizer_close(struct vnp_tokenizer *t);
 const char *vnp_tokenizer_unknown(const struct vnp_tokenizer *t);
 const char *vnp_tokenizer_empty(const struct vnp_tokenizer *t);
 
-/* Fills in vocab, vocab_size, prefix, suffix and token_bytes. A file's vocabulary goes by "bpe-", its size and a checksum of
- * all that its tokens depend on: equal tokenizers have equal names, whatever file they came from. */
+/* Fills in vocab, vocab_size, prefix, suffix and token_bytes. A file's vocabulary goes by "bpe-", its size and a checksum
+ * of all that its tokens depend on: equal tokenizers have equal names, whatever file they came from. */
 void vnp_tokenizer_head(const struct vnp_tokenizer *t, struct vnp_head *head);
 
 /* How many of the n letters are residues: ESM-2 drops one '*' (the stop) at the end of a record. */

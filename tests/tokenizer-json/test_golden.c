@@ -1,4 +1,5 @@
-/* Byte-pair tokenizers token for token against the `tokenizers` library: tests/golden/tokenizers/make.py made the files. */
+/* Byte-pair tokenizers token for token against the `tokenizers` library: tests/golden/tokenizers/make.py made the
+ * files. */
 #include <zlib.h>
 
 #include "../lib.h"
