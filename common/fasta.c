@@ -32,6 +32,7 @@ struct vnp_fasta {
     uint64_t bytes;
     uint64_t limit; /* letters */
     const char *way_out;
+    bool empty_allowed;
 };
 
 const char *vnp_printable_id(char text[64], struct vnp_str id)
@@ -391,12 +392,12 @@ static bool begin_file(struct vnp_fasta *f, struct vnp_err *err)
         c = skip_blank(f, err);
     }
     f->fastq = c == '@';
-    if (c == -1) {
+    if (c == -1 && !f->empty_allowed) {
         vnp_error(err, VNP_DATA, "%s: no records: %s", f->name,
                   f->bytes > before ? "blank lines only" : "the file is empty");
         return false;
     }
-    return c == '>' || c == '@' || (c >= 0 && not_sequences(f, c, err));
+    return c == '>' || c == '@' || c == -1 || (c >= 0 && not_sequences(f, c, err));
 }
 
 /* Goes to the next header: 1, or 0 after the last file, -1 on an error. */
@@ -420,7 +421,9 @@ static int find_header(struct vnp_fasta *f, struct vnp_err *err)
     }
     if (f->next_path == last)
         return 0;
-    return begin_file(f, err) ? 1 : -1;
+    if (!begin_file(f, err))
+        return -1;
+    return f->pos < f->end ? 1 : find_header(f, err); /* no record in it, and that is allowed */
 }
 
 enum vnp_status vnp_fasta_next(struct vnp_fasta *f, struct vnp_record *rec, struct vnp_err *err)
@@ -461,6 +464,11 @@ enum vnp_status vnp_fasta_open(struct vnp_fasta **out, char *const *paths, int n
     f->way_out = "";
     *out = f;
     return VNP_OK;
+}
+
+void vnp_fasta_allow_empty(struct vnp_fasta *f)
+{
+    f->empty_allowed = true;
 }
 
 void vnp_fasta_limit(struct vnp_fasta *f, uint64_t letters, const char *way_out)

@@ -32,8 +32,11 @@ VNP_MUST_CHECK enum vnp_status vnp_fasta_open(struct vnp_fasta **out, char *cons
  * memory. Without a limit, memory grows to the largest record. */
 void vnp_fasta_limit(struct vnp_fasta *f, uint64_t letters, const char *way_out);
 
+/* Makes a file without records no error, but the end of its records. */
+void vnp_fasta_allow_empty(struct vnp_fasta *f);
+
 /* The next record: VNP_OK with *rec filled in, VNP_END after the last one of the last file, else an error: VNP_DATA
- * with "file:line: record N (id): what" for whatever is malformed, a file without records included; VNP_IO;
+ * with "file:line: record N (id): what" for whatever is malformed, a file without records included unless it is allowed; VNP_IO;
  * VNP_NOINPUT; VNP_OS when a record does not fit into memory. A record without letters is no error: rec->n is 0. */
 VNP_MUST_CHECK enum vnp_status vnp_fasta_next(struct vnp_fasta *f, struct vnp_record *rec, struct vnp_err *err);
 

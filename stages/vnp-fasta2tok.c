@@ -20,7 +20,7 @@ struct options {
     const char *output, *tokenizer;
     int64_t max_len, window; /* 0: not given */
     int64_t overlap;
-    bool overlap_given;
+    bool overlap_given, allow_empty;
 };
 
 /* What the closing lines are made of; the first record of each kind that is warned about, by its place. */
@@ -53,17 +53,19 @@ static void usage(FILE *to)
             "      --max-len N       cut records after N residues, keeping the N-terminal end (default: don't)\n"
             "      --window N        split longer records into windows of N residues (default: don't)\n"
             "      --overlap M       residues that a window shares with the next one, less than N (default: %lld)\n"
+            "      --allow-empty     input without records gives a stream without sequences (default: it is an error)\n"
             VNP_HELP_OUTPUT VNP_HELP_COMMON,
             defaults.tokenizer, (long long)defaults.overlap);
 }
 
 static struct options parse(int argc, char **argv)
 {
-    enum { MAX_LEN = VNP_OPT_OWN, WINDOW, OVERLAP, TOKENIZER };
+    enum { MAX_LEN = VNP_OPT_OWN, WINDOW, OVERLAP, TOKENIZER, ALLOW_EMPTY };
     static const struct option table[] = {{"tokenizer", required_argument, NULL, TOKENIZER},
                                           {"max-len", required_argument, NULL, MAX_LEN},
                                           {"window", required_argument, NULL, WINDOW},
                                           {"overlap", required_argument, NULL, OVERLAP},
+                                          {"allow-empty", no_argument, NULL, ALLOW_EMPTY},
                                           VNP_COMMON_OPTIONS,
                                           {NULL, 0, NULL, 0}};
     struct options opt = defaults;
@@ -82,6 +84,9 @@ static struct options parse(int argc, char **argv)
         case OVERLAP:
             opt.overlap = vnp_option_int("--overlap", optarg, 0, ROW_LIMIT);
             opt.overlap_given = true;
+            break;
+        case ALLOW_EMPTY:
+            opt.allow_empty = true;
             break;
         case 'o':
             opt.output = optarg;
@@ -247,8 +252,10 @@ int main(int argc, char **argv)
         vnp_fasta_open(&w.in, argv + optind, argc - optind, &err) != VNP_OK)
         vnp_stage_fail(w.out, &err);
     if (w.opt.max_len == 0 && w.opt.window == 0)
-        vnp_fasta_limit(w.in, ROW_LIMIT,
+        vnp_fasta_limit(w.in, ROW_LIMIT / w.token_bytes,
                         "too large for one frame; split it with --window N or cut it with --max-len N");
+    if (w.opt.allow_empty)
+        vnp_fasta_allow_empty(w.in);
     write_head(&w);
     while ((st = vnp_fasta_next(w.in, &rec, &err)) == VNP_OK)
         add_record(&w, &rec);
