@@ -33,7 +33,6 @@ struct work {
     struct vnp_text ids; /* one after the other */
     size_t id_end[BATCH];
     uint64_t rows;
-    double seconds; /* of scoring */
 };
 
 static struct options defaults(void)
@@ -125,6 +124,8 @@ static enum vnp_status set_up(struct work *w, struct vnp_err *err)
         st = vnp_reader_open(&w->in, w->opt.input, err);
     if (st == VNP_OK)
         st = vnp_reader_expect(w->in, VNP_EMBEDDINGS, err);
+    if (st == VNP_OK)
+        st = vnp_reader_expect_order(w->in, err);
     if (st != VNP_OK)
         return st;
     w->head = vnp_reader_head(w->in);
@@ -146,9 +147,7 @@ static enum vnp_status set_up(struct work *w, struct vnp_err *err)
 
 static enum vnp_status score_batch(struct work *w, struct vnp_err *err)
 {
-    const double start = vnp_now();
     vnp_classifier_scores(w->classifier, w->threads, w->x, w->n, w->scores);
-    w->seconds += vnp_now() - start;
     enum vnp_status st = VNP_OK;
     for (int64_t i = 0; i < w->n && st == VNP_OK; i++) {
         const size_t begin = i > 0 ? w->id_end[i - 1] : 0;
@@ -165,9 +164,6 @@ static enum vnp_status score_batch(struct work *w, struct vnp_err *err)
 static enum vnp_status take_block(struct work *w, const struct vnp_block *b, struct vnp_err *err)
 {
     const int64_t width = w->head->width;
-    if (b->window != NULL)
-        return vnp_error(err, VNP_DATA, "%s: holds windows of records: put vnp-pool before this stage",
-                         vnp_reader_name(w->in));
     for (int64_t i = 0; i < b->n; i++) {
         float *x = w->x + w->n * width;
         const float *v = vnp_vectors_f32(w->head, b, i, 1, x);
@@ -192,13 +188,13 @@ static enum vnp_status classify(struct work *w, struct vnp_err *err)
     return st == VNP_END ? score_batch(w, err) : st;
 }
 
-static void report(const struct work *w, const struct vnp_verdict_counts *n)
+static void report(const struct vnp_verdict_counts *n)
 {
     vnp_progress_end();
-    vnp_info("%" PRIu64 " frames, %" PRIu64 " viral; %" PRIu64 " chunks, %" PRIu64 " viral; %" PRIu64 " contigs, %" PRIu64
-             " viral; %.0f frames/s in scoring",
-             n->frames, n->viral_frames, n->chunks, n->viral_chunks, n->contigs, n->viral_contigs,
-             w->seconds > 0 ? (double)n->frames / w->seconds : 0);
+    vnp_info("%" PRIu64 " frame%s, %" PRIu64 " viral; %" PRIu64 " chunk%s, %" PRIu64 " viral; %" PRIu64 " contig%s, %" PRIu64
+             " viral",
+             n->frames, vnp_plural(n->frames), n->viral_frames, n->chunks, vnp_plural(n->chunks), n->viral_chunks,
+             n->contigs, vnp_plural(n->contigs), n->viral_contigs);
 }
 
 int main(int argc, char **argv)
@@ -218,7 +214,7 @@ int main(int argc, char **argv)
     }
     if (vnp_verdicts_finish(w.verdicts, &counts, &err) != VNP_OK)
         vnp_stage_fail(NULL, &err);
-    report(&w, &counts);
+    report(&counts);
 
     vnp_cpu_threads_free(w.threads);
     vnp_classifier_close(w.classifier);

@@ -168,9 +168,6 @@ static enum vnp_status advance(struct side *s, struct vnp_err *err)
             return s->end ? VNP_OK : st;
     } while (s->block.n == 0);
     s->i = 0;
-    if (s->block.window != NULL)
-        return vnp_error(err, VNP_DATA, "%s: holds windows of records: put vnp-pool before this stage",
-                         vnp_reader_name(s->reader));
     return VNP_OK;
 }
 
@@ -332,6 +329,8 @@ int main(int argc, char **argv)
         if (st == VNP_OK)
             st = vnp_reader_expect(m.side[k].reader, VNP_EMBEDDINGS, &err);
         if (st == VNP_OK)
+            st = vnp_reader_expect_order(m.side[k].reader, &err);
+        if (st == VNP_OK)
             m.side[k].head = vnp_reader_head(m.side[k].reader);
     }
     m.seen = vnp_idset_new();
@@ -344,7 +343,7 @@ int main(int argc, char **argv)
 
     if (vnp_writer_finish(m.out, &err) != VNP_OK)
         vnp_stage_fail(NULL, &err);
-    vnp_info("%" PRIu64 " rows of %d + %d values", m.n, m.side[0].head->width, m.side[1].head->width);
+    vnp_info("%" PRIu64 " row%s of %d + %d values", m.n, vnp_plural(m.n), m.side[0].head->width, m.side[1].head->width);
     for (int k = 0; k < 2; k++) {
         vnp_reader_close(m.side[k].reader);
         free(m.side[k].scratch);

@@ -128,7 +128,7 @@ static void test_claims(void **state)
         const char *reason;
     } cases[] = {{"\x80\x02X\xff\xff\xff\xff", 7, "cut short"},
                  {"\x80\x02\x8d\xff\xff\xff\xff\xff\xff\xff\xff", 11, "cut short"},
-                 {"\x80\x02}r\xff\xff\xff\xff.", 9, "memo index 4294967295 in a pickle"},
+                 {"\x80\x02}r\xff\xff\xff\xff.", 9, "memo index 4294967295 after"},
                  {"\x80\x02}j\xff\xff\xff\xff.", 9, "was never set"},
                  {"\x80\x02"
                   "cos\nsystem\n.",

@@ -15,7 +15,7 @@ static void ok(enum vnp_status st, const struct vnp_err *err)
 int main(int argc, char **argv)
 {
     struct vnp_head head = {.kind = VNP_EMBEDDINGS, .vocab = "esm2", .vocab_size = 33, .prefix = 1, .suffix = 1,
-                            .token_bytes = 1, .model = "golden", .fingerprint = "golden", .pool = "mean"};
+                            .token_bytes = 1, .model = "golden", .fingerprint = "golden", .pool = "mean", .ordered = true};
     const struct vnp_writer_options opt = {0};
     struct vnp_rows rows = {0};
     struct vnp_writer *w;
