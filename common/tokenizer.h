@@ -26,8 +26,8 @@ void vnp_tokenizer_close(struct vnp_tokenizer *t);
 const char *vnp_tokenizer_unknown(const struct vnp_tokenizer *t);
 const char *vnp_tokenizer_empty(const struct vnp_tokenizer *t);
 
-/* Fills in vocab, vocab_size, prefix, suffix and token_bytes. A file's vocabulary goes by "bpe-", its size and a checksum
- * of all that its tokens depend on: equal tokenizers have equal names, whatever file they came from. */
+/* Fills in vocab, vocab_size, prefix, suffix and token_bytes. A file's vocabulary goes by "bpe-", its size and a
+ * checksum of all that its tokens depend on: equal tokenizers have equal names, whatever file they came from. */
 void vnp_tokenizer_head(const struct vnp_tokenizer *t, struct vnp_head *head);
 
 /* How many of the n letters are residues: ESM-2 drops one '*' (the stop) at the end of a record. */

@@ -12,7 +12,7 @@
 #define BLOCK_BYTES ((size_t)1 << 20) /* of tokens in a block, and of ids; a longer row has a block of its own */
 #define BLOCK_ROWS 4096
 #define ROW_LIMIT                                                                                                      \
-    (VNP_FRAME_LIMIT - (128u << 10)) /* residues; the rest of a frame is for an id and the other columns */
+    (VNP_FRAME_LIMIT - (128u << 10)) /* bytes of tokens; the rest of a frame is for an id and the other columns */
 
 #define LOOKED_AT 10000 /* residues: enough to tell proteins from nucleotides, whose letters ESM-2 reads as residues too */
 
@@ -251,12 +251,12 @@ int main(int argc, char **argv)
         vnp_tokenizer_open(&w.tokenizer, w.opt.tokenizer, &err) != VNP_OK ||
         vnp_fasta_open(&w.in, argv + optind, argc - optind, &err) != VNP_OK)
         vnp_stage_fail(w.out, &err);
+    write_head(&w);
     if (w.opt.max_len == 0 && w.opt.window == 0)
         vnp_fasta_limit(w.in, ROW_LIMIT / w.token_bytes,
                         "too large for one frame; split it with --window N or cut it with --max-len N");
     if (w.opt.allow_empty)
         vnp_fasta_allow_empty(w.in);
-    write_head(&w);
     while ((st = vnp_fasta_next(w.in, &rec, &err)) == VNP_OK)
         add_record(&w, &rec);
     if (st != VNP_END)

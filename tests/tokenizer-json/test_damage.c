@@ -1,4 +1,4 @@
-/* Damaged tokenizer.json files: refused in one line, or read as what they then say; never a crash. Under ASan above all. */
+/* Damaged tokenizer.json files: refused in one line, or read as what they then say; never a crash. */
 #include "../lib.h"
 
 #include "tokenizer.h"

@@ -56,6 +56,7 @@ static struct sequences read_sequences(void)
         assert_true(s.n < 256);
         s.seq[s.n] = malloc(rec.n + 1);
         memcpy(s.seq[s.n], rec.seq, rec.n);
+        s.seq[s.n][rec.n] = '\0';
         s.length[s.n++] = rec.n;
     }
     vnp_fasta_close(f);
