@@ -17,15 +17,15 @@
 
 #define CHUNK_LEAST 3 /* one codon */
 #define CHUNK_MOST 1000000
-#define FLUSH_BYTES ((size_t)256 << 10) /* of either output: both are written then, so that they keep step */
+#define FLUSH_BYTES ((size_t)256 << 10) /* of any output: all are written then, so that they keep step */
 #define LABEL_BYTES (VNP_ID_LIMIT + 64) /* ">ID_chunk_N" */
 
 struct options {
     int64_t chunk;
-    const char *nucleotides, *proteins; /* NULL: not wanted */
+    const char *nucleotides, *proteins, *chunks; /* NULL: not wanted */
 };
 
-/* One of the two outputs. `out` is NULL when it is not wanted. */
+/* One of the outputs. `out` is NULL when it is not wanted. */
 struct sink {
     const char *path;
     struct vnp_output *out;
@@ -49,17 +49,19 @@ struct counts {
 struct work {
     struct options opt;
     struct vnp_fasta *in;
-    struct sink nucleotides, proteins;
+    struct sink nucleotides, proteins, chunks;
     struct vnp_idset *ids;
     struct file *files;
     size_t n_files;
     char *label;   /* of the chunk, without the frame */
     size_t stem_n; /* ">ID_chunk_", of the contig */
+    size_t contig_n; /* "ID" */
     char *protein; /* of the frame */
     struct counts n;
 };
 
 static const struct options defaults = {.chunk = 500};
+static const char chunks_head[] = "chunk_id\tcontig\tstart\tend\n";
 
 static void usage(FILE *to)
 {
@@ -73,6 +75,7 @@ static void usage(FILE *to)
         "      --nucleotides FILE  write the frames' nucleotides to FILE\n"
         "      --proteins FILE     write the frames' proteins to FILE\n"
         "  -o, --output FILE       the same as --proteins\n"
+        "      --chunks FILE       write where each chunk lies in its contig, for vnp-classify --gff\n"
         "                          a FILE appears when it is whole; -: stdout; without any: the proteins to stdout\n"
         "  -q, --quiet             errors only\n"
         "  -v, --verbose           more on stderr\n"
@@ -83,10 +86,14 @@ static void usage(FILE *to)
 
 static void check_outputs(const struct options *opt, char *const *inputs, int n)
 {
-    const char *const paths[] = {opt->nucleotides, opt->proteins};
-    if (paths[0] != NULL && paths[1] != NULL && (strcmp(paths[0], paths[1]) == 0 || vnp_same_file(paths[0], paths[1])))
-        vnp_die(VNP_USAGE, "--nucleotides and --proteins are the same, %s", paths[0]);
-    for (int i = 0; i < 2; i++)
+    static const char *const names[] = {"--nucleotides", "--proteins", "--chunks"};
+    const char *const paths[] = {opt->nucleotides, opt->proteins, opt->chunks};
+    for (int i = 0; i < 3; i++)
+        for (int k = 0; k < i; k++)
+            if (paths[i] != NULL && paths[k] != NULL &&
+                (strcmp(paths[i], paths[k]) == 0 || vnp_same_file(paths[i], paths[k])))
+                vnp_die(VNP_USAGE, "%s and %s are the same, %s", names[k], names[i], paths[i]);
+    for (int i = 0; i < 3; i++)
         for (int k = 0; k < n; k++)
             if (paths[i] != NULL && vnp_same_file(paths[i], inputs[k]))
                 vnp_die(VNP_USAGE, "%s: is the input; choose another name for the output", paths[i]);
@@ -94,10 +101,11 @@ static void check_outputs(const struct options *opt, char *const *inputs, int n)
 
 static struct options parse(int argc, char **argv)
 {
-    enum { NUCLEOTIDES = VNP_OPT_OWN, PROTEINS };
+    enum { NUCLEOTIDES = VNP_OPT_OWN, PROTEINS, CHUNKS };
     static const struct option table[] = {{"length", required_argument, NULL, 'l'},
                                           {"nucleotides", required_argument, NULL, NUCLEOTIDES},
                                           {"proteins", required_argument, NULL, PROTEINS},
+                                          {"chunks", required_argument, NULL, CHUNKS},
                                           VNP_COMMON_OPTIONS,
                                           {NULL, 0, NULL, 0}};
     struct options opt = defaults;
@@ -113,6 +121,9 @@ static struct options parse(int argc, char **argv)
         case PROTEINS:
         case 'o':
             opt.proteins = optarg;
+            break;
+        case CHUNKS:
+            opt.chunks = optarg;
             break;
         default:
             vnp_common_option(c, usage);
@@ -144,6 +155,7 @@ static void fail(struct work *w, const struct vnp_err *err)
     signal(SIGPIPE, SIG_IGN);
     spoil(&w->nucleotides);
     spoil(&w->proteins);
+    spoil(&w->chunks);
     exit(err->status);
 }
 
@@ -151,7 +163,7 @@ static void open_sink(struct work *w, struct sink *s, const char *path)
 {
     struct vnp_err err;
     s->path = path;
-    s->buf = xmalloc(FLUSH_BYTES + LABEL_BYTES + (size_t)w->opt.chunk);
+    s->buf = xmalloc(FLUSH_BYTES + 2 * LABEL_BYTES + (size_t)w->opt.chunk);
     if (path != NULL && vnp_output_open_text(&s->out, path, &err) != VNP_OK)
         fail(w, &err);
 }
@@ -172,6 +184,7 @@ static void flush(struct work *w)
 {
     write_sink(w, &w->nucleotides);
     write_sink(w, &w->proteins);
+    write_sink(w, &w->chunks);
     vnp_progress("%" PRIu64 " contigs, %" PRIu64 " chunks, %" PRIu64 " open frames", w->n.contigs, w->n.chunks,
                  w->n.frames);
 }
@@ -215,6 +228,29 @@ static size_t put_number(char *to, uint64_t v)
     for (size_t i = 0; i < n; i++)
         to[i] = digits[n - 1 - i];
     return n;
+}
+
+static void add_text(struct sink *s, const char *text, size_t n)
+{
+    memcpy(s->buf + s->n, text, n);
+    s->n += n;
+}
+
+/* A line of the table of chunks. The label is the contig's, up to the chunk's number. */
+static void add_place(struct work *w, uint64_t number, uint64_t start, uint64_t letters)
+{
+    struct sink *const s = &w->chunks;
+    add_text(s, w->label + 1, w->stem_n - 1);
+    s->n += put_number(s->buf + s->n, number);
+    add_text(s, "\t", 1);
+    add_text(s, w->label + 1, w->contig_n);
+    add_text(s, "\t", 1);
+    s->n += put_number(s->buf + s->n, start);
+    add_text(s, "\t", 1);
+    s->n += put_number(s->buf + s->n, start + letters);
+    add_text(s, "\n", 1);
+    if (s->n >= FLUSH_BYTES)
+        flush(w);
 }
 
 static void add_chunk(struct work *w, const char *seq, uint64_t n, uint64_t number)
@@ -298,34 +334,40 @@ static void add_record(struct work *w, const struct vnp_record *rec)
     memcpy(w->label + 1, rec->id.s, rec->id.n);
     memcpy(w->label + 1 + rec->id.n, tail, sizeof tail - 1);
     w->stem_n = rec->id.n + sizeof tail;
+    w->contig_n = rec->id.n;
     const struct vnp_chunks chunks = vnp_chunks(rec->n, (uint64_t)w->opt.chunk);
-    for (uint64_t k = 0; k < chunks.n; k++)
-        add_chunk(w, rec->seq + vnp_chunk_start(&chunks, k), vnp_chunk_letters(&chunks, k), k + 1);
+    for (uint64_t k = 0; k < chunks.n; k++) {
+        const uint64_t start = vnp_chunk_start(&chunks, k), letters = vnp_chunk_letters(&chunks, k);
+        if (w->chunks.out != NULL)
+            add_place(w, k + 1, start, letters);
+        add_chunk(w, rec->seq + start, letters, k + 1);
+    }
     w->n.records++;
     w->n.contigs++;
 }
 
-/* Both or none: when the second file can't be had, the first is taken back. */
+/* All or none: when a later file can't be had, those before it are taken back. The table of chunks comes first: whoever
+ * has seen the end of a stream can read it. */
 static void finish(struct work *w)
 {
     struct vnp_err err;
-    struct sink *const nt = &w->nucleotides, *const aa = &w->proteins;
+    struct sink *const sinks[] = {&w->chunks, &w->nucleotides, &w->proteins};
+    const char *named[3];
+    int n_named = 0;
     flush(w);
-    const bool file = nt->out != NULL && !vnp_output_is_stream(nt->out);
-    if (nt->out != NULL) {
-        struct vnp_output *const out = nt->out;
-        nt->out = NULL;
-        if (vnp_output_commit(out, &err) != VNP_OK)
-            fail(w, &err);
-    }
-    if (aa->out != NULL) {
-        struct vnp_output *const out = aa->out;
-        aa->out = NULL;
+    for (int i = 0; i < 3; i++) {
+        struct vnp_output *const out = sinks[i]->out;
+        if (out == NULL)
+            continue;
+        const bool file = !vnp_output_is_stream(out);
+        sinks[i]->out = NULL;
         if (vnp_output_commit(out, &err) != VNP_OK) {
-            if (file)
-                unlink(nt->path);
+            while (n_named > 0)
+                unlink(named[--n_named]);
             fail(w, &err);
         }
+        if (file)
+            named[n_named++] = sinks[i]->path;
     }
 }
 
@@ -364,6 +406,9 @@ int main(int argc, char **argv)
         fail(&w, &err);
     open_sink(&w, &w.nucleotides, w.opt.nucleotides);
     open_sink(&w, &w.proteins, w.opt.proteins);
+    open_sink(&w, &w.chunks, w.opt.chunks);
+    if (w.chunks.out != NULL)
+        add_text(&w.chunks, chunks_head, sizeof chunks_head - 1);
     w.ids = vnp_idset_new();
     w.protein = xmalloc((size_t)w.opt.chunk);
     w.label = xmalloc(LABEL_BYTES);
@@ -382,6 +427,7 @@ int main(int argc, char **argv)
     free(w.files);
     free(w.nucleotides.buf);
     free(w.proteins.buf);
+    free(w.chunks.buf);
     free(w.protein);
     free(w.label);
     return VNP_OK;
