@@ -9,7 +9,14 @@
 #define TRIE_LIMIT (1u << 26)   /* cells: 256 MiB */
 #define MEMO_IDS 8192           /* vocabularies up to this size remember which tokens may follow which: 16 MiB */
 #define ALONE 255
-enum { UNASKED, MAY_FOLLOW, MAY_NOT };
+
+/* What becomes of two tokens side by side: two bits. */
+enum side_by_side {
+    UNASKED,
+    APART, /* they stay as they are */
+    JOIN,  /* each becomes whole, and then they merge */
+    CROSS  /* a merge across the boundary comes before they are whole */
+};
 
 /* One merge on the way from letters to a token, with the outermost symbols of the token's text after it. */
 struct step {
@@ -28,7 +35,10 @@ struct token {
     uint32_t length;      /* letters; its steps are one fewer */
     uint32_t steps;       /* where they begin in vnp_bpe.steps */
     uint32_t left, right; /* where its edges begin in vnp_bpe.edges: those that a neighbour on that side sees */
+    uint32_t rank;        /* of the last merge, of these two tokens; 0 for a letter */
+    uint16_t left_part, right_part;
     uint16_t first, last; /* letters, as tokens */
+    bool rising;          /* no step has a lower rank than the one before */
 };
 
 /* What the search needs of a token. */
@@ -56,7 +66,7 @@ struct vnp_bpe {
     int shift;
     uint8_t class[256];
     uint16_t letter[256];
-    uint8_t *memo; /* two bits for each [left << memo_shift | right], or NULL */
+    uint8_t *memo; /* two bits for each [left << memo_shift | right]: enum side_by_side; or NULL */
     int memo_shift;
     uint64_t *dead; /* a bit a position: nothing that follows the tokens up to here leads to the end */
     uint64_t cap_dead;
@@ -96,17 +106,46 @@ static uint32_t meet(const struct vnp_bpe *b, uint16_t x, uint16_t y)
     }
 }
 
-static bool may_follow(const struct vnp_bpe *b, uint16_t x, uint16_t y)
+static enum side_by_side compute(struct vnp_bpe *b, uint16_t x, uint16_t y);
+
+/* What becomes of x and y side by side, asked once. */
+static inline enum side_by_side look(struct vnp_bpe *b, uint16_t x, uint16_t y)
 {
-    if (b->memo == NULL)
-        return meet(b, x, y) == NEVER;
     const uint32_t at = (uint32_t)x << b->memo_shift | y;
-    const int shift = 2 * (at & 3), known = b->memo[at >> 2] >> shift & 3;
-    if (known != UNASKED)
-        return known == MAY_FOLLOW;
-    const bool yes = meet(b, x, y) == NEVER;
-    b->memo[at >> 2] |= (uint8_t)((yes ? MAY_FOLLOW : MAY_NOT) << shift);
-    return yes;
+    const int shift = 2 * (at & 3);
+    enum side_by_side what = b->memo[at >> 2] >> shift & 3;
+    if (what == UNASKED) {
+        what = compute(b, x, y);
+        b->memo[at >> 2] |= (uint8_t)(what << shift);
+    }
+    return what;
+}
+
+/* As meet(), but by what is known of shorter tokens: before the later of the two last merges, one token was whole and the
+ * other had its two parts. Holds where ranks rise. */
+static enum side_by_side compute(struct vnp_bpe *b, uint16_t x, uint16_t y)
+{
+    const struct token *tx = &b->token[x], *ty = &b->token[y];
+    uint32_t rank;
+    if (!tx->rising || !ty->rising) {
+        rank = meet(b, x, y);
+        return rank == CROSSED ? CROSS : rank == NEVER ? APART : JOIN;
+    }
+    if (tx->rank > ty->rank) {
+        const enum side_by_side before = look(b, tx->right_part, y);
+        if (before == CROSS || (before == JOIN && rank_of(b, tx->right_part, y) < tx->rank))
+            return CROSS;
+    } else if (ty->length > 1) {
+        const enum side_by_side before = look(b, x, ty->left_part);
+        if (before == CROSS || (before == JOIN && rank_of(b, x, ty->left_part) <= ty->rank))
+            return CROSS;
+    }
+    return rank_of(b, x, y) == NEVER ? APART : JOIN;
+}
+
+static inline bool may_follow(struct vnp_bpe *b, uint16_t x, uint16_t y)
+{
+    return b->memo != NULL ? look(b, x, y) == APART : meet(b, x, y) == NEVER;
 }
 
 /* Room for n more elements of a growing array. */
@@ -128,21 +167,21 @@ static bool room(void *array, size_t size, uint64_t used, uint64_t *cap, uint64_
 static bool add_edges(struct vnp_bpe *b, struct token *t)
 {
     const struct step *s = b->steps + t->steps, *const end = s + (t->length - 1);
-    bool rising = true;
     if (!room(&b->edges, sizeof *b->edges, b->n_edges, &b->cap_edges, 2 * (uint64_t)t->length))
         return false;
+    t->rising = true;
     for (const struct step *i = s; i + 1 < end; i++)
-        rising &= i[0].rank <= i[1].rank;
+        t->rising &= i[0].rank <= i[1].rank;
     t->left = (uint32_t)b->n_edges;
     uint16_t symbol = t->first;
     for (const struct step *i = s; i < end; symbol = i++->first)
-        if (!rising || i->first != symbol)
+        if (!t->rising || i->first != symbol)
             b->edges[b->n_edges++] = (struct edge){i->rank, i->first};
     b->edges[b->n_edges++] = (struct edge){NEVER, 0};
     t->right = (uint32_t)b->n_edges;
     symbol = t->last;
     for (const struct step *i = s; i < end; symbol = i++->last)
-        if (!rising || i->last != symbol)
+        if (!t->rising || i->last != symbol)
             b->edges[b->n_edges++] = (struct edge){i->rank, i->last};
     b->edges[b->n_edges++] = (struct edge){NEVER, 0};
     return true;
@@ -155,7 +194,13 @@ static bool form(struct vnp_bpe *b, const struct vnp_merge *m, uint32_t rank)
     struct token *t = &b->token[m->result];
     if (!room(&b->steps, sizeof *b->steps, b->n_steps, &b->cap_steps, (uint64_t)x.length + y.length))
         return false;
-    *t = (struct token){.length = x.length + y.length, .steps = (uint32_t)b->n_steps, .first = x.first, .last = y.last};
+    *t = (struct token){.length = x.length + y.length,
+                        .steps = (uint32_t)b->n_steps,
+                        .rank = rank,
+                        .left_part = m->left,
+                        .right_part = m->right,
+                        .first = x.first,
+                        .last = y.last};
     const struct step *sx = b->steps + x.steps, *sy = b->steps + y.steps;
     const struct step *const end_x = sx + (x.length - 1), *const end_y = sy + (y.length - 1);
     struct step *to = b->steps + b->n_steps;
