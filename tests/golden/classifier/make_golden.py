@@ -205,4 +205,5 @@ def main():
                                     f"safetensors {st.__version__}\n")
 
 
-main()
+if __name__ == "__main__":
+    main()
