@@ -26,4 +26,16 @@ synth-fasta -m "$megabytes" -w 0 >"$fa"
 measure 'mean 350 residues, one line a record' "$fa" "$(wc -c <"$fa")"
 synth-fasta -m "$megabytes" -l 50 -s 0 >"$fa"
 measure '50 residues each (and headers of 90 bytes)' "$fa" "$(wc -c <"$fa")"
+
+# Byte pairs: 4096 tokens, trained on DNA. The tables that a search fills are part of the time.
+dna=tests/golden/tokenizers/dna4096.json
+synth-fasta -d -m "$megabytes" -l 500 -s 0 -w 0 >"$fa"
+measure 'random DNA, 500 bases each, byte pairs' "$fa" "$(wc -c <"$fa")" --tokenizer "$dna"
+{ echo '>one' && grep -v '^>' "$fa"; } >"$t/one.fa"
+measure '  the same bases, one record' "$t/one.fa" "$(wc -c <"$t/one.fa")" --tokenizer "$dna"
+if [ -r "$data/ebola_genomes.fasta" ]; then
+    awk '/^>/ { n++; next } { s[n] = s[n] $0 } END { for (i = 1; i <= n; i++) for (k = 1; k + 499 <= length(s[i]); k += 3)
+        print ">" i "_" k "\n" substr(s[i], k, 500) }' "$data/ebola_genomes.fasta" >"$fa"
+    measure 'Ebola genomes, 500 bases each, byte pairs' "$fa" "$(wc -c <"$fa")" --tokenizer "$dna"
+fi
 finish

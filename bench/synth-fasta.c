@@ -2,7 +2,8 @@
  * frequencies, headers its form, about ninety bytes; lengths are log-normal.
  *   -m MB, -n SEQUENCES or -t TOKENS (of ESM-2)   how much
  *   -l MEDIAN (292)  -s SIGMA of ln(length) (0.6; 0: all equal)  -r LOW-HIGH (1-60000)   lengths; those outside are cut
- *   -w COLUMNS (60; 0: one line a record) */
+ *   -w COLUMNS (60; 0: one line a record)
+ *   -d   nucleotides, all four alike, instead */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,7 +15,7 @@ enum { MAX_LENGTH = 60000 };
 struct options {
     double bytes, sequences, tokens;
     double median, sigma;
-    int low, high, columns;
+    int low, high, columns, dna;
 };
 
 static uint64_t state = 0x9e3779b97f4a7c15;
@@ -37,7 +38,7 @@ static struct options parse(int argc, char **argv)
 {
     struct options o = {.bytes = INFINITY, .sequences = INFINITY, .tokens = INFINITY,
                         .median = 292, .sigma = 0.6, .low = 1, .high = MAX_LENGTH, .columns = 60};
-    for (int c; (c = getopt(argc, argv, "m:n:t:l:s:r:w:")) != -1;) {
+    for (int c; (c = getopt(argc, argv, "m:n:t:l:s:r:w:d")) != -1;) {
         switch (c) {
         case 'm': o.bytes = 1e6 * atof(optarg); break;
         case 'n': o.sequences = atof(optarg); break;
@@ -49,6 +50,7 @@ static struct options parse(int argc, char **argv)
                 exit(2);
             break;
         case 'w': o.columns = atoi(optarg); break;
+        case 'd': o.dna = 1; break;
         default: exit(2);
         }
     }
@@ -90,6 +92,8 @@ int main(int argc, char **argv)
     for (int k = 0, i = 0; k < 20; k++)
         for (int j = 0; j < per_mille[k] && i < 1024; j++)
             by_share[i++] = letters[k];
+    for (int i = 0; o.dna && i < 1024; i++)
+        by_share[i] = "ACGT"[i % 4];
     setvbuf(stdout, NULL, _IOFBF, 1 << 20);
     double written = 0, tokens = 0;
     for (unsigned r = 0; written < o.bytes && r < o.sequences && tokens < o.tokens; r++) {
