@@ -1,5 +1,5 @@
-/* embeddings ROWS WIDTH NOISE: a stream of random embeddings on stdout, equal for equal arguments; NOISE is how far one
- * stream is from another of its shape (0: not at all). For bench/cat.sh. */
+/* embeddings ROWS WIDTH NOISE: a stream of random embeddings on stdout, equal for equal arguments, with ids as vnp-orf
+ * gives them; NOISE is how far one stream is from another of its shape (0: not at all). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,11 +22,11 @@ static float next_value(uint64_t *state)
 static void put_row(struct vnp_rows *rows, int64_t i, int width, float noise, float *values, uint64_t state[2])
 {
     struct vnp_err err;
-    char id[32];
+    char id[48];
     for (int k = 0; k < width; k++)
         values[k] = next_value(&state[0]) + (noise > 0 ? noise * next_value(&state[1]) : 0);
     struct vnp_row row = {.ordinal = (uint64_t)i, .total = 150, .residues = 150, .tokens = 152, .windows = 1,
-                          .id = {id, (uint32_t)snprintf(id, sizeof id, "sequence_%lld", (long long)i)},
+                          .id = {id, (uint32_t)snprintf(id, sizeof id, "sequence_%lld_chunk_1F1", (long long)i)},
                           .data = values, .bytes = (size_t)width * sizeof *values};
     if (vnp_rows_add(rows, &row, &err) != VNP_OK)
         vnp_die(err.status, "%s", err.msg);
