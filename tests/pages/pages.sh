@@ -39,6 +39,7 @@ done
 mkdir "$T/run"
 cd "$T/run" || exit 2
 cp "$ROOT/tests/data/proteins.faa" all.fa
+cp "$ROOT/tests/golden/tokenizers/dna4096.json" tokenizer.json
 awk '/^>/ { n++ } n <= 6' all.fa >in.fa
 awk 'NR % 2 { id = substr($1, 2) } !(NR % 2) { q = $0; gsub(/./, "I", q); printf "@%s\n%s\n+\n%s\n", id, $0, q }' <<EOF | gzip >in.fq.gz
 >read1
