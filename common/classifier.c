@@ -16,10 +16,14 @@
 #define MAX_WIDTH (1 << 16)
 #define MAX_HIDDEN (1 << 16)
 
-static const char *const names[VNP_CLASSIFIER_TENSORS] = {
-    [VNP_HIDDEN_W] = "hidden_layer.weight", [VNP_HIDDEN_B] = "hidden_layer.bias", [VNP_BN_W] = "bn1.weight",
-    [VNP_BN_B] = "bn1.bias",                [VNP_BN_MEAN] = "bn1.running_mean",   [VNP_BN_VAR] = "bn1.running_var",
-    [VNP_OUTPUT_W] = "output_layer.weight", [VNP_OUTPUT_B] = "output_layer.bias"};
+static const char *const names[VNP_CLASSIFIER_TENSORS] = {[VNP_HIDDEN_W] = "hidden_layer.weight",
+                                                          [VNP_HIDDEN_B] = "hidden_layer.bias",
+                                                          [VNP_BN_W] = "bn1.weight",
+                                                          [VNP_BN_B] = "bn1.bias",
+                                                          [VNP_BN_MEAN] = "bn1.running_mean",
+                                                          [VNP_BN_VAR] = "bn1.running_var",
+                                                          [VNP_OUTPUT_W] = "output_layer.weight",
+                                                          [VNP_OUTPUT_B] = "output_layer.bias"};
 
 const char *vnp_classifier_tensor_name(int tensor)
 {
@@ -72,10 +76,8 @@ static enum vnp_status check_class(const struct vnp_classifier *c, const char *p
 
 static enum vnp_status check_modules(struct vnp_classifier *c, struct vnp_err *err)
 {
-    static const char *const parts[][2] = {{"", "MLPClassifier"},
-                                           {"hidden_layer.", "Linear"},
-                                           {"bn1.", "BatchNorm1d"},
-                                           {"output_layer.", "Linear"}};
+    static const char *const parts[][2] = {
+        {"", "MLPClassifier"}, {"hidden_layer.", "Linear"}, {"bn1.", "BatchNorm1d"}, {"output_layer.", "Linear"}};
     c->eps = 1e-5;
     for (size_t i = 0; c->stored.modules != NULL && i < sizeof parts / sizeof *parts; i++) {
         enum vnp_status st = check_class(c, parts[i][0], parts[i][1], err);
@@ -86,8 +88,8 @@ static enum vnp_status check_modules(struct vnp_classifier *c, struct vnp_err *e
     const char *text = json_string_value(json_object_get(c->stored.metadata, "bn1.eps"));
     if (eps != NULL || text != NULL)
         c->eps = eps != NULL ? json_number_value(eps) : strtod(text, NULL);
-    return c->eps > 0 && c->eps < 1 ? VNP_OK : vnp_error(err, VNP_DATA, "%s: the eps of bn1 is %g",
-                                                         c->files.weights[0], c->eps);
+    return c->eps > 0 && c->eps < 1 ? VNP_OK
+                                    : vnp_error(err, VNP_DATA, "%s: the eps of bn1 is %g", c->files.weights[0], c->eps);
 }
 
 /* A tensor of the right shape, as floats. */
@@ -105,9 +107,10 @@ static enum vnp_status load(struct vnp_classifier *c, int t, struct vnp_err *err
         return vnp_error(err, VNP_DATA, "%s: tensor %s has shape %s, not %s", s->file, names[t],
                          vnp_shape_text(have, sizeof have, s->shape, s->ndim),
                          vnp_shape_text(want, sizeof want, shape, ndim));
-    struct vnp_tensor view = {.data = s->data, .dtype = strcmp(s->dtype, "F16") == 0    ? VNP_F16
-                                                        : strcmp(s->dtype, "BF16") == 0 ? VNP_BF16
-                                                                                        : VNP_F32};
+    struct vnp_tensor view = {.data = s->data,
+                              .dtype = strcmp(s->dtype, "F16") == 0    ? VNP_F16
+                                       : strcmp(s->dtype, "BF16") == 0 ? VNP_BF16
+                                                                       : VNP_F32};
     if (!s->contiguous || (view.dtype == VNP_F32 && strcmp(s->dtype, "F32") != 0))
         return vnp_error(err, VNP_DATA, "%s: tensor %s is %s%s; contiguous F32, F16 and BF16 are read", s->file,
                          names[t], s->contiguous ? "" : "a strided view of ", s->dtype);
@@ -128,8 +131,8 @@ static enum vnp_status read_sizes(struct vnp_classifier *c, struct vnp_err *err)
         return vnp_error(err, VNP_DATA, "%s: tensor %s is missing: not VirNucPro's classifier", c->files.weights[0],
                          names[VNP_HIDDEN_W]);
     if (s->ndim != 2 || s->shape[0] < 1 || s->shape[0] > MAX_HIDDEN || s->shape[1] < 1 || s->shape[1] > MAX_WIDTH)
-        return vnp_error(err, VNP_DATA, "%s: tensor %s is no matrix of 1 to %d x 1 to %d", s->file,
-                         names[VNP_HIDDEN_W], MAX_HIDDEN, MAX_WIDTH);
+        return vnp_error(err, VNP_DATA, "%s: tensor %s is no matrix of 1 to %d x 1 to %d", s->file, names[VNP_HIDDEN_W],
+                         MAX_HIDDEN, MAX_WIDTH);
     c->hidden = (int)s->shape[0];
     c->width = (int)s->shape[1];
     return VNP_OK;

@@ -75,8 +75,8 @@ static enum vnp_status write_file(const char *path, const struct vnp_classifier 
     *bytes = put_header(&header, width, hidden, c != NULL ? c->eps : 1e-5);
     enum vnp_status st = vnp_output_open(&out, path, 0, err);
     if (st == VNP_OK) {
-        float *made = c == NULL ? xreallocarray(NULL, (size_t)width * (size_t)hidden + 2 * (size_t)hidden, sizeof *made)
-                                : NULL;
+        float *made =
+            c == NULL ? xreallocarray(NULL, (size_t)width * (size_t)hidden + 2 * (size_t)hidden, sizeof *made) : NULL;
         struct iovec part = {header.p, header.n};
         st = vnp_output_write(out, &part, 1, err);
         for (int t = 0; t < VNP_CLASSIFIER_TENSORS && st == VNP_OK; t++) {
@@ -178,7 +178,8 @@ static void show_json(struct vnp_text *out, const struct vnp_classifier *c, bool
         vnp_text_str(out, i > 0 ? ",{\"name\":" : "{\"name\":");
         vnp_text_json(out, s->name, strlen(s->name));
         vnp_text_printf(out, ",\"dtype\":\"%s\",\"shape\":%s,\"bytes\":%" PRIu64 ",\"used\":%s}", s->dtype,
-                        vnp_shape_text(shape, sizeof shape, s->shape, s->ndim), s->bytes, is_used(s) ? "true" : "false");
+                        vnp_shape_text(shape, sizeof shape, s->shape, s->ndim), s->bytes,
+                        is_used(s) ? "true" : "false");
     }
     vnp_text_str(out, list ? "]}\n" : "}\n");
 }

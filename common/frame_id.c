@@ -12,7 +12,8 @@ bool vnp_chunk_id(struct vnp_frame_id *f, struct vnp_str id)
     *f = (struct vnp_frame_id){.chunk = id};
     while (at > 0 && id.s[at - 1] >= '0' && id.s[at - 1] <= '9')
         at--;
-    if (at == id.n || id.n - at > MOST_DIGITS || id.s[at] == '0' || at <= MARK || memcmp(id.s + at - MARK, mark, MARK) != 0)
+    if (at == id.n || id.n - at > MOST_DIGITS || id.s[at] == '0' || at <= MARK ||
+        memcmp(id.s + at - MARK, mark, MARK) != 0)
         return false;
     for (uint32_t i = at; i < id.n; i++)
         f->number = 10 * f->number + (uint64_t)(id.s[i] - '0');

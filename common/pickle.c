@@ -224,8 +224,8 @@ static enum vnp_status op_newobj(struct vnp_pickle *k)
     return vnp_pk_push(k, o);
 }
 
-/* Attributes: the settings of a Namespace, all that a module is; those of a state_dict (its _metadata) and of others say
- * nothing we need. */
+/* Attributes: the settings of a Namespace, all that a module is; those of a state_dict (its _metadata) and of others
+ * say nothing we need. */
 static enum vnp_status op_build(struct vnp_pickle *k)
 {
     struct vnp_py *state = vnp_pk_pop(k), *o = state ? vnp_pk_top(k) : NULL;

@@ -1,4 +1,4 @@
-/* Reads a pickle that holds tensors, settings, modules and containers of them, and executes nothing: a class or function that
+/* Reads a pickle that holds tensors, settings, modules and containers, and executes nothing: a class or function that
  * the pickle names is looked up in a short list of those whose meaning is built in here, and any other is an error that
  * names it. Protocols 2 to 5 (Python Lib/pickletools.py describes the opcodes). Memory is a small multiple of the
  * pickle's own size, whatever the pickle claims. */
@@ -72,7 +72,8 @@ struct vnp_pickle;
  */
 VNP_MUST_CHECK enum vnp_status vnp_pickle_read(struct vnp_pickle **out, const struct vnp_py **root, const uint8_t *p,
                                                size_t n, const char *file, struct vnp_err *err);
-/* The same for a pickle that others follow: *used gets its length. Only the first VNP_PICKLE_LIMIT bytes are looked at. */
+/* The same for a pickle that others follow: *used gets its length. Only the first VNP_PICKLE_LIMIT bytes are looked
+ * at. */
 VNP_MUST_CHECK enum vnp_status vnp_pickle_read_next(struct vnp_pickle **out, const struct vnp_py **root,
                                                     const uint8_t *p, size_t n, size_t *used, const char *file,
                                                     struct vnp_err *err);
@@ -82,8 +83,8 @@ const struct vnp_py *vnp_pickle_storages(const struct vnp_pickle *p);
 /* NULL is allowed. */
 void vnp_pickle_free(struct vnp_pickle *p);
 
-/* The value for a key of a dict, object or module, the last one set; NULL when there is none, or `o` is NULL or no such thing.
- */
+/* The value for a key of a dict, object or module, the last one set; NULL when there is none, or `o` is NULL or no such
+ * thing. */
 const struct vnp_py *vnp_py_get(const struct vnp_py *o, const char *key);
 
 #endif

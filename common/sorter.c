@@ -8,7 +8,7 @@
 #include "spool.h"
 #include "xmalloc.h"
 
-#define HEADER 8 /* bytes before a record's key and data: the length of each */
+#define HEADER 8                 /* bytes before a record's key and data: the length of each */
 #define WINDOW ((size_t)1 << 16) /* bytes of a run that are in memory while runs are merged, at least */
 
 /* A sorted piece of the temporary file. */
@@ -24,7 +24,7 @@ struct vnp_sorter {
     size_t n, cap;
     uint8_t **records; /* where each begins; sorted when they are handed out */
     size_t n_records, records_cap;
-    int fd;             /* of the temporary file, -1 while there is none */
+    int fd; /* of the temporary file, -1 while there is none */
     uint64_t file_end;
     struct run *runs;
     size_t n_runs;

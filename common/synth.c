@@ -133,7 +133,8 @@ static void fill_normal(uint64_t key, int64_t first, int64_t count, float mean, 
     }
 }
 
-void vnp_synth_normal(uint64_t seed, const char *name, int64_t first, int64_t count, float mean, double std, float *dst)
+void vnp_synth_normal(uint64_t seed, const char *name, int64_t first, int64_t count, float mean, double std,
+                      float *dst)
 {
     fill_normal(key_of_name(seed, name), first, count, mean, std, dst);
 }

@@ -32,7 +32,8 @@ VNP_MUST_CHECK enum vnp_status vnp_synth_init(struct vnp_synth *s, const char *s
                                               struct vnp_err *err);
 
 /* Elements [first, first + count) of a tensor of that name, drawn as above; `std` is that of the numbers. */
-void vnp_synth_normal(uint64_t seed, const char *name, int64_t first, int64_t count, float mean, double std, float *dst);
+void vnp_synth_normal(uint64_t seed, const char *name, int64_t first, int64_t count, float mean, double std,
+                      float *dst);
 
 /* A vnp_fill_fn over a struct vnp_synth. */
 void vnp_synth_fill(void *synth, enum vnp_role role, int layer, int64_t first, int64_t count, float *dst);

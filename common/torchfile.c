@@ -114,7 +114,8 @@ static void read_settings(struct vnp_hints *h, const struct vnp_py *root, const 
         h->token_dropout = dropout->i != 0;
 }
 
-/* --- dictionaries and modules -------------------------------------------------------------------------------------- */
+/* --- dictionaries and modules --------------------------------------------------------------------------------------
+ */
 
 /* Adds those items of a dict that are tensors, each as `prefix` and its key. */
 static enum vnp_status add_tensors(struct vnp_stored_set *s, const struct archive *a, const char *prefix,

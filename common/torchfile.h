@@ -1,6 +1,6 @@
 /* The tensors and settings of a file written by torch.save(), in the zip form or the one before version 1.6: a
- * state_dict (pytorch_model.bin), fair-esm's {"model": state_dict, "cfg" or "args": settings}, or a whole module (.pth),
- * whose tensors get the names that its state_dict would give them. */
+ * state_dict (pytorch_model.bin), fair-esm's {"model": state_dict, "cfg" or "args": settings}, or a whole module
+ * (.pth), whose tensors get the names that its state_dict would give them. */
 #ifndef VNP_TORCHFILE_H
 #define VNP_TORCHFILE_H
 

@@ -96,8 +96,8 @@ static void collect(struct vnp_torchlegacy *l)
     l->entries = xcalloc(n + 1, sizeof *l->entries);
     n = 0;
     for (const struct vnp_py *s = vnp_pickle_storages(l->pickle); s != NULL; s = s->storage.next)
-        l->entries[n++] = (struct entry){.key = {s->storage.key->text.s, s->storage.key->text.n},
-                                         .dtype = s->storage.dtype};
+        l->entries[n++] =
+            (struct entry){.key = {s->storage.key->text.s, s->storage.key->text.n}, .dtype = s->storage.dtype};
     qsort(l->entries, n, sizeof *l->entries, by_key);
     for (size_t i = 0; i < n; i++)
         if (l->n == 0 || by_key(&l->entries[l->n - 1], &l->entries[i]) != 0)
@@ -167,8 +167,8 @@ enum vnp_status vnp_torchlegacy_open(struct vnp_torchlegacy **out, const struct 
     return st;
 }
 
-enum vnp_status vnp_torchlegacy_entry(const struct vnp_torchlegacy *l, const char *key, size_t n_key,
-                                      const uint8_t **p, uint64_t *n, struct vnp_err *err)
+enum vnp_status vnp_torchlegacy_entry(const struct vnp_torchlegacy *l, const char *key, size_t n_key, const uint8_t **p,
+                                      uint64_t *n, struct vnp_err *err)
 {
     const struct entry *e = find(l, key, n_key);
     if (e == NULL || e->p == NULL)

@@ -191,7 +191,8 @@ static enum vnp_status begin_chunk(struct vnp_verdicts *v, struct vnp_str id, co
     const bool first = v->id.n == 0, contig_goes_on = !first && same(f->contig, v->at.contig);
     if (contig_goes_on && f->number <= v->at.number)
         return vnp_error(err, VNP_DATA,
-                         "%.*s comes after chunk %" PRIu64 " of its contig: rows out of order, or two contigs of one name",
+                         "%.*s comes after chunk %" PRIu64
+                         " of its contig: rows out of order, or two contigs of one name",
                          SHOWN(id), v->at.number);
     enum vnp_status st = first ? VNP_OK : end_chunk(v, err);
     if (st == VNP_OK && !first && !contig_goes_on)

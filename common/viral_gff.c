@@ -24,7 +24,7 @@ struct stretch {
 struct vnp_viral_gff {
     FILE *spool; /* of stretches */
     struct stretch now;
-    bool open; /* `now` is under way */
+    bool open;              /* `now` is under way */
     struct vnp_text contig; /* of `now` */
 };
 
@@ -63,7 +63,8 @@ static enum vnp_status end_stretch(struct vnp_viral_gff *g, struct vnp_err *err)
         return VNP_OK;
     g->open = false;
     g->now.n_contig = (uint32_t)g->contig.n;
-    if (fwrite(&g->now, sizeof g->now, 1, g->spool) != 1 || fwrite(g->contig.p, 1, g->contig.n, g->spool) != g->contig.n)
+    if (fwrite(&g->now, sizeof g->now, 1, g->spool) != 1 ||
+        fwrite(g->contig.p, 1, g->contig.n, g->spool) != g->contig.n)
         return vnp_error(err, VNP_IO, "a temporary file can't be written: %s; set TMPDIR to where there is room",
                          strerror(errno));
     return VNP_OK;
@@ -77,8 +78,7 @@ static bool equal(struct vnp_str a, const char *s, size_t n)
 enum vnp_status vnp_viral_gff_add(struct vnp_viral_gff *g, const struct vnp_frame_id *chunk, bool viral, float score,
                                   struct vnp_err *err)
 {
-    const bool follows =
-        g->open && chunk->number == g->now.last + 1 && equal(chunk->contig, g->contig.p, g->contig.n);
+    const bool follows = g->open && chunk->number == g->now.last + 1 && equal(chunk->contig, g->contig.p, g->contig.n);
     if (!viral || !follows) {
         enum vnp_status st = end_stretch(g, err);
         if (st != VNP_OK || !viral)
@@ -206,7 +206,8 @@ static enum vnp_status next_stretch(struct vnp_viral_gff *g, struct vnp_err *err
 {
     char piece[4096];
     if (fread(&g->now, sizeof g->now, 1, g->spool) != 1)
-        return ferror(g->spool) ? vnp_error(err, VNP_IO, "a temporary file can't be read: %s", strerror(errno)) : VNP_END;
+        return ferror(g->spool) ? vnp_error(err, VNP_IO, "a temporary file can't be read: %s", strerror(errno))
+                                : VNP_END;
     g->contig.n = 0;
     for (uint32_t left = g->now.n_contig; left > 0;) {
         const size_t n = left < sizeof piece ? left : sizeof piece;

@@ -1,4 +1,5 @@
-/* Runs of viral chunks, and where they lie: collected while the chunks come, written when the table of chunks is there. */
+/* Runs of viral chunks, and where they lie: collected while the chunks come, written when the table of chunks is there.
+ */
 #ifndef VNP_VIRAL_GFF_H
 #define VNP_VIRAL_GFF_H
 

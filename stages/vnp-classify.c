@@ -27,7 +27,7 @@ struct work {
     const struct vnp_head *head;
     struct vnp_verdicts *verdicts;
     /* Rows that wait to be scored. */
-    float *x; /* [BATCH, width] */
+    float *x;      /* [BATCH, width] */
     float *scores; /* [BATCH, 2] */
     int64_t n;
     struct vnp_text ids; /* one after the other */
@@ -53,8 +53,7 @@ static void usage(FILE *f)
             "      --min-viral X     share of its chunks that makes a contig a virus (default: %g)\n"
             "      --gff             ..._viral.gff too: where the viral stretches are\n"
             "      --chunks FILE     for --gff: where the chunks are, from vnp-orf --chunks\n"
-            "      --threads N       threads (default: %" PRId64 ", the CPUs this process may use)\n"
-            VNP_HELP_COMMON,
+            "      --threads N       threads (default: %" PRId64 ", the CPUs this process may use)\n" VNP_HELP_COMMON,
             d.verdicts.min_viral, d.threads);
 }
 
@@ -84,15 +83,32 @@ static struct options parse(int argc, char **argv)
     int c;
     while ((c = getopt_long(argc, argv, "hqvo:", table, NULL)) != -1)
         switch (c) {
-        case MODEL: o.model = optarg; break;
-        case JSON: o.verdicts.json = true; break;
-        case MAX_SCORES: o.verdicts.max_scores = true; break;
-        case MIN_VIRAL: o.verdicts.min_viral = vnp_option_double("--min-viral", optarg, 0, 1); break;
-        case GFF: o.gff = true; break;
-        case CHUNKS: o.verdicts.chunks = optarg; break;
-        case THREADS: o.threads = vnp_option_int("--threads", optarg, 1, 1024); break;
-        case 'o': o.verdicts.dir = optarg; break;
-        default: vnp_common_option(c, usage);
+        case MODEL:
+            o.model = optarg;
+            break;
+        case JSON:
+            o.verdicts.json = true;
+            break;
+        case MAX_SCORES:
+            o.verdicts.max_scores = true;
+            break;
+        case MIN_VIRAL:
+            o.verdicts.min_viral = vnp_option_double("--min-viral", optarg, 0, 1);
+            break;
+        case GFF:
+            o.gff = true;
+            break;
+        case CHUNKS:
+            o.verdicts.chunks = optarg;
+            break;
+        case THREADS:
+            o.threads = vnp_option_int("--threads", optarg, 1, 1024);
+            break;
+        case 'o':
+            o.verdicts.dir = optarg;
+            break;
+        default:
+            vnp_common_option(c, usage);
         }
     if (argc - optind > 1)
         vnp_die(VNP_USAGE, "one stream at a time: %s, %s", argv[optind], argv[optind + 1]);
@@ -191,8 +207,8 @@ static enum vnp_status classify(struct work *w, struct vnp_err *err)
 static void report(const struct vnp_verdict_counts *n)
 {
     vnp_progress_end();
-    vnp_info("%" PRIu64 " frame%s, %" PRIu64 " viral; %" PRIu64 " chunk%s, %" PRIu64 " viral; %" PRIu64 " contig%s, %" PRIu64
-             " viral",
+    vnp_info("%" PRIu64 " frame%s, %" PRIu64 " viral; %" PRIu64 " chunk%s, %" PRIu64 " viral; %" PRIu64
+             " contig%s, %" PRIu64 " viral",
              n->frames, vnp_plural(n->frames), n->viral_frames, n->chunks, vnp_plural(n->chunks), n->viral_chunks,
              n->contigs, vnp_plural(n->contigs), n->viral_contigs);
 }

@@ -43,15 +43,15 @@ struct merge {
 
 static void usage(FILE *f)
 {
-    fprintf(f,
-            "usage: vnp-merge [options] A B\n"
-            "Joins two streams of embeddings row by row into one: the vector of A (DNABERT-S of the nucleotides), then\n"
-            "that of B (ESM-2 of the proteins). The ids must be the same in the same order. One of them may be - for\n"
-            "stdin.\n\n"
-            "      --level N         zstd level, 1 to 19 (default: %d)\n"
-            "      --plain           no compression\n"
-            VNP_HELP_OUTPUT VNP_HELP_COMMON,
-            defaults.level);
+    fprintf(
+        f,
+        "usage: vnp-merge [options] A B\n"
+        "Joins two streams of embeddings row by row into one: the vector of A (DNABERT-S of the nucleotides), then\n"
+        "that of B (ESM-2 of the proteins). The ids must be the same in the same order. One of them may be - for\n"
+        "stdin.\n\n"
+        "      --level N         zstd level, 1 to 19 (default: %d)\n"
+        "      --plain           no compression\n" VNP_HELP_OUTPUT VNP_HELP_COMMON,
+        defaults.level);
 }
 
 static void parse_options(struct options *o, int argc, char **argv)
@@ -64,10 +64,17 @@ static void parse_options(struct options *o, int argc, char **argv)
     int c;
     while ((c = getopt_long(argc, argv, "hqvo:", table, NULL)) != -1)
         switch (c) {
-        case LEVEL: o->level = (int)vnp_option_int("--level", optarg, 1, 19); break;
-        case PLAIN: o->level = 0; break;
-        case 'o': o->output = optarg; break;
-        default: vnp_common_option(c, usage);
+        case LEVEL:
+            o->level = (int)vnp_option_int("--level", optarg, 1, 19);
+            break;
+        case PLAIN:
+            o->level = 0;
+            break;
+        case 'o':
+            o->output = optarg;
+            break;
+        default:
+            vnp_common_option(c, usage);
         }
     if (argc - optind != 2) {
         usage(stderr);
@@ -258,9 +265,9 @@ static void join_vectors(const struct merge *m, uint8_t *dst)
     for (int k = 0; k < 2; k++) {
         const struct side *s = &m->side[k];
         const size_t bytes = (size_t)s->head->width * vnp_dtype_bytes(m->head.dtype);
-        const void *src = s->head->dtype == m->head.dtype ? (const uint8_t *)s->block.bulk + (size_t)s->i * bytes
-                                                          : (const void *)vnp_vectors_f32(s->head, &s->block, s->i, 1,
-                                                                                          s->scratch);
+        const void *src = s->head->dtype == m->head.dtype
+                              ? (const uint8_t *)s->block.bulk + (size_t)s->i * bytes
+                              : (const void *)vnp_vectors_f32(s->head, &s->block, s->i, 1, s->scratch);
         memcpy(dst, src, bytes);
         dst += bytes;
     }

@@ -163,18 +163,27 @@ static void test_made(void **state)
         {MADE(MACHINE "\x80\x02N.\x80\x02]X\x01\0\0\0zxa."), "operation 0x78"},
         {MADE(MACHINE "\x80\x02N.\x80\x02]X\x01\0\0\0za."), "names one that nothing refers to"},
         {MADE(MACHINE "\x80\x02" MODULE ".\x80\x02]."), "hidden_layer of the classifier is missing"},
-        {MADE(MACHINE "\x80\x02" "c__main__\nEvilClassifier\n)\x81.\x80\x02]."), "__main__.EvilClassifier is not on the list"},
-        {MADE(MACHINE "\x80\x02" "c__main__\nMLPClassifier\n)R.\x80\x02]."), "MLPClassifier is not called"},
-        {MADE(MACHINE "\x80\x02(X\x06\0\0\0moduleccollections\nOrderedDict\nNNtQ.\x80\x02]."), "not to a storage of torch"},
+        {MADE(MACHINE "\x80\x02"
+                      "c__main__\nEvilClassifier\n)\x81.\x80\x02]."),
+         "__main__.EvilClassifier is not on the list"},
+        {MADE(MACHINE "\x80\x02"
+                      "c__main__\nMLPClassifier\n)R.\x80\x02]."),
+         "MLPClassifier is not called"},
+        {MADE(MACHINE "\x80\x02(X\x06\0\0\0moduleccollections\nOrderedDict\nNNtQ.\x80\x02]."),
+         "not to a storage of torch"},
         /* a storage: 2^40 elements, cut short; a view; twice in the list */
-        {MADE(MACHINE "\x80\x02(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0zX\x03\0\0\0cpuK\x02NtQ.\x80\x02]X\x01\0\0\0za."
+        {MADE(MACHINE "\x80\x02(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0zX\x03\0\0\0cpuK\x02NtQ.\x80\x02]"
+                      "X\x01\0\0\0za."
                       "\0\0\0\0\0\x01\0\0"),
          "cut short: storage z has 1099511627776 elements"},
-        {MADE(MACHINE "\x80\x02(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0zX\x03\0\0\0cpuK\x02NtQ.\x80\x02]X\x01\0\0\0za.\0\0"),
+        {MADE(MACHINE "\x80\x02(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0zX\x03\0\0\0cpuK\x02NtQ.\x80\x02]"
+                      "X\x01\0\0\0za.\0\0"),
          "cut short before storage z"},
-        {MADE(MACHINE "\x80\x02(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0zX\x03\0\0\0cpuK\x02K\x01tQ.\x80\x02]."),
+        {MADE(MACHINE
+              "\x80\x02(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0zX\x03\0\0\0cpuK\x02K\x01tQ.\x80\x02]."),
          "a view of another"},
-        {MADE(MACHINE "\x80\x02(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0zX\x03\0\0\0cpuK\0NtQ.\x80\x02](X\x01\0\0\0zX\x01\0\0\0ze."
+        {MADE(MACHINE "\x80\x02(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0zX\x03\0\0\0cpuK\0NtQ.\x80\x02]("
+                      "X\x01\0\0\0zX\x01\0\0\0ze."
                       "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
          "names one twice"},
         /* a module within itself */
@@ -215,7 +224,7 @@ static void test_doubling(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_legacy),      cmocka_unit_test(test_trailing),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_legacy), cmocka_unit_test(test_trailing),
                                        cmocka_unit_test(test_classifiers), cmocka_unit_test(test_made),
                                        cmocka_unit_test(test_doubling)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,8 +2,8 @@
  * and a temporary folder that is full or missing. */
 #include "../lib.h"
 
-#include <sys/resource.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include "sorter.h"
 
@@ -76,8 +76,8 @@ static void test_in_memory(void **state)
 static void test_spilled(void **state)
 {
     (void)state;
-    sort(30000, 65536, 40, 200); /* some twenty runs */
-    sort(30000, 65536, 40, 2);   /* most keys come often */
+    sort(30000, 65536, 40, 200);   /* some twenty runs */
+    sort(30000, 65536, 40, 2);     /* most keys come often */
     sort(300, 65536, 100000, 100); /* records larger than a run, and than what is read at a time */
 }
 

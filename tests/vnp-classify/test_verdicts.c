@@ -142,12 +142,9 @@ static void test_published(void **state)
 static void test_ties(void **state)
 {
     (void)state;
-    static const struct frame v[] = {{"b_chunk_1F1", 0.5f, 0.5f},
-                                     {"b_chunk_2F1", 0.9f, 0.1f},
-                                     {"b_chunk_2F2", 0.2f, 0.8f},
-                                     {"a_chunk_1R3", 0.75f, 0.25f},
-                                     {"a_chunk_2R3", 0.25f, 0.75f},
-                                     {"a_chunk_4R3", 0.625f, 0.375f}};
+    static const struct frame v[] = {{"b_chunk_1F1", 0.5f, 0.5f},   {"b_chunk_2F1", 0.9f, 0.1f},
+                                     {"b_chunk_2F2", 0.2f, 0.8f},   {"a_chunk_1R3", 0.75f, 0.25f},
+                                     {"a_chunk_2R3", 0.25f, 0.75f}, {"a_chunk_4R3", 0.625f, 0.375f}};
     struct vnp_verdict_counts n;
     struct vnp_err err;
     assert_int_equal(run((struct vnp_verdict_options){.min_viral = 0.5}, v, 6, &n, &err), VNP_OK);
@@ -170,8 +167,10 @@ static void test_ties(void **state)
 static void test_gff(void **state)
 {
     (void)state;
-    static const struct frame v[] = {{"c d_chunk_1F1", 0.25f, 0.75f}, {"c d_chunk_2F1", 0.5f, 0.5f},
-                                     {"c d_chunk_4F1", 0.25f, 0.75f}, {"c d_chunk_5F1", 0.75f, 0.25f},
+    static const struct frame v[] = {{"c d_chunk_1F1", 0.25f, 0.75f},
+                                     {"c d_chunk_2F1", 0.5f, 0.5f},
+                                     {"c d_chunk_4F1", 0.25f, 0.75f},
+                                     {"c d_chunk_5F1", 0.75f, 0.25f},
                                      {"e_chunk_1R1", 0.0f, 1.0f}};
     char path[300];
     struct vnp_verdict_counts n;
@@ -184,11 +183,12 @@ static void test_gff(void **state)
              "e_chunk_1\te\t0\t77\n";
     t_write(path, text, sizeof text - 1);
     assert_int_equal(run(opt, v, 5, &n, &err), VNP_OK);
-    expect_table("_viral.gff",
-                 "##gff-version 3\n"
-                 "c%20d\tvnp\tviral_sequence\t1\t950\t0.625\t.\t.\tID=viral_1;chunks=2;first_chunk=1;max_score=0.75\n"
-                 "c%20d\tvnp\tviral_sequence\t1351\t1850\t0.75\t.\t.\tID=viral_2;chunks=1;first_chunk=4;max_score=0.75\n"
-                 "e\tvnp\tviral_sequence\t1\t77\t1.0\t.\t.\tID=viral_3;chunks=1;first_chunk=1;max_score=1.0\n");
+    expect_table(
+        "_viral.gff",
+        "##gff-version 3\n"
+        "c%20d\tvnp\tviral_sequence\t1\t950\t0.625\t.\t.\tID=viral_1;chunks=2;first_chunk=1;max_score=0.75\n"
+        "c%20d\tvnp\tviral_sequence\t1351\t1850\t0.75\t.\t.\tID=viral_2;chunks=1;first_chunk=4;max_score=0.75\n"
+        "e\tvnp\tviral_sequence\t1\t77\t1.0\t.\t.\tID=viral_3;chunks=1;first_chunk=1;max_score=1.0\n");
     assert_int_equal(n.runs, 3);
 }
 
@@ -246,9 +246,20 @@ static void test_bad_rows(void **state)
         {{{"c_chunk_1F1", NAN, 0}}, "c_chunk_1F1: its scores are not finite"},
         {{{"c_chunk_1F1", 1, INFINITY}}, "its scores are not finite"},
     };
-    static const char *const ids[] = {"",          "F1",           "c",           "_chunk_1F1",   "c_chunk_F1",
-                                      "c_chunk_1", "c_chunk_1F4",  "c_chunk_1F0", "c_chunk_1X1",  "c_chunk_01F1",
-                                      "c_chunk_0F1", "c-chunk_1F1", "c_chunk_1 F1", "c_chunk_1234567890123456789F1"};
+    static const char *const ids[] = {"",
+                                      "F1",
+                                      "c",
+                                      "_chunk_1F1",
+                                      "c_chunk_F1",
+                                      "c_chunk_1",
+                                      "c_chunk_1F4",
+                                      "c_chunk_1F0",
+                                      "c_chunk_1X1",
+                                      "c_chunk_01F1",
+                                      "c_chunk_0F1",
+                                      "c-chunk_1F1",
+                                      "c_chunk_1 F1",
+                                      "c_chunk_1234567890123456789F1"};
     struct vnp_verdict_counts n;
     struct vnp_err err;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -295,9 +306,9 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden), cmocka_unit_test(test_published),  cmocka_unit_test(test_ties),
-        cmocka_unit_test(test_gff),    cmocka_unit_test(test_bad_chunks), cmocka_unit_test(test_bad_rows),
-        cmocka_unit_test(test_nothing)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden),     cmocka_unit_test(test_published),
+                                       cmocka_unit_test(test_ties),       cmocka_unit_test(test_gff),
+                                       cmocka_unit_test(test_bad_chunks), cmocka_unit_test(test_bad_rows),
+                                       cmocka_unit_test(test_nothing)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

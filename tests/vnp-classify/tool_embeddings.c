@@ -1,4 +1,5 @@
-/* tool_embeddings WIDTH: embeddings with the inputs of tests/golden/classifier, a row for each line (an id) of stdin. */
+/* tool_embeddings WIDTH: embeddings with the inputs of tests/golden/classifier, a row for each line (an id) of stdin.
+ */
 #include <stdlib.h>
 
 #include "golden.h"
@@ -14,8 +15,16 @@ static void ok(enum vnp_status st, const struct vnp_err *err)
 
 int main(int argc, char **argv)
 {
-    struct vnp_head head = {.kind = VNP_EMBEDDINGS, .vocab = "esm2", .vocab_size = 33, .prefix = 1, .suffix = 1,
-                            .token_bytes = 1, .model = "golden", .fingerprint = "golden", .pool = "mean", .ordered = true};
+    struct vnp_head head = {.kind = VNP_EMBEDDINGS,
+                            .vocab = "esm2",
+                            .vocab_size = 33,
+                            .prefix = 1,
+                            .suffix = 1,
+                            .token_bytes = 1,
+                            .model = "golden",
+                            .fingerprint = "golden",
+                            .pool = "mean",
+                            .ordered = true};
     const struct vnp_writer_options opt = {0};
     struct vnp_rows rows = {0};
     struct vnp_writer *w;
@@ -32,8 +41,14 @@ int main(int argc, char **argv)
     for (ssize_t got; (got = getline(&line, &cap, stdin)) > 0; n++) {
         for (int k = 0; k < head.width; k++)
             x[k] = golden_input(n * (uint64_t)head.width + (uint64_t)k);
-        const struct vnp_row row = {.ordinal = n, .total = 10, .residues = 10, .tokens = 12, .windows = 1,
-                                    .id = {line, (uint32_t)got - 1}, .data = x, .bytes = (size_t)head.width * sizeof *x};
+        const struct vnp_row row = {.ordinal = n,
+                                    .total = 10,
+                                    .residues = 10,
+                                    .tokens = 12,
+                                    .windows = 1,
+                                    .id = {line, (uint32_t)got - 1},
+                                    .data = x,
+                                    .bytes = (size_t)head.width * sizeof *x};
         ok(vnp_rows_add(&rows, &row, &err), &err);
         if (rows.n == 7) {
             const struct vnp_block b = vnp_rows_block(&rows);

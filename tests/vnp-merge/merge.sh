@@ -103,7 +103,7 @@ refused 'other pooling' 'max was pooled by max, but b by mean' max b
 lines 'head embeddings 2 f32 none 1 aaa' | mk residues
 refused 'a vector a residue' 'residues: has a vector for each residue' residues b
 lines 'head hidden 2 f32 - 1 aaa' | mk hidden
-refused 'hidden states' 'hidden: holds hidden, but embeddings are wanted' hidden b
+refused 'hidden states' 'hidden: holds hidden.*, but embeddings are wanted' hidden b
 lines 'head embeddings 2 f32 mean 1 aaa unordered' | mk unordered
 refused 'in the order of batches' 'unordered: .*put vnp-pool before' unordered b
 refused 'the wrong way round' '^vnp-merge: b holds proteins and a does not: give them the other way round$' b a
