@@ -4,11 +4,11 @@
 #include <string.h>
 
 #define NONE VNP_BPE_NONE
-#define NEVER UINT32_MAX        /* ranks: no such merge */
+#define NEVER UINT32_MAX /* ranks: no such merge */
 #define CROSSED (UINT32_MAX - 1)
-#define TRIE_LIMIT (1u << 26)   /* cells: 256 MiB */
-#define MEMO_IDS 8192           /* vocabularies up to this size remember which tokens may follow which: 16 MiB */
-#define ALONE 255
+#define ALONE 255             /* the class of letters that no merge takes */
+#define TRIE_LIMIT (1u << 26) /* cells: 256 MiB */
+#define MEMO_IDS 8192         /* vocabularies up to this size remember what becomes of two tokens: 16 MiB */
 
 /* What becomes of two tokens side by side: two bits. */
 enum side_by_side {
@@ -64,9 +64,9 @@ struct vnp_bpe {
     uint32_t *child;
     uint16_t *longest;
     int shift;
-    uint8_t class[256];
-    uint16_t letter[256];
-    uint8_t *memo; /* two bits for each [left << memo_shift | right]: enum side_by_side; or NULL */
+    uint8_t class[256];   /* of each byte's letter, from 0, or ALONE */
+    uint16_t letter[256]; /* its token */
+    uint8_t *memo;        /* two bits for each [left << memo_shift | right]: enum side_by_side; or NULL */
     int memo_shift;
     uint64_t *dead; /* a bit a position: nothing that follows the tokens up to here leads to the end */
     uint64_t cap_dead;
@@ -121,8 +121,8 @@ static inline enum side_by_side look(struct vnp_bpe *b, uint16_t x, uint16_t y)
     return what;
 }
 
-/* As meet(), but by what is known of shorter tokens: before the later of the two last merges, one token was whole and the
- * other had its two parts. Holds where ranks rise. */
+/* As meet(), but by what is known of shorter tokens: before the later of the two last merges, one token was whole and
+ * the other had its two parts. Holds where ranks rise. */
 static enum side_by_side compute(struct vnp_bpe *b, uint16_t x, uint16_t y)
 {
     const struct token *tx = &b->token[x], *ty = &b->token[y];
@@ -233,8 +233,7 @@ static int by_length(const void *a, const void *b)
 static bool form_tokens(struct vnp_bpe *b, const struct vnp_bpe_spec *spec)
 {
     struct order *order = malloc((spec->n_merges + 1) * sizeof *order);
-    bool ok = order != NULL;
-    ok = ok && room(&b->steps, sizeof *b->steps, 0, &b->cap_steps, 1);
+    bool ok = order != NULL && room(&b->steps, sizeof *b->steps, 0, &b->cap_steps, 1);
     for (int c = 0; ok && c < 256; c++)
         if (spec->letter[c] != NONE) {
             struct token *t = &b->token[spec->letter[c]];
@@ -406,10 +405,11 @@ static inline uint16_t longest_token(const struct vnp_bpe *b, const char *text, 
     return b->longest[node];
 }
 
-/* Encodes a word of letters that merge: `dead` holds n + 1 bits, all zero. */
-static uint64_t search(struct vnp_bpe *b, const char *word, uint64_t n, uint16_t *out, uint64_t *dead)
+/* Encodes a word of letters that merge. */
+static uint64_t search(struct vnp_bpe *b, const char *word, uint64_t n, uint16_t *out)
 {
-    uint64_t k = 0, at = 0;
+    uint64_t k = 0, at = 0, *const dead = b->dead;
+    memset(dead, 0, (n / 64 + 1) * sizeof *dead);
     uint16_t try = longest_token(b, word, n);
     while (at < n) {
         while (try != NONE) {
@@ -434,16 +434,14 @@ static uint64_t search(struct vnp_bpe *b, const char *word, uint64_t n, uint16_t
 
 uint64_t vnp_bpe_encode(struct vnp_bpe *b, const char *word, uint64_t n, uint16_t *out)
 {
-    if (n == 0)
-        return 0;
     uint16_t *to = out;
-    for (uint64_t i = 0, begin = 0; i <= n; i++)
-        if (i == n || b->class[(unsigned char)word[i]] == ALONE) {
-            memset(b->dead, 0, ((i-begin) / 64 + 1) * sizeof *b->dead);
-            to += search(b, word + begin, i - begin, to, b->dead);
-            if (i < n)
-                *to++ = b->letter[(unsigned char)word[i]];
-            begin = i + 1;
-        }
+    for (uint64_t i = 0; i < n;) {
+        const uint64_t begin = i;
+        while (i < n && b->class[(unsigned char)word[i]] != ALONE)
+            i++;
+        to += search(b, word + begin, i - begin, to);
+        for (; i < n && b->class[(unsigned char)word[i]] == ALONE; i++)
+            *to++ = b->letter[(unsigned char)word[i]];
+    }
     return (uint64_t)(to - out);
 }

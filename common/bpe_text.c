@@ -268,8 +268,8 @@ static void encode_around(struct run *r, int which, const char *s, uint64_t n)
         return;
     }
     for (uint64_t i = 0; r->t->set[which].n > 0 && i < n; i++) {
-        const struct vnp_added *found = r->t->set[which].first[(unsigned char)s[i]] ? match(r->t, which, s + i, n - i)
-                                                                                    : NULL;
+        const struct vnp_added *found =
+            r->t->set[which].first[(unsigned char)s[i]] ? match(r->t, which, s + i, n - i) : NULL;
         if (found == NULL)
             continue;
         encode_around(r, which + 1, s + begin, i - begin);

@@ -84,11 +84,11 @@ enum vnp_status vnp_tokenizer_open(struct vnp_tokenizer **out, const char *what,
     if (stat(what, &st) != 0 || !S_ISDIR(st.st_mode))
         return open_file(out, what, err);
     char *path = xasprintf("%s/tokenizer.json", what);
-    const enum vnp_status status = stat(path, &st) == 0
-                                       ? open_file(out, path, err)
-                                       : vnp_error(err, VNP_NOINPUT, "%s: no tokenizer.json in it (ESM-2 needs none: "
-                                                                     "--tokenizer esm2)",
-                                                   what);
+    enum vnp_status status = VNP_OK;
+    if (stat(path, &st) != 0)
+        status = vnp_error(err, VNP_NOINPUT, "%s: no tokenizer.json in it (ESM-2 needs none: --tokenizer esm2)", what);
+    else
+        status = open_file(out, path, err);
     free(path);
     return status;
 }

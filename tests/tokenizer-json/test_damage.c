@@ -88,8 +88,8 @@ static void any_byte_changed(void **state)
             for (int k = 0; k < changes; k++) {
                 at[k] = (size_t)t_between(&rng, 0, i % 2 ? (int64_t)n - 1 : n < 1500 ? (int64_t)n - 1 : 1500);
                 was[k] = bytes[at[k]];
-                bytes[at[k]] = t_between(&rng, 0, 3) == 0 ? (char)t_random(&rng)
-                                                          : likely[t_between(&rng, 0, sizeof likely - 2)];
+                bytes[at[k]] =
+                    t_between(&rng, 0, 3) == 0 ? (char)t_random(&rng) : likely[t_between(&rng, 0, sizeof likely - 2)];
             }
             read += try(bytes, n);
             for (int k = changes - 1; k >= 0; k--)
@@ -104,8 +104,9 @@ static void any_byte_changed(void **state)
 static void any_value_replaced(void **state)
 {
     (void)state;
-    static const char *const values[] = {"null", "{}",   "[]",     "\"\"", "0",  "-1", "65535", "1e300", "true",
-                                         "[[]]", "[{}]", "[1, 2]", "\"A\"", "70000", "[\"A\", \"C\"]", "\"A B C\""};
+    static const char *const values[] = {"null",           "{}",       "[]",   "\"\"", "0",      "-1",    "65535",
+                                         "1e300",          "true",     "[[]]", "[{}]", "[1, 2]", "\"A\"", "70000",
+                                         "[\"A\", \"C\"]", "\"A B C\""};
     size_t n;
     uint64_t rng = 5;
     char *bytes = read_golden("protein800.json", &n), *changed = malloc(n + 64);
