@@ -49,7 +49,7 @@ GAVLIPFW
 EOF
 printf '>contig1\n%s\n' "$(head -c 900 /dev/zero | tr '\0' A | sed 's/AAAAAAAAA/ATGGCGTAC/g')" >contigs.fa
 vnp-model synth 2x4x64 -o model --seed 1 >/dev/null 2>&1
-mkdir dnabert && cp "$ROOT/tests/golden/tokenizers/dna4096.json" dnabert/tokenizer.json
+mkdir dnabert-s && cp "$ROOT/tests/golden/tokenizers/dna4096.json" dnabert-s/tokenizer.json
 export VNP_MODEL=$T/run/model HOME=$T/run
 examples() {
     awk '/^\.Sh/ { on = ($0 ~ /EXAMPLES/); next } !on { next }
