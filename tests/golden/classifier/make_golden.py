@@ -75,6 +75,16 @@ def as_torch_1_3(model):
     return model
 
 
+def named_source(obj, *args):
+    """The legacy form keeps each module's source with the path of its file: only the name of the file here."""
+    lines, first, path = SOURCE_OF(obj, *args)
+    return lines, first, os.path.basename(path)
+
+
+SOURCE_OF = torch.serialization.get_source_lines_and_file
+torch.serialization.get_source_lines_and_file = named_source
+
+
 def save(obj, name, **how):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
