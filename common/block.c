@@ -29,6 +29,11 @@ const char *vnp_kind_name(enum vnp_kind kind)
     return kind_names[kind];
 }
 
+const char *vnp_kind_noun(enum vnp_kind kind)
+{
+    return kind == VNP_HIDDEN ? "hidden states" : kind_names[kind];
+}
+
 uint64_t vnp_sum(const uint32_t *v, int64_t n)
 {
     uint64_t sum = 0;

@@ -87,6 +87,8 @@ struct vnp_block {
 size_t vnp_dtype_bytes(enum vnp_dtype dtype);
 const char *vnp_dtype_name(enum vnp_dtype dtype);
 const char *vnp_kind_name(enum vnp_kind kind);
+/* The same for messages: "hidden states", not "hidden". */
+const char *vnp_kind_noun(enum vnp_kind kind);
 
 /* Sum of a u32 column. */
 uint64_t vnp_sum(const uint32_t *v, int64_t n);

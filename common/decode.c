@@ -296,7 +296,7 @@ static enum vnp_status get_bulk(const struct vnp_head *h, struct vnp_block *b, c
     uint64_t want = bulk_size(h, b);
     if (o->via.bin.size != want)
         return vnp_error(err, VNP_DATA, "the %s have %u bytes, %llu expected by the rows",
-                         h->kind == VNP_HIDDEN ? "hidden states" : vnp_kind_name(h->kind),
+                         vnp_kind_noun(h->kind),
                          o->via.bin.size, (unsigned long long)want);
     b->bulk = o->via.bin.ptr;
     b->bulk_bytes = (int64_t)want;
@@ -433,7 +433,7 @@ static enum vnp_status decode_map(const msgpack_object *map, const struct vnp_he
     }
     if (!str_is(t, blocks[head->kind]))
         return vnp_error(err, VNP_DATA, "a frame \"%.*s\" in a stream of %s", (int)(t->via.str.size < 20 ? t->via.str.size : 20),
-                         t->via.str.ptr, vnp_kind_name(head->kind));
+                         t->via.str.ptr, vnp_kind_noun(head->kind));
     out->frame = VNP_FRAME_BLOCK;
     return decode_block(map, head, scratch, out, err);
 }

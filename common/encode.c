@@ -161,7 +161,7 @@ enum vnp_status vnp_encode_block(struct vnp_buf *b, const struct vnp_head *head,
                          "record %llu (%.*s): its frame of %s would take %llu bytes, over the limit of %llu; split long "
                          "records with vnp-fasta2tok --window, or pool on the way",
                          (unsigned long long)block->ordinal[0], (int)(block->id[0].n < 200 ? block->id[0].n : 200),
-                         block->id[0].s, vnp_kind_name(head->kind), (unsigned long long)bulk_bytes,
+                         block->id[0].s, vnp_kind_noun(head->kind), (unsigned long long)bulk_bytes,
                          (unsigned long long)limit);
     frame_close(b, bulk_bytes);
     return VNP_OK;

@@ -170,7 +170,7 @@ enum vnp_status vnp_reader_expect(const struct vnp_reader *r, enum vnp_kind kind
     if (r->head.kind == kind)
         return VNP_OK;
     return vnp_error(err, VNP_DATA, "%s: holds %s, but %s are wanted here: put %s before this stage",
-                     vnp_source_name(r->source), vnp_kind_name(r->head.kind), vnp_kind_name(kind), makers[kind]);
+                     vnp_source_name(r->source), vnp_kind_noun(r->head.kind), vnp_kind_noun(kind), makers[kind]);
 }
 
 enum vnp_status vnp_reader_expect_order(const struct vnp_reader *r, struct vnp_err *err)

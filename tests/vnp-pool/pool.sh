@@ -89,7 +89,7 @@ for bad in 0 20 -1 x ''; do
 done
 status 'two files' 2 vnp-pool "$T/hidden" "$T/hidden"
 status 'tokens' 65 vnp-pool "$T/tok"
-says 'tokens: says what is wanted' 'holds tokens, but hidden are wanted'
+says 'tokens: says what is wanted' 'holds tokens, but hidden states are wanted'
 status 'no stream' 65 vnp-pool </dev/null
 status 'no such file' 66 vnp-pool "$T/nothing"
 status 'a full disk' 74 sh -c "vnp-pool -q '$T/hidden' >/dev/full"

@@ -415,7 +415,7 @@ static void test_bad_streams(void **state)
     char id[32];
     stream_open(&s, VNP_TOKENS, VNP_F32, 0, ""); /* no rows */
     stream_close(&s);
-    refused("", "holds tokens, but hidden are wanted here");
+    refused("", "holds tokens, but hidden states are wanted here");
 
     stream_open(&s, VNP_HIDDEN, VNP_F32, 4, "");
     struct vnp_row row = whole(0, 10, id); /* as from a tokenizer of longer words */
