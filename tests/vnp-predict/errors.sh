@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# vnp-predict, all or nothing: bad input gets one line and the right status, and leaves nothing; signals; stages that die.
+. "$(dirname "$0")/../lib.sh"
+mkdir "$T/work" && cd "$T/work" || exit 2
+cp "$ROOT/tests/data/contigs.fa" .
+vnp-model synth 2x2x32 -q -o esm
+vnp-model synth dnabert-s:2x2x32 -q -o dnabert
+vnp-model synth classifier:64 -q -o classifier
+vnp-model synth classifier:65 -q -o other
+cp "$ROOT/tests/golden/tokenizers/dna4096.json" dnabert/tokenizer.json
+awk 'BEGIN { printf "{\"version\":\"1.0\",\"added_tokens\":[],\"normalizer\":null,\"pre_tokenizer\":{\"type\":\"Whitespace\"},\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"[CLS]\",\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},{\"SpecialToken\":{\"id\":\"[SEP]\",\"type_id\":0}}],\"pair\":[],\"special_tokens\":{\"[CLS]\":{\"id\":\"[CLS]\",\"ids\":[1],\"tokens\":[\"[CLS]\"]},\"[SEP]\":{\"id\":\"[SEP]\",\"ids\":[2],\"tokens\":[\"[SEP]\"]}}},\"decoder\":null,\"model\":{\"type\":\"BPE\",\"unk_token\":\"[UNK]\",\"vocab\":{\"[UNK]\":0,\"[CLS]\":1,\"[SEP]\":2"
+    split("A C G T", l, " "); n = 3
+    for (i = 1; i <= 4; i++) printf ",\"%s\":%d", l[i], n++
+    for (; n < 5000; n++) printf ",\"A%d\":%d", n, n
+    print "},\"merges\":[]}}" }' >large.json
+predict() { vnp-predict --device cpu --esm esm --dnabert dnabert --classifier classifier "$@"; }
+
+refuses() { # NAME STATUS PATTERN COMMAND...: one line, nothing written
+    local name=$1 want=$2 pattern=$3
+    shift 3
+    status "$name: exit $want" "$want" "$@"
+    says "$name: says why" "$pattern"
+    check "$name: one line" [ "$(wc -l <"$T/err")" = 1 ]
+    check "$name: nothing is left" [ ! -e out ]
+}
+refuses 'proteins' 65 '^vnp-orf: .*letters are no nucleotides' predict -o out "$PROTEINS"
+refuses 'proteins on stdin' 65 '^vnp-orf: .*letters are no nucleotides' predict -o out <"$PROTEINS"
+refuses 'models swapped' 65 '^vnp-predict: --esm: dnabert is a DNABERT-S model' \
+    vnp-predict -d cpu --esm dnabert --dnabert esm --classifier classifier -o out contigs.fa
+refuses 'ESM-2 twice' 65 '^vnp-predict: --dnabert: esm is an ESM-2 model' \
+    vnp-predict -d cpu --esm esm --dnabert esm --classifier classifier -o out contigs.fa
+refuses 'a model as the classifier' 65 '^vnp-predict: --classifier: esm is an ESM-2 model' \
+    vnp-predict -d cpu --esm esm --dnabert dnabert --classifier esm -o out contigs.fa
+refuses 'a classifier as a model' 65 '^vnp-predict: --esm: classifier is a classifier' \
+    vnp-predict -d cpu --esm classifier --dnabert dnabert --classifier classifier -o out contigs.fa
+refuses 'a classifier of another width' 65 '^vnp-predict: --classifier: other takes 65 values, but DNABERT-S gives 32 and ESM-2 32' \
+    vnp-predict -d cpu --esm esm --dnabert dnabert --classifier other -o out contigs.fa
+refuses 'a malicious classifier' 65 '^vnp-predict: --classifier: .*evil' vnp-predict -d cpu --esm esm --dnabert dnabert \
+    --classifier "$ROOT/tests/golden/classifier/evil.pth" -o out contigs.fa
+refuses 'a tokenizer of another vocabulary' 65 '^vnp-cpu-forward: .*5000 ids' predict --tokenizer large.json -o out contigs.fa
+refuses 'a file that is no tokenizer' 65 '^vnp-fasta2tok: contigs.fa' predict --tokenizer contigs.fa -o out contigs.fa
+mkdir bare && cp dnabert/config.json dnabert/model.safetensors bare
+refuses 'DNABERT-S without its tokenizer' 66 '^vnp-predict: bare: no tokenizer.json' \
+    vnp-predict -d cpu --esm esm --dnabert bare --classifier classifier -o out contigs.fa
+refuses 'a missing model' 66 '^vnp-predict: --esm: nowhere' \
+    vnp-predict -d cpu --esm nowhere --dnabert dnabert --classifier classifier -o out contigs.fa
+refuses 'missing contigs' 66 '^vnp-predict: missing.fa: no such file' predict -o out missing.fa
+: >empty.fa
+refuses 'an empty file' 65 '^vnp-orf: empty.fa: no records' predict -o out empty.fa
+refuses 'empty stdin' 65 '^vnp-orf: stdin: no records' predict -o out <empty.fa
+{ cat contigs.fa && printf '>late\nACGT\0ACGT\n'; } >nul.fa
+refuses 'a NUL byte at the end' 65 '^vnp-orf: nul.fa:.*NUL' predict -o out nul.fa
+gzip -c contigs.fa | head -c 1000 >cut.fa.gz
+refuses 'gzip cut short' 65 '^vnp-orf: cut.fa.gz' predict -o out cut.fa.gz
+refuses 'contigs of one name' 65 '^vnp-orf: contigs.fa:.*has the id of record 1' predict -o out contigs.fa contigs.fa
+refuses 'a folder in no folder' 73 'nowhere/out' predict -o nowhere/out contigs.fa
+refuses 'a file as output folder' 73 '^vnp-predict: contigs.fa: is not a directory' predict -o contigs.fa contigs.fa
+refuses 'FP16 on the CPU' 2 '^vnp-predict: --fp16 needs a GPU' predict --fp16 -o out contigs.fa
+status 'no classifier' 2 vnp-predict -d cpu --esm esm --dnabert dnabert -o out contigs.fa
+status 'no output' 2 predict contigs.fa
+status 'a length that is no number' 2 predict -l 5oo -o out contigs.fa
+status 'a budget too small' 2 predict -b 2 -o out contigs.fa
+status 'a share above 1' 2 predict --min-viral 2 -o out contigs.fa
+
+# Contigs without an open frame are no error.
+printf '>closed\n%s\n' "$(printf 'TAGCTAACTGACTTAGCTAGTTAATCAGTCATGCTA%.0s' 1 2 3 4 5 6 7 8)" >closed.fa
+check 'no open frame anywhere' predict -o closed closed.fa
+says 'is said' '^vnp-orf: warning: no open frame in all the input'
+says 'and counted' '^vnp-predict: 1 contig, 0 viral \(0.0%\); 1 chunk of 500 letters, 0 with an open frame, 0 viral; 0 frames'
+check 'the tables have their headers alone' [ "$(cat closed/* | wc -l)" = 3 ]
+
+# Older results stay when a run fails, and go when it succeeds.
+check 'a run' predict -q -o results contigs.fa
+check '-q says nothing' [ ! -s "$T/err" ]
+cp -r results before
+status 'a run that fails' 65 predict -o results nul.fa
+check 'leaves the older results alone' diff -r results before
+check 'a run into the same folder' predict -q -l 300 -o results contigs.fa
+check 'replaces them' sh -c '! cmp -s results/prediction_results.txt before/prediction_results.txt'
+check 'and leaves nothing else there' [ "$(find results -mindepth 1 | wc -l)" = 3 ]
+
+# What --keep and --gff add.
+check '--keep and --gff' predict -q --keep --gff -o kept contigs.fa
+vnp-orf -q contigs.fa --nucleotides n.fa --proteins p.fa --chunks c.tsv
+same '--keep: the nucleotides' n.fa kept/open_frames.fna
+same '--keep: the proteins' p.fa kept/open_frames.faa
+same '--keep: the chunks' c.tsv kept/chunks.tsv
+check '--gff without --keep' predict -q --gff -o gff contigs.fa
+same 'gives the same' kept/prediction_results_viral.gff gff/prediction_results_viral.gff
+check '--gff names viral stretches' grep -q viral_sequence gff/prediction_results_viral.gff
+check 'and leaves no table of chunks' [ ! -e gff/chunks.tsv ]
+check 'names that begin with a dash' sh -c 'cp contigs.fa ./-c.fa'
+check 'are no options' predict -q -o ./-out -- -c.fa
+check 'names with spaces' sh -c 'cp contigs.fa "a b.fa" && cp -r dnabert "d b"'
+check 'are one word' vnp-predict -q -d cpu --esm esm --dnabert 'd b' --classifier classifier -o 'o b' 'a b.fa'
+check '-v: what the stages say' predict -v -o talk contigs.fa
+for stage in orf fasta2tok pack cpu-forward pool merge classify; do says "-v: vnp-$stage" "^vnp-$stage: [0-9]"; done
+finish

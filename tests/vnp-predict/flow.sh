@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# vnp-predict never stands still, and ends at once: two rows of stages of unlike speed and appetite; signals; deaths.
+. "$(dirname "$0")/../lib.sh"
+mkdir "$T/work" && cd "$T/work" || exit 2
+vnp-model synth 1x1x16 -q -o esm
+vnp-model synth dnabert-s:1x1x16 -q -o dnabert
+vnp-model synth classifier:32 -q -o classifier
+cp "$ROOT/tests/golden/tokenizers/dna4096.json" dnabert/tokenizer.json
+predict() { timeout 60 vnp-predict -q --device cpu --esm esm --dnabert dnabert --classifier classifier "$@"; }
+
+# 24000 contigs of 4 to 40 bases, and a few long ones of which nearly every chunk is open. So many make both rows' blocks,
+# windows and pipes full, in either order.
+awk 'BEGIN { s = "GCAGGAACTGCCGTTGCTCAACGTGGTAAACCC"; s = s s
+    for (i = 0; i < 24000; i++) printf ">t%d\n%s\n", i, substr(s, 1 + i % 9, 4 + i % 37) }' >tiny.fa
+awk 'BEGIN { srand(3); split("GCA GGA ACT GCC GTT CAA CGT GGT AAA CCC", c, " ")
+    for (i = 0; i < 4; i++) { printf ">l%d\n", i; for (k = 0; k < 25000; k++) printf "%s", c[1 + int(rand() * 10)]; print "" } }' >long.fa
+cat tiny.fa long.fa >tiny-long.fa
+cat long.fa tiny.fa >long-tiny.fa
+vnp-orf -q tiny.fa | grep -c '^>' >n.tiny
+for budget in 1024 8192 65536; do
+    check "24000 tiny contigs, a budget of $budget" predict -b $budget -o "tiny$budget" tiny.fa
+    check 'every frame has a score' [ "$(sed 1d "tiny$budget/prediction_results.txt" | wc -l)" = "$(cat n.tiny)" ]
+done
+check 'the budget changes no byte' diff -r tiny1024 tiny65536
+for input in long tiny-long long-tiny; do
+    check "$input" predict -b 4096 -o "$input" $input.fa
+    check "$input, chunks of 30" predict -b 65536 -l 30 -o "$input-30" $input.fa
+    check "$input, from stdin" predict -b 65536 -l 30 -o "$input-stdin" <$input.fa
+    check 'gives the same' diff -r "$input-30" "$input-stdin"
+done
+
+# Signals and deaths, in the middle of long work.
+vnp-model synth 12x4x256 -q -o slow
+vnp-model synth classifier:272 -q -o wide
+descendants() { # descendants PID
+    local child
+    for child in $(pgrep -P "$1"); do
+        echo "$child"
+        descendants "$child"
+    done
+}
+ended() { # ended PID,...: none of them is there any more, give or take a second
+    local _
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        ps -o stat= -p "$1" | grep -qv Z || return 0
+        sleep 0.2
+    done
+    return 1
+}
+interrupted() { # interrupted SIGNAL [STAGE]: status of a run that is sent SIGNAL, or whose STAGE is
+    vnp-predict -q -d cpu --esm slow --dnabert dnabert --classifier wide -o new long-tiny.fa &
+    local pid=$! target begin rc all
+    sleep 1
+    all=$(descendants $pid | paste -sd ,)
+    target=$pid
+    [ $# = 1 ] || target=$(ps -o pid=,args= -p "$all" | awk -v s="$2" 'index($0, s) && !/bash/ { print $1; exit }')
+    kill "-$1" "$target" || return 98
+    begin=$SECONDS
+    wait $pid
+    rc=$?
+    [ $((SECONDS - begin)) -le 5 ] || return 99
+    ended "$all" || return 97
+    return $rc
+}
+status 'SIGTERM ends all within 5 s' 143 interrupted TERM
+status 'SIGHUP ends all within 5 s' 129 interrupted HUP
+check 'nothing is left' [ ! -e new ]
+for stage in 'vnp-cpu-forward --model slow' vnp-merge 'vnp-orf -l 500 --proteins'; do
+    status "a death of $stage" 137 interrupted KILL "$stage"
+    says 'is reported' 'was killed by signal 9'
+    check 'and leaves nothing' [ ! -e new ]
+done
+finish
