@@ -291,7 +291,7 @@ static enum vnp_status put_row(struct merge *m, struct vnp_err *err)
     if (st != VNP_OK)
         return st;
     join_vectors(m, room);
-    row.flags |= a->block.flags[a->i];
+    row.flags |= a->block.flags[a->i] & ~(uint32_t)VNP_EMPTY; /* the row's residues are B's */
     row.data = room;
     row.bytes = bytes;
     m->n++;

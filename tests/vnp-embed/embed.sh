@@ -25,6 +25,15 @@ for word in 'budget=512' 'layer=1' 'pool=cls' 'max-len=20' 'f16'; do
     check "the head says $word" grep -q -- "$word" summary
 done
 
+# A DNA model brings its tokenizer.
+vnp-model synth dnabert-s:1x2x32 -o dna --seed 1 2>/dev/null
+cp "$ROOT/tests/golden/tokenizers/dna4096.json" dna/tokenizer.json
+printf '>c\n%s\n' "$(printf 'ACGTTGCAAC%.0s' 1 2 3 4 5 6 7 8 9)" >dna.fa
+check 'a model with a tokenizer.json' vnp-embed -q -d cpu -m dna --all-tokens -o dna.zst dna.fa
+vnp-cat --summary dna.zst >summary 2>&1
+check 'is given the tokens of that' grep -q 'bpe-4096' summary
+status 'ESM-2 tokens for it are refused' 65 vnp-embed -q -d cpu -m dna --tokenizer esm2 -o new.zst dna.fa
+
 # All or nothing.
 cp want.zst old.zst
 printf '>a\nMKV\n>b\nMK\0V\n' >bad.fa
