@@ -70,7 +70,7 @@ same 'the input is untouched' in.fa same.fa
 for i in $(seq 300); do sed "s/^>/>$i/" in.fa; done >long.fa
 vnp-model synth 12x4x256 -o slow --seed 1 2>/dev/null
 interrupted() { # interrupted SIGNAL: status of a vnp-embed that is sent SIGNAL at work
-    vnp-embed -q -d cpu -m slow -o new.zst long.fa &
+    vnp-embed -q -d cpu -m "$PWD/slow" -o new.zst long.fa &
     local pid=$!
     sleep 1
     kill "-$1" $pid
@@ -84,7 +84,7 @@ status 'SIGTERM ends it within 5 s' 143 interrupted TERM
 status 'SIGHUP ends it within 5 s' 129 interrupted HUP
 status 'SIGKILL' 137 interrupted KILL
 check 'none left a file' [ -z "$(find . -name 'new*' -o -name '*.tmp')" ]
-pkill -KILL -f "$T/work/slow|-m slow|--model slow" 2>/dev/null
+pkill -KILL -f "$PWD/slow" # what SIGKILL left running
 ctrl_c() { # Ctrl-C on a terminal of its own
     script -qec 'sh -c "trap : INT; vnp-embed -q -d cpu -m slow -o new.zst long.fa; echo status \$?"' /dev/null < <(sleep 1; printf '\003'; sleep 3) >typescript
     grep -q 'status 130' typescript
