@@ -56,6 +56,11 @@ refuses 'contigs of one name' 65 '^vnp-orf: contigs.fa:.*has the id of record 1'
 refuses 'a folder in no folder' 73 'nowhere/out' predict -o nowhere/out contigs.fa
 refuses 'a file as output folder' 73 '^vnp-predict: contigs.fa: is not a directory' predict -o contigs.fa contigs.fa
 refuses 'FP16 on the CPU' 2 '^vnp-predict: --fp16 needs a GPU' predict --fp16 -o out contigs.fa
+if vnp-gpu-forward --probe >/dev/null 2>&1; then
+    skip 'a GPU that is not there' 'it is'
+else
+    status 'a GPU that is not there' 69 vnp-predict -d gpu --esm esm --dnabert dnabert --classifier classifier -o out contigs.fa
+fi
 status 'no classifier' 2 vnp-predict -d cpu --esm esm --dnabert dnabert -o out contigs.fa
 status 'no output' 2 predict contigs.fa
 status 'a length that is no number' 2 predict -l 5oo -o out contigs.fa
