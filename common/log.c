@@ -60,7 +60,8 @@ void vnp_log(enum vnp_log_level level, const char *fmt, ...)
 void vnp_progress(const char *fmt, ...)
 {
     double now = vnp_now();
-    if (max_level < VNP_LOG_INFO || now - progress_last < 0.1 || !isatty(STDERR_FILENO))
+    if (max_level < VNP_LOG_INFO || now - progress_last < 0.1 ||
+        (!isatty(STDERR_FILENO) && getenv("VNP_PROGRESS") == NULL))
         return;
     progress_last = now;
     progress_shown = true;

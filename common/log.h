@@ -28,8 +28,8 @@ static inline const char *vnp_plural(uint64_t n)
 #define VNP_RATE_TEXT 64
 const char *vnp_rate_text(char text[VNP_RATE_TEXT], uint64_t bytes, double seconds);
 
-/* A line that overwrites itself, at most ten times a second, only when stderr is a terminal and the level is at least
- * info. The next message or vnp_progress_end() clears it. */
+/* A line that overwrites itself, at most ten times a second, only when stderr is a terminal or $VNP_PROGRESS is set, and
+ * the level is at least info. The next message or vnp_progress_end() clears it. */
 void vnp_progress(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void vnp_progress_end(void);
 

@@ -70,4 +70,21 @@ for stage in 'vnp-cpu-forward --model slow' vnp-merge 'vnp-orf -l 500 --proteins
     says 'is reported' 'was killed by signal 9'
     check 'and leaves nothing' [ ! -e new ]
 done
+if command -v script >/dev/null; then
+    ctrl_c() { # Ctrl-C on a terminal of its own
+        script -qec 'sh -c "trap : INT; vnp-predict -q -d cpu --esm slow --dnabert dnabert --classifier wide -o new long-tiny.fa; echo status \$?"' \
+            /dev/null < <(sleep 1; printf '\003'; sleep 3) >typescript
+        grep -q 'status 130' typescript
+    }
+    check 'Ctrl-C: 130' ctrl_c
+    check 'leaves nothing' [ ! -e new ]
+    script -qec 'vnp-predict -d cpu --esm esm --dnabert dnabert --classifier classifier -o terminal tiny.fa' /dev/null >typescript
+    check 'a terminal is shown the progress' grep -q 'vnp-predict: [0-9]* frames' typescript
+    check 'and the summary' grep -q 'vnp-predict: 24000 contigs' typescript
+    check 'the results are the same' diff -r tiny1024 terminal
+    script -qec "vnp-predict -d cpu --esm esm --dnabert dnabert --classifier classifier -o none '$PROTEINS'" /dev/null >typescript
+    check 'an error is one line there, too' [ "$(wc -l <typescript)" = 1 ]
+else
+    skip 'on a terminal' 'no script(1)'
+fi
 finish
