@@ -48,6 +48,10 @@ refuses 'missing second file' 66 'nowhere.fa: No such file or directory' bad.fa 
 refuses 'directory' 66 '/: is a directory' /
 : >empty.fa
 refuses 'empty second file' 65 'empty.fa: no records: the file is empty' bad.fa empty.fa
+check '--allow-empty: empty files are passed over' sh -c 'vnp-fasta2tok -q --allow-empty empty.fa bad.fa empty.fa >some.tok'
+vnp-fasta2tok -q bad.fa >want.tok
+same 'and change nothing' want.tok some.tok
+check '--allow-empty: nothing at all is a stream' sh -c 'vnp-fasta2tok -q --allow-empty </dev/null | vnp-cat --check - | grep -q "0 sequences"'
 printf '>b\nM\0\n' >nul.fa
 refuses 'the second file is the one named' 65 'nul.fa:2: record 1 \(b\): NUL byte.*' bad.fa nul.fa
 status 'closed stdin' 66 sh -c 'vnp-fasta2tok -o out.tok <&-'
