@@ -164,7 +164,7 @@ for s in vnp-fasta2tok vnp-pack vnp-cpu-forward vnp-pool vnp-cat vnp-cmp vnp-emb
     says "$s on /dev/full says why" "$s: .*No space left|vnp-pool: .*No space left"
     status "$s with stdout closed" 74 closed_stdout $s
 done
-if command -v script >/dev/null; then
+if script -qec true /dev/null >/dev/null 2>&1; then
     for s in vnp-fasta2tok vnp-pack vnp-cpu-forward vnp-pool vnp-embed; do
         export -f run
         status "$s refuses a terminal" 2 script -qec "bash -c 'run $s'" /dev/null
@@ -172,7 +172,7 @@ if command -v script >/dev/null; then
         check "$s refuses a terminal, saying so" grep -q 'is a terminal' typescript
     done
 else
-    skip 'stages refuse a terminal' 'no script(1)'
+    skip 'stages refuse a terminal' 'no script(1), or no pseudo-terminal'
 fi
 
 # A disk that fills up under -o: a file system of 64 kB.

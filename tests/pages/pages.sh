@@ -20,7 +20,7 @@ for binary in "$BUILD"/bin/*; do
         continue
     fi
     "$binary" --help | long_options >"$T/help"
-    mandoc -T utf8 "$page" | col -bx | sed -n '/^DESCRIPTION/,/^E[NX]/p' | long_options >"$T/page"
+    mandoc -T utf8 "$page" | sed 's/.\x08//g' | sed -n '/^DESCRIPTION/,/^E[NX]/p' | long_options >"$T/page"
     missing=$(comm -23 "$T/help" "$T/page" | tr '\n' ' ')
     check "$name: every option of --help is on its page${missing:+: not $missing}" [ -z "$missing" ]
     lines=$("$binary" --help | wc -l)

@@ -13,7 +13,7 @@ check 'a closed stdout: one line' [ "$(grep -c '^vnp-fasta2tok: stdout' "$T/err"
 status 'an output folder that does not exist' 73 vnp-fasta2tok -o nowhere/out.tok in.fa
 status 'an early end of the next stage: SIGPIPE' 141 bash -c 'set -o pipefail; vnp-fasta2tok -q in.fa | head -c 100'
 
-if command -v script >/dev/null && script --version 2>/dev/null | grep -q util-linux; then
+if script -qec true /dev/null >/dev/null 2>&1; then
     script -q -e -c 'vnp-fasta2tok in.fa' /dev/null >tty.txt 2>&1 </dev/null
     check 'a terminal as stdout: exit 2' [ $? = 2 ]
     check 'a terminal as stdout: refused with the way out' grep -q 'vnp-fasta2tok: stdout is a terminal.*-o FILE' tty.txt

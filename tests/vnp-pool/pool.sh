@@ -100,9 +100,9 @@ says 'says what to do' 'was pooled before \(mean\), so that --cls can.t be had'
 head -c 70000 "$T/hidden" | vnp-pool -q -o "$T/cut.zst" 2>"$T/err"
 says 'a cut stream is an error' 'stdin: .*without an end frame'
 check 'that leaves no file' [ ! -e "$T/cut.zst" ]
-if command -v script >/dev/null; then
+if script -qec true /dev/null >/dev/null 2>&1; then
     status 'a terminal' 2 script -qec "vnp-pool '$T/hidden'" /dev/null
 else
-    skip 'a terminal' 'no script(1)'
+    skip 'a terminal' 'no script(1), or no pseudo-terminal'
 fi
 finish

@@ -70,7 +70,7 @@ for stage in 'vnp-cpu-forward --model slow' vnp-merge 'vnp-orf -l 500 --proteins
     says 'is reported' 'was killed by signal 9'
     check 'and leaves nothing' [ ! -e new ]
 done
-if command -v script >/dev/null; then
+if script -qec true /dev/null >/dev/null 2>&1; then
     ctrl_c() { # Ctrl-C on a terminal of its own
         script -qec 'sh -c "trap : INT; vnp-predict -q -d cpu --esm slow --dnabert dnabert --classifier wide -o new long-tiny.fa; echo status \$?"' \
             /dev/null < <(sleep 1; printf '\003'; sleep 3) >typescript
@@ -85,6 +85,6 @@ if command -v script >/dev/null; then
     script -qec "vnp-predict -d cpu --esm esm --dnabert dnabert --classifier classifier -o none '$PROTEINS'" /dev/null >typescript
     check 'an error is one line there, too' [ "$(wc -l <typescript)" = 1 ]
 else
-    skip 'on a terminal' 'no script(1)'
+    skip 'on a terminal' 'no script(1), or no pseudo-terminal'
 fi
 finish
