@@ -39,7 +39,10 @@ TOOLS      := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/*/tool_*.c)
 BENCHES    := $(filter-out lib gpu%,$(patsubst bench/%.sh,%,$(wildcard bench/*.sh)))
 BENCH_SRC  := $(filter-out bench/gpu_%,$(wildcard bench/*.c)) # what makes their input
 BENCH_TOOLS := $(BENCH_SRC:bench/%.c=$(BUILD)/bench/%)
-DRIVERS    := $(patsubst pipelines/%,$(BIN)/%,$(wildcard pipelines/vnp-*))
+# What the drivers share, beside the folder of the binaries.
+DRIVER_LIB := $(BUILD)/lib/vnp
+DRIVERS    := $(patsubst pipelines/%,$(BIN)/%,$(wildcard pipelines/vnp-*)) \
+              $(patsubst pipelines/lib/%,$(DRIVER_LIB)/%,$(wildcard pipelines/lib/*))
 PAGES      := $(wildcard man/*.[157])
 
 # The GPU half: kernels/*.cu and the C around them (kernels/*_gpu.c) make libvnp_cuda.a. Without nvcc it is left out.
@@ -93,6 +96,11 @@ $(BIN)/%: $(BUILD)/obj/stages/%.o $(BUILD)/libvnp.a
 	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BIN)/%: pipelines/%
+	@mkdir -p $(@D)
+	$(call step,CP $@)
+	$(Q)install -m 755 $< $@
+
+$(DRIVER_LIB)/%: pipelines/lib/%
 	@mkdir -p $(@D)
 	$(call step,CP $@)
 	$(Q)install -m 755 $< $@
@@ -202,17 +210,19 @@ bench-gpu: all $(GPU_BENCH) $(BUILD)/bench/synth-fasta
 ## install: binaries and pages below PREFIX (default /usr/local); DESTDIR for packagers
 install: all
 	$(call step,INSTALL $(DESTDIR)$(PREFIX))
-	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(foreach s,1 5 7,$(DESTDIR)$(PREFIX)/share/man/man$s)
+	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/vnp $(foreach s,1 5 7,$(DESTDIR)$(PREFIX)/share/man/man$s)
 	$(Q)install -m 755 $(wildcard $(BIN)/*) $(DESTDIR)$(PREFIX)/bin
+	$(Q)install -m 755 $(wildcard $(DRIVER_LIB)/*) $(DESTDIR)$(PREFIX)/lib/vnp
 	$(Q)$(foreach p,$(PAGES),install -m 644 $p $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $p));)
 
 ## dist: a tarball that runs where it is unpacked: third-party libraries are linked in
 DIST := vnp-$(VERSION)-$(shell uname -s | tr A-Z a-z)-$(shell uname -m)
 dist:
 	$(MAKE) --no-print-directory STATIC=1 BIN=$(BUILD)/static all
-	$(Q)rm -rf build/dist && mkdir -p build/dist/$(DIST)/bin build/dist/$(DIST)/man
+	$(Q)rm -rf build/dist && mkdir -p build/dist/$(DIST)/bin build/dist/$(DIST)/man build/dist/$(DIST)/lib
 	$(Q)cp $(BUILD)/static/* build/dist/$(DIST)/bin
-	$(Q)find build/dist/$(DIST)/bin -type f ! -name vnp-embed ! -name vnp-predict -exec strip {} +
+	$(Q)cp -r $(DRIVER_LIB) build/dist/$(DIST)/lib
+	$(Q)find build/dist/$(DIST)/bin -type f $(patsubst pipelines/%,! -name %,$(wildcard pipelines/vnp-*)) -exec strip {} +
 	$(Q)cp $(PAGES) build/dist/$(DIST)/man
 	$(Q)cp README.md LICENSE tests/data/proteins.faa build/dist/$(DIST)
 	$(Q)tar -C build/dist -czf build/$(DIST).tar.gz --owner=0 --group=0 $(DIST)

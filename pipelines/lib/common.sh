@@ -1,0 +1,61 @@
+# shellcheck shell=bash
+# What the drivers and the jobs of a run share: messages, and ways to start a command so that it ends when it has to.
+# $me is the name in front of messages; with $quiet only errors are shown.
+# shellcheck disable=SC2154  # me
+
+die() { # die STATUS TEXT
+    echo "$me: $2" >&2
+    exit "$1"
+}
+misuse() {
+    echo "$me: $1" >&2
+    usage >&2
+    exit 2
+}
+say() { [ -n "${quiet-}" ] || echo "$me: $1" >&2; }
+
+# In front of a command: it is killed when the shell that started it dies, even by SIGKILL.
+leash=(setpriv --pdeathsig KILL --)
+"${leash[@]}" true 2>/dev/null || leash=()
+
+# first_failure "${PIPESTATUS[@]}": the status of a pipeline is that of the first stage that failed; 141 is one that lost
+# its reader, which knows why.
+first_failure() {
+    local rc worst=0
+    for rc; do
+        if [ "$rc" != 0 ] && { [ "$worst" = 0 ] || [ "$worst" = 141 ]; }; then worst=$rc; fi
+    done
+    return "$worst"
+}
+
+# await COMMAND...: in the background and a process group of its own, so that a signal is acted on at once and reaches all
+# of it. The function that a signal calls is on_signal STATUS, if there is one.
+await() {
+    local rc
+    set -m
+    "$@" <&0 &
+    awaited=$!
+    set +m
+    while wait "$awaited"; rc=$?; kill -0 "$awaited" 2>/dev/null; do :; done
+    awaited=
+    return $rc
+}
+stop() { # stop STATUS: a signal came
+    local i
+    trap '' INT TERM HUP
+    if [ -n "${awaited-}" ]; then
+        kill -TERM -- "-$awaited" 2>/dev/null
+        for ((i = 0; i < 35; i++)); do
+            kill -0 -- "-$awaited" 2>/dev/null || break
+            sleep 0.1
+        done
+        kill -KILL -- "-$awaited" 2>/dev/null
+        wait "$awaited" 2>/dev/null
+    fi
+    exit "$1"
+}
+catch_signals() {
+    trap 'stop 130' INT
+    trap 'stop 143' TERM
+    trap 'stop 129' HUP
+}
