@@ -100,6 +100,11 @@ static enum vnp_status check_heads(const struct merge *m, struct vnp_err *err)
     if (strcmp(a->vocab, "esm2") == 0 && strcmp(b->vocab, "esm2") != 0)
         return vnp_error(err, VNP_DATA, "%s holds proteins and %s does not: give them the other way round", names[0],
                          names[1]);
+    if (a->first != b->first)
+        return vnp_error(err, VNP_DATA,
+                         "%s begins with record %" PRIu64 ", but %s with %" PRIu64 ": parts of one input, cut alike, are "
+                         "wanted",
+                         names[0], a->first, names[1], b->first);
     if (a->width > MAX_WIDTH - b->width)
         return vnp_error(err, VNP_DATA, "%d and %d: vectors of more than %d values", a->width, b->width, MAX_WIDTH);
     return VNP_OK;

@@ -144,7 +144,7 @@ static enum vnp_status set_up(struct work *w, struct vnp_err *err)
     if (w->opt.all_tokens)
         vnp_producer_param(by, "tokens", "all");
     w->held = w->pool == VNP_POOL_NONE ? w->opt.dtype : VNP_F32;
-    w->reorder = vnp_reorder_new(vnp_reader_name(w->in), (uint64_t)w->opt.max_pending << 20);
+    w->reorder = vnp_reorder_new(vnp_reader_name(w->in), w->from->first, (uint64_t)w->opt.max_pending << 20);
     w->join = vnp_join_new(vnp_reader_name(w->in), w->pool, w->held, w->from->width, VNP_FRAME_LIMIT);
     w->converted = xcalloc((size_t)w->from->width, sizeof(float));
     return vnp_writer_head(w->out, &w->head, err);
