@@ -42,6 +42,7 @@ struct vnp_producer {
 
 struct vnp_head {
     enum vnp_kind kind;
+    uint64_t first; /* ordinal of the first record: 0, but where the stream is a part of an input */
     int n_by; /* stages so far, the producer of this stream last */
     struct vnp_producer by[12];
     /* Vocabulary: "esm2", or the name a tokenizer file goes by; a sequence is `prefix` special tokens, the residues'

@@ -100,12 +100,11 @@ static enum vnp_status write_file(const char *path, const struct vnp_classifier 
 static enum vnp_status write_dir(const char *dir, const struct vnp_classifier *c, int width, int hidden, uint64_t seed,
                                  uint64_t *bytes, struct vnp_err *err)
 {
-    static const char *const names[] = {"model.safetensors", NULL};
     struct vnp_tempdir *temp;
-    enum vnp_status st = vnp_tempdir_open(&temp, dir, names, err);
+    enum vnp_status st = vnp_tempdir_open(&temp, dir, err);
     if (st != VNP_OK)
         return st;
-    char *path = xasprintf("%s/%s", vnp_tempdir_path(temp), names[0]);
+    char *path = xasprintf("%s/model.safetensors", vnp_tempdir_path(temp));
     st = write_file(path, c, width, hidden, seed, bytes, err);
     free(path);
     if (st == VNP_OK)

@@ -171,9 +171,10 @@ static enum vnp_status decode_vectors(struct vnp_head *h, const msgpack_object *
 static enum vnp_status decode_head(const msgpack_object *map, struct vnp_decoded *out, struct vnp_err *err)
 {
     static const char *const kinds[] = {"tokens", "batches", "hidden", "embeddings"};
-    const msgpack_object *v, *kind, *by, *vocab, *model, *layer, *dtype, *width, *pool, *ordered;
+    const msgpack_object *v, *kind, *first, *by, *vocab, *model, *layer, *dtype, *width, *pool, *ordered;
     struct field f[] = {{"v", MSGPACK_OBJECT_ARRAY, true, &v},
                         {"kind", MSGPACK_OBJECT_STR, true, &kind},
+                        {"first", MSGPACK_OBJECT_POSITIVE_INTEGER, false, &first},
                         {"by", MSGPACK_OBJECT_ARRAY, true, &by},
                         {"vocab", MSGPACK_OBJECT_MAP, true, &vocab},
                         {"model", MSGPACK_OBJECT_MAP, false, &model},
@@ -184,7 +185,7 @@ static enum vnp_status decode_head(const msgpack_object *map, struct vnp_decoded
                         {"ordered", MSGPACK_OBJECT_BOOLEAN, false, &ordered}};
     struct vnp_head *h = &out->head;
     memset(h, 0, sizeof *h);
-    enum vnp_status st = get_fields(map, "the head", f, 10, err);
+    enum vnp_status st = get_fields(map, "the head", f, 11, err);
     if (st != VNP_OK)
         return st;
     if (v->via.array.size != 2 || v->via.array.ptr[0].type != MSGPACK_OBJECT_POSITIVE_INTEGER ||
@@ -196,6 +197,7 @@ static enum vnp_status decode_head(const msgpack_object *map, struct vnp_decoded
     int choice;
     st = get_choice(&choice, kind, kinds, 4, "the kind of stream", err);
     h->kind = (enum vnp_kind)choice;
+    h->first = first != NULL ? first->via.u64 : 0;
     if (st == VNP_OK)
         st = decode_producers(h, by, err);
     if (st == VNP_OK)
@@ -230,6 +232,8 @@ static enum vnp_status get_column(const void *out, const msgpack_object *o, cons
 static const char *row_fault(const struct vnp_head *h, const struct vnp_block *b, int64_t i)
 {
     const uint64_t start = b->window != NULL ? b->start[i] : 0;
+    if (b->ordinal[i] < h->first)
+        return "comes before the first record of its stream";
     if (b->residues[i] > b->total[i] || start > b->total[i] - b->residues[i])
         return "has more residues than its record";
     if (b->tokens[i] < (uint32_t)(h->prefix + h->suffix))

@@ -76,13 +76,15 @@ void vnp_encode_head(struct vnp_buf *b, const struct vnp_head *head)
 {
     msgpack_packer pk;
     bool vectors = head->kind == VNP_HIDDEN || head->kind == VNP_EMBEDDINGS;
-    frame_open(b, &pk, 5 + (vectors ? 4 : 0) + (head->kind == VNP_EMBEDDINGS ? 2 : 0));
+    frame_open(b, &pk, 5 + (vectors ? 4 : 0) + (head->kind == VNP_EMBEDDINGS ? 2 : 0) + (head->first > 0));
     put_text(&pk, "t", "head");
     put_str(&pk, "v");
     msgpack_pack_array(&pk, 2);
     msgpack_pack_uint64(&pk, VNP_FORMAT_MAJOR);
     msgpack_pack_uint64(&pk, VNP_FORMAT_MINOR);
     put_text(&pk, "kind", vnp_kind_name(head->kind));
+    if (head->first > 0)
+        put_uint(&pk, "first", head->first);
     put_producers(&pk, head);
     put_str(&pk, "vocab");
     msgpack_pack_map(&pk, 5);

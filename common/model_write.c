@@ -285,13 +285,11 @@ static enum vnp_status write_notes(const struct vnp_model_write *w, const char *
     return st;
 }
 
-static const char *const file_names[] = {"config.json", "vocab.txt", "model.safetensors", NULL};
-
 enum vnp_status vnp_model_write(const struct vnp_model_write *w, struct vnp_model_written *done, struct vnp_err *err)
 {
     struct vnp_tempdir *temp;
     *done = (struct vnp_model_written){0};
-    enum vnp_status st = vnp_tempdir_open(&temp, w->dir, file_names, err);
+    enum vnp_status st = vnp_tempdir_open(&temp, w->dir, err);
     if (st != VNP_OK)
         return st;
     struct job j = {.w = w, .lock = PTHREAD_MUTEX_INITIALIZER};

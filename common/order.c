@@ -12,10 +12,14 @@ static enum vnp_status lacks_windows(const struct vnp_cover *c, struct vnp_err *
 }
 
 /* That a record may begin here. */
-static enum vnp_status check_first(const struct vnp_order *o, const struct vnp_row *row, struct vnp_err *err)
+static enum vnp_status check_first(const struct vnp_order *o, uint64_t first, const struct vnp_row *row,
+                                   struct vnp_err *err)
 {
     typedef unsigned long long ull;
     const int n = row->id.n < 200 ? (int)row->id.n : 200;
+    if (!o->begun && row->ordinal != first)
+        return vnp_error(err, VNP_DATA, "begins with record %llu (%.*s), but by its head with %llu: was a block lost?",
+                         (ull)row->ordinal, n, row->id.s, (ull)first);
     if (o->begun && row->ordinal == o->ordinal)
         return vnp_error(err, VNP_DATA, "record %llu (%.*s) comes twice: were streams of several inputs joined?",
                          (ull)row->ordinal, n, row->id.s);
@@ -43,7 +47,7 @@ enum vnp_status vnp_order_block(struct vnp_order *o, const struct vnp_head *head
         if (st == VNP_OK && !vnp_cover_whole(&o->cover) && row.ordinal != o->ordinal)
             st = lacks_windows(&o->cover, err);
         if (st == VNP_OK && vnp_cover_whole(&o->cover))
-            st = check_first(o, &row, err);
+            st = check_first(o, head->first, &row, err);
         /* The row says itself that it is whole: its windows need no account. */
         if (st == VNP_OK && row.windows > 1)
             st = vnp_cover_add(&o->cover, &row, err);

@@ -34,10 +34,11 @@ enum vnp_status vnp_held_new(struct vnp_held **out, const struct vnp_row *row, s
     return VNP_OK;
 }
 
-struct vnp_reorder *vnp_reorder_new(const char *name, uint64_t max_bytes)
+struct vnp_reorder *vnp_reorder_new(const char *name, uint64_t first, uint64_t max_bytes)
 {
     struct vnp_reorder *r = xcalloc(1, sizeof *r);
     r->name = name;
+    r->ordinal = first;
     r->max_bytes = max_bytes;
     return r;
 }

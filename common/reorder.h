@@ -19,8 +19,9 @@ VNP_MUST_CHECK enum vnp_status vnp_held_new(struct vnp_held **out, const struct 
 
 struct vnp_reorder;
 
-/* `name` is the input's, for messages; borrowed. More than max_bytes waiting is an error. */
-struct vnp_reorder *vnp_reorder_new(const char *name, uint64_t max_bytes);
+/* `name` is the input's, for messages; borrowed. `first`: the ordinal of the first record. More than max_bytes waiting
+ * is an error. */
+struct vnp_reorder *vnp_reorder_new(const char *name, uint64_t first, uint64_t max_bytes);
 
 /* Takes `row` over, on failure too. VNP_DATA: it came before, or too much waits. */
 VNP_MUST_CHECK enum vnp_status vnp_reorder_push(struct vnp_reorder *r, struct vnp_held *row, struct vnp_err *err);

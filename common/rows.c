@@ -3,6 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vectors.h"
+
+size_t vnp_row_bytes(const struct vnp_head *head, const struct vnp_block *block, int64_t i)
+{
+    if (head->kind == VNP_TOKENS || head->kind == VNP_BATCHES)
+        return (size_t)block->tokens[i] * (size_t)head->token_bytes;
+    return (size_t)vnp_row_vectors(head, block, i) * (size_t)head->width * vnp_dtype_bytes(head->dtype);
+}
+
 enum vnp_status vnp_row_of(const struct vnp_block *b, int64_t i, size_t at, size_t bytes, struct vnp_row *row,
                            struct vnp_err *err)
 {

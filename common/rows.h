@@ -13,6 +13,9 @@ struct vnp_row {
     size_t bytes;
 };
 
+/* Bytes of row i's bulk, in a block of a stream that begins with `head`. */
+size_t vnp_row_bytes(const struct vnp_head *head, const struct vnp_block *block, int64_t i);
+
 /* Row i of a block. Its bulk is `bytes` long, and `at` bytes into the block's: the caller adds them up, and gets
  * VNP_DATA (with the record) when the bulk is too short. */
 VNP_MUST_CHECK enum vnp_status vnp_row_of(const struct vnp_block *b, int64_t i, size_t at, size_t bytes,

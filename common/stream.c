@@ -310,6 +310,11 @@ const struct vnp_totals *vnp_writer_totals(const struct vnp_writer *w)
     return &w->totals;
 }
 
+uint32_t vnp_writer_crc(const struct vnp_writer *w)
+{
+    return w->crc;
+}
+
 static void free_writer(struct vnp_writer *w)
 {
     if (w == open_writer)

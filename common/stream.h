@@ -60,6 +60,8 @@ VNP_MUST_CHECK enum vnp_status vnp_writer_head(struct vnp_writer *w, const struc
 VNP_MUST_CHECK enum vnp_status vnp_writer_block(struct vnp_writer *w, const struct vnp_block *block,
                                                 struct vnp_err *err);
 const struct vnp_totals *vnp_writer_totals(const struct vnp_writer *w);
+/* The checksum of what has been written: what an end frame, coming next, will carry. */
+uint32_t vnp_writer_crc(const struct vnp_writer *w);
 
 /* The end frame, flushed, synced to a name if there is one; then the writer is gone whatever the outcome. */
 VNP_MUST_CHECK enum vnp_status vnp_writer_finish(struct vnp_writer *w, struct vnp_err *err);

@@ -22,7 +22,10 @@ void vnp_stream_show_json(struct vnp_text *t, const struct vnp_reader *r, const 
     const struct vnp_totals *n = vnp_reader_totals(r);
     vnp_text_str(t, "{\"file\":");
     vnp_text_json(t, vnp_reader_name(r), strlen(vnp_reader_name(r)));
-    vnp_text_printf(t, ",\"kind\":\"%s\",\"by\":[", vnp_kind_name(h->kind));
+    vnp_text_printf(t, ",\"kind\":\"%s\"", vnp_kind_name(h->kind));
+    if (h->first > 0)
+        put_field(t, "first", h->first);
+    vnp_text_str(t, ",\"by\":[");
     for (int i = 0; i < h->n_by; i++) {
         const struct vnp_producer *p = &h->by[i];
         vnp_text_str(t, i > 0 ? ",{\"stage\":" : "{\"stage\":");
@@ -86,6 +89,8 @@ void vnp_stream_show(struct vnp_text *t, const struct vnp_reader *r, const struc
     vnp_text_printf(t, "  %-10s %llu sequence%s in %llu row%s, %llu tokens\n", "holds",
                     (unsigned long long)n->sequences, vnp_plural(n->sequences), (unsigned long long)n->rows,
                     vnp_plural(n->rows), (unsigned long long)n->tokens);
+    if (h->first > 0)
+        vnp_text_printf(t, "  %-10s record %llu of the input\n", "begins at", (unsigned long long)h->first);
     vnp_text_printf(t, "  %-10s %u to %u residues a row, mean %.1f\n", "lengths", len->min, len->max,
                     n->rows > 0 ? (double)len->sum / (double)n->rows : 0);
     vnp_text_printf(t, "  %-10s %llu truncated, %llu redone in FP32, %llu not finite\n", "rows",

@@ -15,17 +15,27 @@
 
 struct vnp_tempdir {
     char *path, *target;
-    const char *const *names;
     int fd;
 };
 
 static const int fatal_signals[] = {SIGINT, SIGTERM, SIGHUP};
 static struct vnp_tempdir *volatile unfinished; /* what the handler removes */
 
+/* Called from the handler too: system calls alone, so no readdir(). A pass may miss what others remove or add meanwhile. */
 static void remove_all(const struct vnp_tempdir *t)
 {
-    for (const char *const *name = t->names; *name != NULL; name++)
-        unlinkat(t->fd, *name, 0);
+    _Alignas(struct dirent64) char entries[4096];
+    ssize_t n;
+    for (bool removed = true; removed;) {
+        removed = false;
+        lseek(t->fd, 0, SEEK_SET);
+        while ((n = getdents64(t->fd, entries, sizeof entries)) > 0)
+            for (ssize_t at = 0; at < n;) {
+                const struct dirent64 *e = (const void *)(entries + at);
+                removed |= unlinkat(t->fd, e->d_name, 0) == 0; /* . and .. can't be */
+                at += e->d_reclen;
+            }
+    }
     rmdir(t->path);
 }
 
@@ -59,8 +69,7 @@ static bool is_empty_dir(const char *path)
     return n <= 2;
 }
 
-enum vnp_status vnp_tempdir_open(struct vnp_tempdir **out, const char *target, const char *const *names,
-                                 struct vnp_err *err)
+enum vnp_status vnp_tempdir_open(struct vnp_tempdir **out, const char *target, struct vnp_err *err)
 {
     *out = NULL;
     size_t n = strlen(target);
@@ -69,7 +78,6 @@ enum vnp_status vnp_tempdir_open(struct vnp_tempdir **out, const char *target, c
     if (access(target, F_OK) == 0 && !is_empty_dir(target))
         return vnp_error(err, VNP_CANTCREAT, "%s: already exists and is not an empty directory", target);
     struct vnp_tempdir *t = xcalloc(1, sizeof *t);
-    t->names = names;
     t->target = xasprintf("%.*s", (int)n, target);
     t->path = xasprintf("%s.tmp.XXXXXX", t->target);
     const mode_t mask = umask(0); /* mkdtemp() makes it private; it shall have the user's usual mode */

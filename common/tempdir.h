@@ -6,11 +6,10 @@
 
 struct vnp_tempdir;
 
-/* Makes a directory beside `target`, which must not exist or be an empty directory (VNP_CANTCREAT). `names`: the files
- * that may come to lie in it, up to NULL; borrowed until the end. Until then a signal that ends the process (SIGINT,
- * SIGTERM, SIGHUP) removes them and the directory first. One at a time. */
-VNP_MUST_CHECK enum vnp_status vnp_tempdir_open(struct vnp_tempdir **out, const char *target, const char *const *names,
-                                                struct vnp_err *err);
+/* Makes a directory beside `target`, which must not exist or be an empty directory (VNP_CANTCREAT), for any number of
+ * files, but no directories. Until it is renamed a signal that ends the process (SIGINT, SIGTERM, SIGHUP) removes it and
+ * them first. One at a time. */
+VNP_MUST_CHECK enum vnp_status vnp_tempdir_open(struct vnp_tempdir **out, const char *target, struct vnp_err *err);
 
 /* Borrowed until the end. */
 const char *vnp_tempdir_path(const struct vnp_tempdir *t);

@@ -3,15 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cutter.h"
 #include "idset.h"
 #include "mix64.h"
-#include "rows.h"
 #include "stage.h"
 #include "vectors.h"
 #include "xmalloc.h"
 
-#define BLOCK_ROWS 256 /* a block, and so a zstd frame, is at most so many rows and, with more than one, bytes */
-#define BLOCK_BYTES ((size_t)1 << 20)
 #define LOOK_AHEAD 4096 /* rows that are searched for an id that should have come */
 #define MAX_WIDTH (1 << 20)
 
@@ -37,7 +35,7 @@ struct merge {
     struct vnp_writer *out;
     struct vnp_head head;
     struct vnp_idset *seen;
-    struct vnp_rows rows;
+    struct vnp_cutter cutter;
     uint64_t n;
 };
 
@@ -100,6 +98,11 @@ static enum vnp_status check_heads(const struct merge *m, struct vnp_err *err)
     if (strcmp(a->vocab, "esm2") == 0 && strcmp(b->vocab, "esm2") != 0)
         return vnp_error(err, VNP_DATA, "%s holds proteins and %s does not: give them the other way round", names[0],
                          names[1]);
+    if (a->first != b->first)
+        return vnp_error(err, VNP_DATA,
+                         "%s begins with record %" PRIu64 ", but %s with %" PRIu64 ": parts of one input, cut alike, are "
+                         "wanted",
+                         names[0], a->first, names[1], b->first);
     if (a->width > MAX_WIDTH - b->width)
         return vnp_error(err, VNP_DATA, "%d and %d: vectors of more than %d values", a->width, b->width, MAX_WIDTH);
     return VNP_OK;
@@ -158,6 +161,7 @@ static enum vnp_status make_head(struct merge *m, struct vnp_err *err)
     join_fingerprints(h->fingerprint, sizeof h->fingerprint, a->fingerprint, b->fingerprint);
     for (int k = 0; k < 2; k++)
         m->side[k].scratch = xreallocarray(NULL, (size_t)m->side[k].head->width, sizeof(float));
+    vnp_cutter_to(&m->cutter, m->out, h->kind);
     return vnp_writer_head(m->out, h, err);
 }
 
@@ -249,16 +253,6 @@ static enum vnp_status check_new(struct merge *m, const struct side *s, struct v
                      vnp_reader_name(s->reader), SHOWN(id_of(s)), earlier, m->n);
 }
 
-static enum vnp_status flush(struct merge *m, struct vnp_err *err)
-{
-    if (m->rows.n == 0)
-        return VNP_OK;
-    struct vnp_block b = vnp_rows_block(&m->rows);
-    enum vnp_status st = vnp_writer_block(m->out, &b, err);
-    vnp_rows_clear(&m->rows);
-    return st;
-}
-
 /* Both vectors into `dst`, converted only where the two sides differ in dtype. */
 static void join_vectors(const struct merge *m, uint8_t *dst)
 {
@@ -278,16 +272,12 @@ static enum vnp_status put_row(struct merge *m, struct vnp_err *err)
     const struct side *a = &m->side[0], *b = &m->side[1];
     const size_t bytes = (size_t)m->head.width * vnp_dtype_bytes(m->head.dtype);
     struct vnp_row row;
-    if (m->rows.n == BLOCK_ROWS || (m->rows.n > 0 && m->rows.bulk.n + bytes > BLOCK_BYTES)) {
-        enum vnp_status st = flush(m, err);
-        if (st != VNP_OK)
-            return st;
-    }
-    uint8_t *room = vnp_rows_room(&m->rows, bytes);
-    if (room == NULL)
-        return vnp_error(err, VNP_OS, "out of memory for a block of rows");
+    void *room;
+    enum vnp_status st = vnp_cutter_room(&m->cutter, bytes, id_of(b).n, &room, err);
+    if (st != VNP_OK)
+        return st;
     const size_t b_bytes = (size_t)b->head->width * vnp_dtype_bytes(b->head->dtype);
-    enum vnp_status st = vnp_row_of(&b->block, b->i, (size_t)b->i * b_bytes, b_bytes, &row, err);
+    st = vnp_row_of(&b->block, b->i, (size_t)b->i * b_bytes, b_bytes, &row, err);
     if (st != VNP_OK)
         return st;
     join_vectors(m, room);
@@ -295,7 +285,7 @@ static enum vnp_status put_row(struct merge *m, struct vnp_err *err)
     row.data = room;
     row.bytes = bytes;
     m->n++;
-    return vnp_rows_add(&m->rows, &row, err);
+    return vnp_cutter_put(&m->cutter, &row, err);
 }
 
 /* All rows, in lockstep. */
@@ -309,7 +299,7 @@ static enum vnp_status merge_rows(struct merge *m, struct vnp_err *err)
         if (st != VNP_OK)
             return st;
         if (a->end && b->end)
-            return flush(m, err);
+            return vnp_cutter_flush(&m->cutter, err);
         if (a->end || b->end)
             return lacks(m, a->end ? 0 : 1, id_of(a->end ? b : a), ", nor for what follows it", err);
         if (!same_id(id_of(a), id_of(b)))
@@ -356,6 +346,6 @@ int main(int argc, char **argv)
         free(m.side[k].scratch);
     }
     vnp_idset_free(m.seen);
-    vnp_rows_free(&m.rows);
+    vnp_cutter_free(&m.cutter);
     return VNP_OK;
 }

@@ -2,15 +2,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cutter.h"
 #include "join.h"
 #include "pool.h"
 #include "reorder.h"
 #include "stage.h"
-#include "vectors.h"
 #include "xmalloc.h"
-
-#define BLOCK_ROWS 256 /* a block, and so a zstd frame, is at most so many rows and, with more than one, bytes */
-#define BLOCK_BYTES ((size_t)1 << 20)
 
 struct options {
     int pool; /* enum vnp_pool, or -1: not given */
@@ -32,7 +29,7 @@ struct work {
     enum vnp_dtype held; /* what rows wait as: floats or, with "none", what will be written */
     struct vnp_reorder *reorder;
     struct vnp_join *join;
-    struct vnp_rows rows;
+    struct vnp_cutter cutter;
     void *converted; /* one vector of the output */
 };
 
@@ -144,8 +141,9 @@ static enum vnp_status set_up(struct work *w, struct vnp_err *err)
     if (w->opt.all_tokens)
         vnp_producer_param(by, "tokens", "all");
     w->held = w->pool == VNP_POOL_NONE ? w->opt.dtype : VNP_F32;
-    w->reorder = vnp_reorder_new(vnp_reader_name(w->in), (uint64_t)w->opt.max_pending << 20);
+    w->reorder = vnp_reorder_new(vnp_reader_name(w->in), w->from->first, (uint64_t)w->opt.max_pending << 20);
     w->join = vnp_join_new(vnp_reader_name(w->in), w->pool, w->held, w->from->width, VNP_FRAME_LIMIT);
+    vnp_cutter_to(&w->cutter, w->out, w->head.kind);
     w->converted = xcalloc((size_t)w->from->width, sizeof(float));
     return vnp_writer_head(w->out, &w->head, err);
 }
@@ -170,17 +168,7 @@ static enum vnp_status convert(const struct work *w, const struct vnp_row *row, 
     return row_error(w, row, err, what);
 }
 
-static enum vnp_status flush(struct work *w, struct vnp_err *err)
-{
-    if (w->rows.n == 0)
-        return VNP_OK;
-    struct vnp_block b = vnp_rows_block(&w->rows);
-    enum vnp_status st = vnp_writer_block(w->out, &b, err);
-    vnp_rows_clear(&w->rows);
-    return st;
-}
-
-/* One finished record, in order. Blocks are cut by what is in them alone, so that equal rows are equal bytes. */
+/* One finished record, in order. */
 static enum vnp_status put_record(struct work *w, const struct vnp_row *record, struct vnp_err *err)
 {
     struct vnp_row row = *record;
@@ -192,9 +180,7 @@ static enum vnp_status put_record(struct work *w, const struct vnp_row *record, 
         row.data = w->converted;
         row.bytes = (size_t)w->from->width * vnp_dtype_bytes(w->head.dtype);
     }
-    if (st == VNP_OK && (w->rows.n == BLOCK_ROWS || w->rows.bulk.n + row.bytes > BLOCK_BYTES))
-        st = flush(w, err);
-    return st == VNP_OK ? vnp_rows_add(&w->rows, &row, err) : st;
+    return st == VNP_OK ? vnp_cutter_put(&w->cutter, &row, err) : st;
 }
 
 /* All rows whose turn has come. */
@@ -242,13 +228,12 @@ static enum vnp_status pool_row(struct work *w, const struct vnp_row *row, struc
 
 static enum vnp_status pool_block(struct work *w, const struct vnp_block *b, struct vnp_err *err)
 {
-    const size_t vector = (size_t)w->from->width * vnp_dtype_bytes(w->from->dtype);
     enum vnp_status st = VNP_OK;
     size_t at = 0;
     for (int64_t i = 0; st == VNP_OK && i < b->n; i++) {
         struct vnp_row row;
         struct vnp_held *held;
-        size_t bytes = (size_t)vnp_row_vectors(w->from, b, i) * vector;
+        const size_t bytes = vnp_row_bytes(w->from, b, i);
         st = vnp_row_of(b, i, at, bytes, &row, err);
         if (st == VNP_OK)
             st = pool_row(w, &row, &held, err);
@@ -272,7 +257,7 @@ static enum vnp_status pool_stream(struct work *w, struct vnp_err *err)
     if (st == VNP_END)
         st = vnp_reorder_end(w->reorder, err);
     if (st == VNP_OK)
-        st = flush(w, err);
+        st = vnp_cutter_flush(&w->cutter, err);
     if (st != VNP_OK)
         return st;
     const struct vnp_totals *in = vnp_reader_totals(w->in), *out = vnp_writer_totals(w->out);
@@ -325,7 +310,7 @@ int main(int argc, char **argv)
     report(&w, &totals);
     vnp_join_free(w.join);
     vnp_reorder_free(w.reorder);
-    vnp_rows_free(&w.rows);
+    vnp_cutter_free(&w.cutter);
     free(w.converted);
     vnp_reader_close(w.in);
     return VNP_OK;

@@ -48,7 +48,7 @@ static void shuffled(uint64_t seed, int n, int span)
             rows[m].windows = windows;
         }
     }
-    struct vnp_reorder *r = vnp_reorder_new("test", UINT64_MAX);
+    struct vnp_reorder *r = vnp_reorder_new("test", 0, UINT64_MAX);
     int order[2000];
     for (int i = 0; i < m; i++)
         order[i] = i;
@@ -94,7 +94,7 @@ static void test_nothing(void **state)
     (void)state;
     struct vnp_err err = {0};
     struct vnp_held *h;
-    struct vnp_reorder *r = vnp_reorder_new("test", 0);
+    struct vnp_reorder *r = vnp_reorder_new("test", 0, 0);
     assert_int_equal(vnp_reorder_pop(r, &h, &err), VNP_END);
     assert_int_equal(vnp_reorder_end(r, &err), VNP_OK);
     vnp_reorder_free(r);
@@ -112,7 +112,7 @@ static void test_missing(void **state)
     (void)state;
     struct vnp_err err = {0};
     struct vnp_held *h;
-    struct vnp_reorder *r = vnp_reorder_new("a.file", UINT64_MAX);
+    struct vnp_reorder *r = vnp_reorder_new("a.file", 0, UINT64_MAX);
     push(r, 0, 0, 1, VNP_OK, &err);
     push(r, 2, 0, 1, VNP_OK, &err);
     push(r, UINT64_MAX, 0, 1, VNP_OK, &err);
@@ -123,7 +123,7 @@ static void test_missing(void **state)
     assert_non_null(strstr(err.msg, "a.file: record 1 never came"));
     vnp_reorder_free(r);
 
-    r = vnp_reorder_new("a.file", UINT64_MAX); /* the last window of the last record */
+    r = vnp_reorder_new("a.file", 0, UINT64_MAX); /* the last window of the last record */
     push(r, 0, 0, 2, VNP_OK, &err);
     assert_int_equal(vnp_reorder_pop(r, &h, &err), VNP_OK);
     free(h);
@@ -137,7 +137,7 @@ static void test_doubled(void **state)
     (void)state;
     struct vnp_err err = {0};
     struct vnp_held *h;
-    struct vnp_reorder *r = vnp_reorder_new("a.file", UINT64_MAX); /* after its turn */
+    struct vnp_reorder *r = vnp_reorder_new("a.file", 0, UINT64_MAX); /* after its turn */
     push(r, 0, 0, 1, VNP_OK, &err);
     assert_int_equal(vnp_reorder_pop(r, &h, &err), VNP_OK);
     free(h);
@@ -145,7 +145,7 @@ static void test_doubled(void **state)
     assert_non_null(strstr(err.msg, "a.file: record 0 (r0.0) came twice"));
     vnp_reorder_free(r);
 
-    r = vnp_reorder_new("a.file", UINT64_MAX); /* before its turn */
+    r = vnp_reorder_new("a.file", 0, UINT64_MAX); /* before its turn */
     push(r, 1, 0, 1, VNP_OK, &err);
     push(r, 1, 0, 1, VNP_OK, &err);
     push(r, 0, 0, 1, VNP_OK, &err);
@@ -163,7 +163,7 @@ static void test_limit(void **state)
     (void)state;
     struct vnp_err err = {0};
     struct vnp_held *h;
-    struct vnp_reorder *r = vnp_reorder_new("a.file", 1000);
+    struct vnp_reorder *r = vnp_reorder_new("a.file", 0, 1000);
     assert_int_equal(vnp_reorder_push(r, make(0, 0, 1, 5000), &err), VNP_OK); /* is not waiting: its turn has come */
     assert_int_equal(vnp_reorder_pop(r, &h, &err), VNP_OK);
     free(h);

@@ -133,6 +133,10 @@ static void values_out_of_range_do_not(void **state)
             i++;
         both_say(cases[c].want, &s[i], SPOIL_REPLACE, cases[c].key, cases[c].value, cases[c].n);
     }
+    both_say(true, &s[1], SPOIL_ADD, "first", VALUE("\xcf\xff\xff\xff\xff\xff\xff\xff\xff"));
+    both_say(true, &s[1], SPOIL_ADD, "first", VALUE("\x00"));
+    both_say(false, &s[1], SPOIL_ADD, "first", VALUE("\xff"));
+    both_say(false, &s[1], SPOIL_ADD, "first", VALUE("\xa1x"));
     both_say(false, &s[12 - 2], SPOIL_REPLACE, "width", VALUE("\x00")); /* the last of the heads: embeddings */
     both_say(false, &s[12 - 2], SPOIL_REPLACE, "pool", VALUE("\xa3sum"));
     both_say(false, &s[12 - 2], SPOIL_REPLACE, "dtype", VALUE("\xa3""f64"));

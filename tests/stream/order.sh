@@ -21,8 +21,10 @@ e() { echo "row $1 r$1 1 0 0.5"; }   # the same, embedded
 w() { echo "window $1 r$1 2 0 $2 $3 $4 $5 0 5 6 2"; }
 
 whole 'tokens in order' "$TOK" "$(t 0)" block "$(t 1)" "$(t 2)"
-whole 'a part of an input' "$TOK" "$(t 5)" block "$(t 6)"
-whole 'the last ordinals there are' "$EMB" "$(e 18446744073709551614)" "$(e 18446744073709551615)"
+whole 'a part of an input' 'first 5' "$TOK" "$(t 5)" block "$(t 6)"
+whole 'a part without a record' 'first 5' "$TOK"
+whole 'a part that is in any order' 'first 5' "$EMB unordered" "$(e 6)" "$(e 5)"
+whole 'the last ordinals there are' 'first 18446744073709551614' "$EMB" "$(e 18446744073709551614)" "$(e 18446744073709551615)"
 whole 'windows' "$TOK" "$(w 0 0 2 0 3)" block "$(w 0 1 2 1 3)" "$(t 1)"
 whole 'embeddings in order' "$EMB" "$(e 0)" "$(e 1)"
 whole 'embeddings that promise no order' "$EMB unordered" "$(e 1)" "$(e 0)"
@@ -32,10 +34,24 @@ for kind in "$TOK" "$EMB"; do
     [ "$kind" = "$EMB" ] && row=e name=embeddings
     refused "$name: twice" 'record 0 \(r0\) comes twice' "$kind" "$($row 0)" block "$($row 0)"
     refused "$name: a gap" 'record 1 never came: 2 \(r2\) follows 0' "$kind" "$($row 0)" "$($row 2)"
-    refused "$name: backwards" 'record 3 \(r3\) comes after 4' "$kind" "$($row 4)" "$($row 3)"
-    refused "$name: round the end" 'record 0 \(r0\) comes after 18446744073709551615' "$kind" \
-        "$($row 18446744073709551615)" "$($row 0)"
+    refused "$name: backwards" 'record 1 \(r1\) comes after 2' "$kind" "$($row 0)" "$($row 1)" "$($row 2)" "$($row 1)"
+    refused "$name: round the end" 'row 1 .ordinal 0. comes before the first record of its stream' \
+        'first 18446744073709551615' "$kind" "$($row 18446744073709551615)" "$($row 0)"
+    refused "$name: a start other than the head's" 'begins with record 1 \(r1\), but by its head with 0: was a block lost' \
+        "$kind" "$($row 1)" "$($row 2)"
+    refused "$name: a part that starts too late" 'begins with record 6 \(r6\), but by its head with 5' 'first 5' "$kind" \
+        "$($row 6)"
+    refused "$name: a part that starts too early" 'row 0 .ordinal 4. comes before the first record of its stream' \
+        'first 5' "$kind" "$($row 4)" "$($row 5)"
 done
+refused 'in any order, but from before the first' 'row 1 .ordinal 4. comes before the first' 'first 5' "$EMB unordered" \
+    "$(e 5)" "$(e 4)"
+stream 'first 5' "$TOK" "$(t 5)" "$(t 6)"
+check 'a summary says where a part begins' sh -c 'vnp-cat --summary s | grep -q "begins at  record 5 of the input"'
+check 'and as JSON' sh -c 'vnp-cat --summary --json s | grep -q "\"kind\":\"tokens\",\"first\":5,\"by\""'
+check 'and of the stages behind, what it is' sh -c 'vnp-pack -q s | vnp-cat --summary --json | grep -q "\"first\":5,"'
+stream "$TOK" "$(t 0)"
+check 'where nothing was cut, nothing says so' sh -c '! vnp-cat --summary --json s | grep -q first && ! grep -q first s'
 refused 'a window alone' 'record 0 \(r0\): window 1 of 2 never came' "$TOK" "$(w 0 0 2 0 4)"
 refused 'a window alone, and a record' 'record 0 \(r0\): window 1 of 2 never came' "$TOK" "$(w 0 0 2 0 4)" "$(t 1)"
 refused 'a window of a record that is whole' 'record 0 \(r0\): window 1 of 2 never came' "$TOK" "$(w 0 0 2 0 4)" "$(t 0)"

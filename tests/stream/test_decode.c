@@ -124,10 +124,12 @@ static void heads_ends_and_errors_round_trip(void **state)
         }
         assert_null(vnp_head_add_stage(&h, "one too many"));
         h.dtype = kind == VNP_HIDDEN ? VNP_BF16 : VNP_F32;
+        h.first = kind == VNP_TOKENS ? 0 : UINT64_MAX >> (8 * kind);
         vnp_encode_head(&b, &h);
         assert_int_equal(vnp_decode(b.p + 4, b.n - 4, NULL, &scratch, &d, &err), VNP_OK);
         assert_int_equal(d.frame, VNP_FRAME_HEAD);
         assert_memory_equal(&d.head, &h, sizeof h);
+        assert_int_equal(memmem(b.p, b.n, "first", 5) != NULL, h.first > 0); /* left out where it says nothing */
     }
     struct vnp_head tokens = sample_head(VNP_TOKENS, "");
     struct vnp_totals totals = {1, UINT64_MAX, 3, 4, 1ull << 40, 6};

@@ -4,6 +4,7 @@
  *   window ORDINAL ID RESIDUES FLAGS WINDOW WINDOWS START TOTAL NUMBER...
  *   block                                           ends a block
  *   zstd LEVEL                                      before the head
+ *   first ORDINAL                                   before the head; of the first record (default: 0)
  *   vocab NAME SIZE BYTES                           before the head; bytes a token, 1 or 2 (default: esm2 33 1)
  *   fail STATUS MESSAGE                             an err frame in the place of the end
  * In an ID, %XX is a byte. */
@@ -146,6 +147,8 @@ int main(void)
             vocab_line(&m.head, &rest);
         else if (strcmp(what, "zstd") == 0)
             m.opt.zstd_level = atoi(word(&rest));
+        else if (strcmp(what, "first") == 0)
+            m.head.first = strtoull(word(&rest), NULL, 10);
         else if (strcmp(what, "fail") == 0) {
             enum vnp_status failure = (enum vnp_status)atoi(word(&rest));
             vnp_error(&err, failure, "%s", rest);

@@ -51,7 +51,7 @@ status 'an outlier' 0 vnp-cmp --min-cosine 0 big1 big100
 holds 'is counted' '^\|z\| > 3 +0 and 1 values, difference inf %$'
 
 # rows on one side only
-lines "$H" "$R1" "$R2" | mk short
+lines 'first 1' "$H" "$R1" "$R2" | mk short
 status 'a row that B lacks' 1 vnp-cmp a short
 holds 'is named' '^only in A +1: 0 \(r0\)$'
 says 'on stderr too' 'only in A: 1 rows: 0 \(r0\)'
@@ -85,9 +85,9 @@ says 'is a warning' 'warning: another length: 1 rows: 1 \(r1\)'
 lines "$H unordered" 'row 2 r1 6 0 0 1 0 -1' 'row 0 r2 7 0 2 2 2 2' 'row 5 r0 5 0 1 2 3 4' | mk shuffled
 status 'rows in the order of the batches' 65 vnp-cmp a shuffled
 says 'are refused with the way out' '^vnp-cmp: shuffled: embeddings in the order of the batches: put vnp-pool before'
-lines "$H" 'row 2 r1 6 0 0 1 0 -1' 'row 0 r2 7 0 2 2 2 2' | mk lying
+lines "$H" "$R0" "$R1" "$R2" 'row 1 r1 6 0 0 1 0 -1' | mk lying
 status 'rows that are not in the order they claim' 65 vnp-cmp a lying
-says 'say so' 'lying: frame 2: record 0 \(r2\) comes after 2, and this stream is to be in input order'
+says 'say so' 'lying: frame 2: record 1 \(r1\) comes after 2, and this stream is to be in input order'
 lines "$H" "$R0" "$R0" | mk doubled
 status 'an ordinal that comes twice' 65 vnp-cmp doubled doubled
 says 'says so' 'doubled: frame 2: record 0 \(r0\) comes twice'

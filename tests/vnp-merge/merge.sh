@@ -88,6 +88,13 @@ lines "$protein" 'row 0 x 4 0 1 2 3' 'row 1 y 4 0 1 2 3' 'row 2 z 4 0 1 2 3' | m
 lines "$dna" 'row 0 x 4 0 1 2' 'row 1 z 4 0 1 2' 'row 2 y 4 0 1 2' | mk xzy
 lines "$dna" 'row 0 x 4 0 1 2' 'row 1 q 4 0 1 2' 'row 2 z 4 0 1 2' | mk xqz
 lines "$dna" 'row 0 x 4 0 1 2' 'row 1 y 4 0 1 2' 'row 2 x 4 0 1 2' | mk xyx
+lines 'first 7' "$dna" 'row 7 x 4 0 1 2' | mk part-a
+lines 'first 7' "$protein" 'row 7 x 4 0 1 2 3' | mk part-b
+lines 'first 8' "$protein" 'row 8 x 4 0 1 2 3' | mk part-c
+status 'parts of an input' 0 vnp-merge part-a part-b
+cp out part
+check 'are one' sh -c 'vnp-cat --summary --json part | grep -q "\"first\":7,"'
+refused 'other parts' '^vnp-merge: part-a begins with record 7, but part-c with 8: parts of one input, cut alike' part-a part-c
 lines "$protein" 'row 0 x 4 0 1 2 3' 'row 1 y 4 0 1 2 3' 'row 2 x 4 0 1 2 3' | mk xyx3
 refused 'another order' '^vnp-merge: row 1 is z in xzy but y in xyz: the orders differ$' xzy xyz
 refused 'other ids' '^vnp-merge: row 1 is q in xqz but y in xyz: each is missing on the other side' xqz xyz

@@ -40,12 +40,14 @@ struct stream {
     struct vnp_rows rows;
 };
 
-static void stream_open(struct stream *s, enum vnp_kind kind, enum vnp_dtype dtype, int width, const char *pool)
+static void stream_open_at(struct stream *s, enum vnp_kind kind, enum vnp_dtype dtype, int width, const char *pool,
+                           uint64_t first)
 {
     struct vnp_err err = {0};
     const struct vnp_writer_options opt = {.path = in};
     memset(s, 0, sizeof *s);
     s->head = (struct vnp_head){.kind = kind,
+                                .first = first,
                                 .n_by = 1,
                                 .by = {{.stage = "test", .version = "1"}},
                                 .vocab = "esm2",
@@ -61,6 +63,11 @@ static void stream_open(struct stream *s, enum vnp_kind kind, enum vnp_dtype dty
     snprintf(s->head.pool, sizeof s->head.pool, "%s", pool);
     assert_int_equal(vnp_writer_open(&s->w, &opt, &err), VNP_OK);
     assert_int_equal(vnp_writer_head(s->w, &s->head, &err), VNP_OK);
+}
+
+static void stream_open(struct stream *s, enum vnp_kind kind, enum vnp_dtype dtype, int width, const char *pool)
+{
+    stream_open_at(s, kind, dtype, width, pool, 0);
 }
 
 static void stream_block(struct stream *s)
@@ -237,6 +244,37 @@ static void test_values_and_order(void **state)
             check_output(&from, runs[i].pool, runs[i].all, runs[i].dtype);
         }
     }
+}
+
+/* A part of an input: its records and no others, whatever their order. */
+static void test_part(void **state)
+{
+    (void)state;
+    struct stream s;
+    struct vnp_reader *r;
+    struct vnp_block b;
+    struct vnp_err err;
+    char id[32];
+    for (uint64_t missing = 0; missing < 2; missing++) {
+        stream_open_at(&s, VNP_HIDDEN, VNP_F32, 3, "", 40 + missing);
+        for (uint64_t o = 44; o >= 40 + 2 * missing; o--)
+            add(&s, whole(o, 5, id));
+        stream_close(&s);
+        assert_int_equal(t_run("vnp-pool -q '%s' >'%s' 2>'%s'", in, out, err_text), missing ? VNP_DATA : VNP_OK);
+    }
+    assert_int_equal(t_run("grep -q 'record 41 never came, though later ones did' '%s'", err_text), 0);
+    stream_open_at(&s, VNP_HIDDEN, VNP_F32, 3, "", 40);
+    add(&s, whole(41, 5, id));
+    add(&s, whole(40, 5, id));
+    stream_close(&s);
+    assert_int_equal(t_run("vnp-pool -q '%s' >'%s'", in, out), VNP_OK);
+    assert_int_equal(vnp_reader_open(&r, out, &err), VNP_OK);
+    assert_int_equal(vnp_reader_head(r)->first, 40);
+    assert_int_equal(vnp_reader_next(r, &b, &err), VNP_OK);
+    assert_int_equal(b.n, 2);
+    assert_int_equal(b.ordinal[0], 40);
+    assert_int_equal(vnp_reader_next(r, &b, &err), VNP_END);
+    vnp_reader_close(r);
 }
 
 /* The same file whatever the order and the cut of the input were. */
@@ -506,6 +544,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values_and_order),
+        cmocka_unit_test(test_part),
         cmocka_unit_test(test_same_bytes),
         cmocka_unit_test(test_pooled_before),
         cmocka_unit_test(test_windows),
