@@ -9,6 +9,7 @@
 #   failed/   of each block that failed, a line an attempt: slot, status, message
 #   log/      what the stages said of each block, and their telemetry (the newest attempt)
 #   active/   of each slot, the block that it is at
+#   by        which slot did which block
 #   joblog    GNU parallel's account of the jobs
 #   stop      why the run can't go on
 #   lock      locked while anything of the run is at work on this host
@@ -22,7 +23,7 @@ run_open() { # run_open DIR: makes it, or takes it over from a run that has ende
     run=$1
     local owner
     while :; do
-        mkdir -p -- "$run" 2>/dev/null || die 73 "$run: can't be made"
+        [ -d "$run" ] || mkdir -- "$run" 2>/dev/null || [ -d "$run" ] || die 73 "$run: can't be made"
         { exec {lock}>>"$run/lock"; } 2>/dev/null || die 73 "$run: can't be written to"
         if ! flock -n "$lock"; then
             owner=$(<"$run/lock")
@@ -72,23 +73,24 @@ run_size() {
     if [ -e "$run/size" ]; then
         [ -z "$records" ] || [ "$(<"$run/size")" = "--records $records" ] || say 'the blocks stay as they were cut when this run was begun'
         return
-    elif [ -n "$records" ]; then
-        echo "--records $records"
-    else
-        for file; do
-            case $file in -) bytes=0 && break ;; *.gz | *.bgz | *.zst) bytes=$((bytes + 4 * $(stat -Lc %s -- "$file"))) ;; *) bytes=$((bytes + $(stat -Lc %s -- "$file"))) ;; esac
-        done
-        awk -v device="$device" -v parameters="$parameters" -v model="$model_bytes" -v cores="$(nproc)" -v input="$bytes" \
-            -v slots="$(wc -l <"$run/slots")" 'BEGIN {
-            load = device == "gpu" ? 0.5 + model / 3e10 : 0.05 + model / 2e9
-            rate = (device == "gpu" ? 5e14 : 4e10 * cores) / (2 * parameters)
-            tokens = 100 * load * (rate < 1.5e7 ? rate : 1.5e7)
-            if (input > 0) {
-                each = int(input / tokens / slots + 0.999)
-                tokens = input / slots / (each > 1 ? each : 1)
-            }
-            printf "--tokens %d\n", tokens > 1000 ? tokens : 1000 }'
-    fi | keep size || exit
+    fi
+    if [ -n "$records" ]; then
+        echo "--records $records" | keep size || exit
+        return
+    fi
+    for file; do
+        case $file in -) bytes=0 && break ;; *.gz | *.bgz | *.zst) bytes=$((bytes + 4 * $(stat -Lc %s -- "$file"))) ;; *) bytes=$((bytes + $(stat -Lc %s -- "$file"))) ;; esac
+    done
+    awk -v device="$device" -v parameters="$parameters" -v model="$model_bytes" -v cores="$(nproc)" -v input="$bytes" \
+        -v slots="$(wc -l <"$run/slots")" 'BEGIN {
+        load = device == "gpu" ? 0.5 + model / 3e10 : 0.05 + model / 2e9
+        rate = (device == "gpu" ? 5e14 : 4e10 * cores) / (2 * parameters)
+        tokens = 100 * load * (rate < 1.5e7 ? rate : 1.5e7)
+        if (input > 0) {
+            each = int(input / tokens / slots + 0.999)
+            tokens = input / slots / (each > 1 ? each : 1)
+        }
+        printf "--tokens %d\n", (tokens > 1000 ? tokens : 1000) }' | keep size || exit
 }
 
 # run_cut CUT: the input becomes $run/blocks, by the function CUT, which is called as CUT DIR to cut it up and as CUT --list
@@ -133,7 +135,13 @@ run_slots() {
             done
         done <"$hosts"
         [ ${#slots[@]} -gt 0 ] || die 65 "$hosts: names no host"
-        slots=("${slots[@]/%@:/}")
+    fi
+    slots=("${slots[@]/%@:/}")
+    if [ ${#slots[@]} -gt 1 ]; then
+        case $(parallel --plain --version 2>/dev/null </dev/null) in
+        'GNU parallel'*) ;;
+        *) die 69 "GNU parallel is not installed (package parallel): it takes it to use ${#slots[@]} devices at once; --gpus 0 uses one" ;;
+        esac
     fi
     printf '1/%s\n' "${slots[@]}" | sort -u | keep slots || exit
 }
@@ -164,10 +172,6 @@ model_facts() { # model_facts MODEL: sets $fingerprint, $parameters and $model_b
     [[ $json =~ \"fingerprint\":\"([0-9a-f]+)\" ]] && fingerprint=${BASH_REMATCH[1]}
     [[ $json =~ \"parameters\":([0-9]+) ]] && parameters=${BASH_REMATCH[1]}
     [[ $json =~ \"bytes\":([0-9]+) ]] && model_bytes=${BASH_REMATCH[1]}
-}
-
-has_parallel() {
-    case $(parallel --plain --version 2>/dev/null </dev/null) in 'GNU parallel'*) ;; *) return 1 ;; esac
 }
 
 # --- blocks -----------------------------------------------------------------------------------------------------------------
@@ -210,13 +214,12 @@ run_blocks() {
     run_begin=$EPOCHREALTIME
     shows=
     if [ -z "$quiet" ] && { [ -t 2 ] || [ -n "${VNP_PROGRESS-}" ]; }; then shows=yes; fi
-    joblog_from=$(($(wc -l 2>/dev/null <"$run/joblog") + 1))
+    by_from=$(cat "$run/by" 2>/dev/null | wc -l)
     watch_run $$ &
     watcher=$!
     trap 'kill -TERM -- "-$awaited" 2>/dev/null' USR1 # from the watcher: it can't go on
     await dispatch
     kill "$watcher" 2>/dev/null
-    wait "$watcher" 2>/dev/null
     trap - USR1
     [ ! -e "$run/stop" ] || die "$(head -n 1 "$run/stop")" "$(sed 1d "$run/stop")"
     left >"$run/todo"
@@ -224,21 +227,20 @@ run_blocks() {
     report_failed
 }
 
-# dispatch: each slot is given a block, and another when it is done; one that fails, on another slot if there is one.
+# Each slot is given a block, and another when it is done; one that fails, on another slot if there is one.
 dispatch() {
     local block job=("${leash[@]}" "$lib/block" "$run") slots
-    slots=$(wc -l <"$run/slots")
-    if has_parallel; then
-        PARALLEL_HOME=$run/parallel "${leash[@]}" parallel --plain --will-cite --ssh "$lib/slot" --sshloginfile "$run/slots" \
-            --jobs 1 --retries $((2 + slots)) --joblog "+$run/joblog" --termseq TERM,1500,KILL,100 --line-buffer \
-            "exec ${job[*]@Q} {}" :::: "$run/todo"
+    mapfile -t slots < <(cut -d / -f 2 "$run/slots")
+    if [ ${#slots[@]} = 1 ]; then
+        export VNP_SLOT=${slots[0]}
+        while read -r block && [ ! -e "$run/stop" ]; do
+            "${job[@]}" "$block" || [ -e "$run/stop" ] || "${job[@]}" "$block"
+        done
     else
-        [ "$slots" = 1 ] || die 69 "GNU parallel is not installed, and without it one device can be used: name one with --gpus"
-        while read -r block; do
-            VNP_SLOT=$(cut -d / -f 2 "$run/slots") "${job[@]}" "$block" || VNP_SLOT=$(cut -d / -f 2 "$run/slots") "${job[@]}" "$block"
-            [ ! -e "$run/stop" ] || return
-        done <"$run/todo"
-    fi </dev/null 2> >(messages)
+        PARALLEL_HOME=$run/parallel "${leash[@]}" parallel --plain --will-cite --ssh "$lib/slot" --sshloginfile "$run/slots" \
+            --jobs 1 --retries $((2 + ${#slots[@]})) --joblog "+$run/joblog" --termseq TERM,1500,KILL,100 --line-buffer \
+            "exec ${job[*]@Q} {}"
+    fi <"$run/todo" 2> >(messages)
 }
 messages() { # takes what the jobs say past the line of progress
     local line
@@ -266,7 +268,6 @@ report_failed() {
 
 # watch_run DRIVER: a line of progress each second; and the end of what can't go on, by a signal to the driver.
 watch_run() {
-    trap 'exit 0' TERM
     while kill -0 "$1" 2>/dev/null; do
         sleep 1
         if [ ! -s "$run/slots" ] && [ ! -e "$run/stop" ]; then
@@ -287,7 +288,7 @@ account() {
     {
         sed '1d; s/^/block /' "$run/blocks/blocks.tsv"
         for file in "$run"/done/*.vnp; do block=${file##*/}; echo "done ${block%.vnp}"; done
-        awk -F '\t' -v from="$joblog_from" 'NR > from && $7 == 0 { n = split($9, w, " "); print "job", $2, w[n] }' "$run/joblog"
+        tail -n +$((by_from + 1)) "$run/by" | sed 's/^/by /'
         for file in "$run"/active/*; do
             read -r block <"$file" && tail -c 2000 "$run/log/$block" |
                 sed -n "s/.*\"stage\":\"vnp-[cg]pu-forward\".*\"all_sequences\":\([0-9]*\),\"all_tokens\":\([0-9]*\).*/active ${file##*/} $block \1 \2/p" | tail -n 1
@@ -295,7 +296,7 @@ account() {
     } 2>/dev/null | awk -v begin="$run_begin" -v now="$EPOCHREALTIME" '
         $1 == "block" { sequences[$2] = $4; tokens[$2] = $5; all += $4; all_tokens += $5 }
         $1 == "done" { done += sequences[$2]; done_tokens += tokens[$2]; is_done[$2] = 1 }
-        $1 == "job" { share[$2] += tokens[$3]; run += tokens[$3] }
+        $1 == "by" { share[$2] += tokens[$3]; run += tokens[$3] }
         $1 == "active" && !($3 in is_done) { share[$2] += $5; run += $5; done += $4; done_tokens += $5 }
         END {
             seconds = now - begin
