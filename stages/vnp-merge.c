@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fingerprint.h"
 #include "idset.h"
-#include "mix64.h"
 #include "rows.h"
 #include "stage.h"
 #include "vectors.h"
@@ -121,18 +121,6 @@ static void describe(struct vnp_producer *by, const char *side, const struct vnp
     vnp_producer_param(by, key, "%d", h->n_by);
 }
 
-/* Of two fingerprints, as long as one. */
-static void join_fingerprints(char *text, size_t cap, const char *a, const char *b)
-{
-    uint64_t h = 0;
-    for (const char *p = a; *p != '\0'; p++)
-        h = vnp_mix64(h + (uint8_t)*p);
-    h = vnp_mix64(h + 256);
-    for (const char *p = b; *p != '\0'; p++)
-        h = vnp_mix64(h + (uint8_t)*p);
-    snprintf(text, cap, "%016" PRIx64, h);
-}
-
 /* B's head, with A's stages before B's, and both models. */
 static enum vnp_status make_head(struct merge *m, struct vnp_err *err)
 {
@@ -155,7 +143,7 @@ static enum vnp_status make_head(struct merge *m, struct vnp_err *err)
     h->width = a->width + b->width;
     h->dtype = a->dtype == b->dtype ? a->dtype : VNP_F32;
     snprintf(h->model, sizeof h->model, "%.63s+%.63s", a->model, b->model);
-    join_fingerprints(h->fingerprint, sizeof h->fingerprint, a->fingerprint, b->fingerprint);
+    vnp_fingerprint_join(h->fingerprint, sizeof h->fingerprint, a->fingerprint, b->fingerprint);
     for (int k = 0; k < 2; k++)
         m->side[k].scratch = xreallocarray(NULL, (size_t)m->side[k].head->width, sizeof(float));
     return vnp_writer_head(m->out, h, err);
