@@ -155,11 +155,7 @@ static enum vnp_status open_input(struct work *w, struct vnp_err *err)
 {
     enum vnp_status st = w->opt.model != NULL ? vnp_classifier_open(&w->classifier, w->opt.model, err) : VNP_OK;
     if (st == VNP_OK)
-        st = vnp_reader_open(&w->in, w->opt.input, err);
-    if (st == VNP_OK)
-        st = vnp_reader_expect(w->in, VNP_EMBEDDINGS, err);
-    if (st == VNP_OK)
-        st = vnp_reader_expect_order(w->in, err);
+        st = vnp_reader_open_embeddings(&w->in, w->opt.input, true, err);
     if (st != VNP_OK)
         return st;
     w->from = vnp_reader_head(w->in);

@@ -76,14 +76,7 @@ static void parse_options(struct options *o, int argc, char **argv)
         default:
             vnp_common_option(c, usage);
         }
-    if (argc - optind != 2) {
-        usage(stderr);
-        exit(VNP_USAGE);
-    }
-    o->path[0] = argv[optind];
-    o->path[1] = argv[optind + 1];
-    if (strcmp(o->path[0], "-") == 0 && strcmp(o->path[1], "-") == 0)
-        vnp_die(VNP_USAGE, "A and B can't both be stdin");
+    vnp_two_streams(o->path, argc, argv, usage);
 }
 
 /* --- heads -------------------------------------------------------------------------------------------------------- */
@@ -320,11 +313,7 @@ int main(int argc, char **argv)
     const struct vnp_writer_options file = {.path = m.opt.output, .zstd_level = m.opt.level};
     enum vnp_status st = vnp_writer_open(&m.out, &file, &err);
     for (int k = 0; k < 2 && st == VNP_OK; k++) {
-        st = vnp_reader_open(&m.side[k].reader, m.opt.path[k], &err);
-        if (st == VNP_OK)
-            st = vnp_reader_expect(m.side[k].reader, VNP_EMBEDDINGS, &err);
-        if (st == VNP_OK)
-            st = vnp_reader_expect_order(m.side[k].reader, &err);
+        st = vnp_reader_open_embeddings(&m.side[k].reader, m.opt.path[k], true, &err);
         if (st == VNP_OK)
             m.side[k].head = vnp_reader_head(m.side[k].reader);
     }

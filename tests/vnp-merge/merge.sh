@@ -112,6 +112,8 @@ for _ in 1 2 3 4 5; do vnp-merge -q -o more many half && mv more many; done
 refused 'merges of merges' 'the streams came through 13 stages, and a head can name 12' many half
 status 'two stdins' 2 vnp-merge - -
 status 'one stream' 2 vnp-merge a
+says 'one stream: two are wanted' '^vnp-merge: wants two streams, A and B, not 1$'
+status 'one stream: the next stage hears' 2 sh -c 'vnp-merge a 2>/dev/null | vnp-cat --check'
 status 'no such file' 66 vnp-merge a nowhere
 status 'a full disk' 74 sh -c 'vnp-merge a b >/dev/full'
 finish
