@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "fingerprint.h"
-#include "idset.h"
+#include "jsonout.h"
 #include "rows.h"
+#include "sorter.h"
 #include "stage.h"
 #include "vectors.h"
 #include "xmalloc.h"
@@ -13,6 +14,7 @@
 #define BLOCK_ROWS 256 /* a block, and so a zstd frame, is at most so many rows and, with more than one, bytes */
 #define BLOCK_BYTES ((size_t)1 << 20)
 #define LOOK_AHEAD 4096 /* rows that are searched for an id that should have come */
+#define SORT_BYTES ((size_t)64 << 20) /* of memory, for ids; the rest go to a temporary file */
 #define MAX_WIDTH (1 << 20)
 
 struct options {
@@ -36,7 +38,7 @@ struct merge {
     struct side side[2];
     struct vnp_writer *out;
     struct vnp_head head;
-    struct vnp_idset *seen;
+    struct vnp_sorter *ids; /* with the row of each */
     struct vnp_rows rows;
     uint64_t n;
 };
@@ -219,17 +221,6 @@ static enum vnp_status name_the_missing(struct merge *m, struct vnp_err *err)
     return st;
 }
 
-static enum vnp_status check_new(struct merge *m, const struct side *s, struct vnp_err *err)
-{
-    uint64_t earlier;
-    enum vnp_status st = vnp_idset_add(m->seen, id_of(s), m->n, &earlier, err);
-    if (st != VNP_DATA)
-        return st;
-    return vnp_error(err, VNP_DATA,
-                     "%s: %.*s comes twice, as rows %" PRIu64 " and %" PRIu64 ": give the contigs names of their own",
-                     vnp_reader_name(s->reader), SHOWN(id_of(s)), earlier, m->n);
-}
-
 static enum vnp_status flush(struct merge *m, struct vnp_err *err)
 {
     if (m->rows.n == 0)
@@ -279,6 +270,37 @@ static enum vnp_status put_row(struct merge *m, struct vnp_err *err)
     return vnp_rows_add(&m->rows, &row, err);
 }
 
+static enum vnp_status keep_id(struct merge *m, struct vnp_str id, struct vnp_err *err)
+{
+    const struct vnp_record r = {id.s, id.n, &m->n, sizeof m->n};
+    return vnp_sorter_add(m->ids, &r, err);
+}
+
+/* Behind the last row: no id may have come twice. Sorted, equal ids are neighbours. */
+static enum vnp_status check_ids(struct merge *m, struct vnp_err *err)
+{
+    struct vnp_record r;
+    struct vnp_text last = {0};
+    uint64_t row, earlier = 0;
+    enum vnp_status st;
+    for (bool first = true; (st = vnp_sorter_next(m->ids, &r, err)) == VNP_OK; first = false) {
+        const struct vnp_str id = {r.key, r.n_key};
+        memcpy(&row, r.data, sizeof row);
+        if (!first && same_id(id, (struct vnp_str){last.p, (uint32_t)last.n})) {
+            st = vnp_error(err, VNP_DATA,
+                           "%s: %.*s comes twice, as rows %" PRIu64 " and %" PRIu64
+                           ": give the contigs names of their own",
+                           vnp_reader_name(m->side[1].reader), SHOWN(id), earlier, row);
+            break;
+        }
+        earlier = row;
+        last.n = 0;
+        vnp_text_add(&last, id.s, id.n);
+    }
+    free(last.p);
+    return st == VNP_END ? VNP_OK : st;
+}
+
 /* All rows, in lockstep. */
 static enum vnp_status merge_rows(struct merge *m, struct vnp_err *err)
 {
@@ -295,7 +317,7 @@ static enum vnp_status merge_rows(struct merge *m, struct vnp_err *err)
             return lacks(m, a->end ? 0 : 1, id_of(a->end ? b : a), ", nor for what follows it", err);
         if (!same_id(id_of(a), id_of(b)))
             return name_the_missing(m, err);
-        st = check_new(m, b, err);
+        st = keep_id(m, id_of(b), err);
         if (st == VNP_OK)
             st = put_row(m, err);
         if (st != VNP_OK)
@@ -317,11 +339,13 @@ int main(int argc, char **argv)
         if (st == VNP_OK)
             m.side[k].head = vnp_reader_head(m.side[k].reader);
     }
-    m.seen = vnp_idset_new();
+    m.ids = vnp_sorter_new(SORT_BYTES);
     if (st == VNP_OK)
         st = make_head(&m, &err);
     if (st == VNP_OK)
         st = merge_rows(&m, &err);
+    if (st == VNP_OK)
+        st = check_ids(&m, &err);
     if (st != VNP_OK)
         vnp_stage_fail(m.out, &err);
 
@@ -332,7 +356,7 @@ int main(int argc, char **argv)
         vnp_reader_close(m.side[k].reader);
         free(m.side[k].scratch);
     }
-    vnp_idset_free(m.seen);
+    vnp_sorter_free(m.ids);
     vnp_rows_free(&m.rows);
     return VNP_OK;
 }
