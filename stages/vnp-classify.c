@@ -14,7 +14,8 @@
 #include "verdicts.h"
 #include "xmalloc.h"
 
-#define BATCH 1024 /* rows that are scored at a time, and of a block of scores */
+#define BATCH 1024     /* rows that are scored at a time: whole blocks */
+#define BLOCK_ROWS 256 /* rows in a block of scores, as in those of vnp-pool: equal rows are equal bytes */
 
 struct options {
     const char *model, *input, *output;
@@ -192,13 +193,38 @@ static enum vnp_status set_up(struct work *w, struct vnp_err *err)
 
 /* --- scores ------------------------------------------------------------------------------------------------------- */
 
-/* A block of scores goes out, or on to the verdicts. */
+static enum vnp_status write_scores(struct work *w, const struct vnp_block *b, struct vnp_err *err)
+{
+    enum vnp_status st = VNP_OK;
+    for (int64_t at = 0, n; at < b->n && st == VNP_OK; at += n) {
+        n = b->n - at < BLOCK_ROWS ? b->n - at : BLOCK_ROWS;
+        const struct vnp_block part = {.n = n,
+                                       .ordinal = b->ordinal + at,
+                                       .id = b->id + at,
+                                       .residues = b->residues + at,
+                                       .total = b->total + at,
+                                       .flags = b->flags + at,
+                                       .tokens = b->tokens + at,
+                                       .bulk = (const float *)b->bulk + at * VNP_CLASSES,
+                                       .bulk_bytes = n * VNP_CLASSES * (int64_t)sizeof(float)};
+        st = vnp_writer_block(w->out, &part, err);
+    }
+    return st;
+}
+
+static enum vnp_status draw_verdicts(struct work *w, const struct vnp_block *b, struct vnp_err *err)
+{
+    const float *scores = b->bulk;
+    enum vnp_status st = VNP_OK;
+    for (int64_t i = 0; i < b->n && st == VNP_OK; i++)
+        st = vnp_verdicts_add(w->verdicts, b->id[i], scores + i * VNP_CLASSES, err);
+    return st;
+}
+
+/* Rows with scores, [n, 2], go out or on to the verdicts. */
 static enum vnp_status put_scores(struct work *w, const struct vnp_block *b, struct vnp_err *err)
 {
-    const float *scores = b->bulk; /* [n, 2] */
-    enum vnp_status st = w->out != NULL ? vnp_writer_block(w->out, b, err) : VNP_OK;
-    for (int64_t i = 0; i < b->n && st == VNP_OK && w->verdicts != NULL; i++)
-        st = vnp_verdicts_add(w->verdicts, b->id[i], scores + i * VNP_CLASSES, err);
+    enum vnp_status st = w->out != NULL ? write_scores(w, b, err) : draw_verdicts(w, b, err);
     w->n += (uint64_t)b->n;
     vnp_progress("%" PRIu64 " frames", w->n);
     return st;

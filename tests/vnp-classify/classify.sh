@@ -120,6 +120,11 @@ alike '--gff' --gff --chunks chunks.tsv
 awk 'BEGIN { for (c = 0; c < 700; c++) for (k = 1; k <= 2; k++) for (f = 1; f <= c % 3; f++) printf "c%d_chunk_%dF%d\n", c, k, f }' | embeddings 48 >many
 in=many
 alike 'more rows than are scored at a time' --max-scores
+vnp-classify -q --threads 1 --model "$G/zip.pth" --scores many >scores1
+status '--scores with 3 threads' 0 score -q --threads 3 many
+same '--scores with 3 threads: the same bytes' out scores1
+vnp-cat --summary --json scores1 >summary
+check '--scores: blocks of 256 rows' grep -q "\"frames\":$((($(vnp-cat --json many | wc -l) + 255) / 256 + 2))," summary
 printf 'head embeddings 48 f32 cls 1 x\n' | mk none
 in=none
 alike 'no rows'
