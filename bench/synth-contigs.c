@@ -6,10 +6,11 @@
  *   -g BASES (900)          of a gene
  *   -w COLUMNS (60; 0: one line a record) */
 #include <math.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "random.h"
 
 enum { MAX_LENGTH = 10000000 };
 
@@ -18,33 +19,10 @@ struct options {
     int gene, columns;
 };
 
-static uint64_t state = 0x9e3779b97f4a7c15;
-
-/* splitmix64, Steele, Lea and Flood 2014. */
-static uint64_t next(void)
-{
-    uint64_t z = state += 0x9e3779b97f4a7c15;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return z ^ (z >> 31);
-}
-
-static double uniform(void)
-{
-    return ((double)(next() >> 11) + 0.5) / 9007199254740992.0;
-}
-
-static int draw_length(const struct options *o)
-{
-    const double gauss = sqrt(-2 * log(uniform())) * cos(6.283185307179586 * uniform());
-    const double n = o->median * exp(o->sigma * gauss) + 0.5;
-    return n < 1 ? 1 : n > MAX_LENGTH ? MAX_LENGTH : (int)n;
-}
-
 static void put_random(char *to, int n)
 {
     for (int i = 0; i < n; i++)
-        to[i] = "ACGT"[next() >> 62];
+        to[i] = "ACGT"[random_bits() >> 62];
 }
 
 static char opposite(char c)
@@ -69,11 +47,11 @@ static void put_contig(char *to, int n, const struct options *o)
 {
     const double between = o->coding > 0 ? o->gene * (1 / o->coding - 1) : MAX_LENGTH;
     for (int at = 0; at < n;) {
-        int gap = (int)(2 * between * uniform());
+        int gap = (int)(2 * between * random_uniform());
         gap = gap < n - at ? gap : n - at;
         put_random(to + at, gap);
         at += gap;
-        const int reverse = (int)(next() >> 63), end = at + 3 * (o->gene / 3);
+        const int reverse = (int)(random_bits() >> 63), end = at + 3 * (o->gene / 3);
         for (; at < end && at < n && o->coding > 0; at += 3)
             put_codon(to + at, reverse);
     }
@@ -121,7 +99,7 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOFBF, 1 << 20);
     double written = 0;
     for (unsigned r = 0; written < o.bytes && r < o.contigs; r++) {
-        const int n = draw_length(&o);
+        const int n = random_length(o.median, o.sigma, 1, MAX_LENGTH);
         put_contig(letters, n, &o);
         written += printf(">contig_%u len=%d\n", r + 1, n);
         written += (double)put_lines(letters, n, o.columns);

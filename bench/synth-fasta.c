@@ -5,10 +5,11 @@
  *   -w COLUMNS (60; 0: one line a record)
  *   -d   nucleotides, all four alike, instead */
 #include <math.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "random.h"
 
 enum { MAX_LENGTH = 60000 };
 
@@ -17,22 +18,6 @@ struct options {
     double median, sigma;
     int low, high, columns, dna;
 };
-
-static uint64_t state = 0x9e3779b97f4a7c15;
-
-/* splitmix64, Steele, Lea and Flood 2014. */
-static uint64_t next(void)
-{
-    uint64_t z = state += 0x9e3779b97f4a7c15;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return z ^ (z >> 31);
-}
-
-static double uniform(void)
-{
-    return ((double)(next() >> 11) + 0.5) / 9007199254740992.0;
-}
 
 static struct options parse(int argc, char **argv)
 {
@@ -61,20 +46,13 @@ static struct options parse(int argc, char **argv)
     return o;
 }
 
-static int draw_length(const struct options *o)
-{
-    double gauss = sqrt(-2 * log(uniform())) * cos(6.283185307179586 * uniform());
-    double length = floor(o->median * exp(o->sigma * gauss) + 0.5);
-    return (int)fmin(fmax(length, o->low), o->high);
-}
-
 /* Bytes written. */
 static int put_residues(const char by_share[1024], int n, int columns)
 {
     static char text[2 * MAX_LENGTH + 1];
     int at = 0;
     for (int i = 0; i < n; i++) {
-        text[at++] = by_share[next() & 1023];
+        text[at++] = by_share[random_bits() & 1023];
         if ((columns > 0 && (i + 1) % columns == 0) || i + 1 == n)
             text[at++] = '\n';
     }
@@ -97,7 +75,7 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOFBF, 1 << 20);
     double written = 0, tokens = 0;
     for (unsigned r = 0; written < o.bytes && r < o.sequences && tokens < o.tokens; r++) {
-        int n = draw_length(&o);
+        int n = random_length(o.median, o.sigma, o.low, o.high);
         written += printf(">sp|Q%07u|P%u_SYNTH Synthetic protein %u OS=Bench organism (strain %u) OX=%u GN=g%u "
                           "PE=1 SV=1\n",
                           r, r % 100000, r, r % 97, r % 99991, r);

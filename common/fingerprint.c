@@ -61,3 +61,14 @@ void vnp_fingerprint(const struct vnp_model *m, char *text, size_t cap)
     }
     snprintf(text, cap, "%016" PRIx64, h);
 }
+
+void vnp_fingerprint_join(char *text, size_t cap, const char *a, const char *b)
+{
+    uint64_t h = 0;
+    for (const char *p = a; *p != '\0'; p++)
+        h = vnp_mix64(h + (uint8_t)*p);
+    h = vnp_mix64(h + 256);
+    for (const char *p = b; *p != '\0'; p++)
+        h = vnp_mix64(h + (uint8_t)*p);
+    snprintf(text, cap, "%016" PRIx64, h);
+}

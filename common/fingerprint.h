@@ -12,4 +12,7 @@
  * tells models apart; it does not protect against somebody who wants two to look the same. */
 void vnp_fingerprint(const struct vnp_model *m, char *text, size_t cap);
 
+/* Of two fingerprints, in this order, as long as one. */
+void vnp_fingerprint_join(char *text, size_t cap, const char *a, const char *b);
+
 #endif

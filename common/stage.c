@@ -95,6 +95,18 @@ double vnp_option_double(const char *option, const char *text, double lo, double
     return v;
 }
 
+void vnp_two_streams(const char *path[2], int argc, char **argv, void (*usage)(FILE *))
+{
+    if (argc - optind != 2) {
+        usage(stderr);
+        vnp_die(VNP_USAGE, "wants two streams, A and B, not %d", argc - optind);
+    }
+    path[0] = argv[optind];
+    path[1] = argv[optind + 1];
+    if (strcmp(path[0], "-") == 0 && strcmp(path[1], "-") == 0)
+        vnp_die(VNP_USAGE, "A and B can't both be stdin");
+}
+
 int vnp_env_true(const char *name)
 {
     const char *v = getenv(name);

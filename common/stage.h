@@ -33,6 +33,10 @@ void vnp_common_option(int c, void (*usage)(FILE *));
 int64_t vnp_option_int(const char *option, const char *text, int64_t lo, int64_t hi);
 double vnp_option_double(const char *option, const char *text, double lo, double hi);
 
+/* The operands A and B of a stage that reads two streams, one of which may be "-"; or exit 2. Call it when the options
+ * are read. */
+void vnp_two_streams(const char *path[2], int argc, char **argv, void (*usage)(FILE *));
+
 /* 1, true or yes in any case: the environment variables VirNucPro's users know. */
 int vnp_env_true(const char *name);
 

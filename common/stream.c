@@ -181,6 +181,14 @@ enum vnp_status vnp_reader_expect_order(const struct vnp_reader *r, struct vnp_e
                      "gives them in input order", vnp_source_name(r->source));
 }
 
+enum vnp_status vnp_reader_open_embeddings(struct vnp_reader **out, const char *path, bool ordered, struct vnp_err *err)
+{
+    enum vnp_status st = vnp_reader_open(out, path, err);
+    if (st == VNP_OK)
+        st = vnp_reader_expect(*out, VNP_EMBEDDINGS, err);
+    return st == VNP_OK && ordered ? vnp_reader_expect_order(*out, err) : st;
+}
+
 const struct vnp_head *vnp_reader_head(const struct vnp_reader *r)
 {
     return &r->head;

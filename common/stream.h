@@ -24,6 +24,10 @@ VNP_MUST_CHECK enum vnp_status vnp_reader_expect(const struct vnp_reader *r, enu
 /* Refuses embeddings in batch order, as a forward stage with --pool writes them: VNP_DATA, with the way out. */
 VNP_MUST_CHECK enum vnp_status vnp_reader_expect_order(const struct vnp_reader *r, struct vnp_err *err);
 
+/* vnp_reader_open() for embeddings: refuses what they are not and, if they must be `ordered`, those in batch order. */
+VNP_MUST_CHECK enum vnp_status vnp_reader_open_embeddings(struct vnp_reader **out, const char *path, bool ordered,
+                                                          struct vnp_err *err);
+
 const struct vnp_head *vnp_reader_head(const struct vnp_reader *r);
 const char *vnp_reader_name(const struct vnp_reader *r);
 

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,9 +214,10 @@ enum vnp_status vnp_verdicts_add(struct vnp_verdicts *v, struct vnp_str id, cons
     struct vnp_frame_id f;
     if (!vnp_frame_id(&f, id))
         return vnp_error(err, VNP_DATA, "%.*s is no id of vnp-orf, which are CONTIG_chunk_1F1 to R3", SHOWN(id));
-    if (!isfinite(scores[0]) || !isfinite(scores[1]))
-        return vnp_error(err, VNP_DATA, "%.*s: its scores are not finite: see vnp-cat --check for its embedding",
-                         SHOWN(id));
+    for (int k = 0; k < 2; k++)
+        if (!(scores[k] >= 0 && scores[k] <= 1))
+            return vnp_error(err, VNP_DATA, "%.*s: its scores are %g and %g, no probabilities", SHOWN(id),
+                             (double)scores[0], (double)scores[1]);
     if (v->id.n == 0 || !same(f.chunk, (struct vnp_str){v->id.p, (uint32_t)v->id.n})) {
         enum vnp_status st = begin_chunk(v, id, &f, err);
         if (st != VNP_OK)

@@ -27,7 +27,7 @@ VNP_MUST_CHECK enum vnp_status vnp_verdicts_open(struct vnp_verdicts **out, cons
                                                  struct vnp_err *err);
 
 /* The next frame in input order: P(others), P(virus). VNP_DATA for an id that vnp-orf did not make, or that does not
- * fit behind those before it. */
+ * fit behind those before it, and for scores that are not from 0 to 1. */
 VNP_MUST_CHECK enum vnp_status vnp_verdicts_add(struct vnp_verdicts *v, struct vnp_str id, const float scores[2],
                                                 struct vnp_err *err);
 

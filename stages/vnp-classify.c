@@ -1,43 +1,48 @@
-/* vnp-classify: merged embeddings in; scores, verdicts and tables out. */
+/* vnp-classify: merged embeddings in; scores, verdicts and tables out. In two halves, of which one run does either or
+ * both: embeddings to scores, and scores to verdicts. Blocks of scores go from the one to the other. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "classifier.h"
+#include "pool.h"
+#include "rows.h"
+#include "scores.h"
 #include "stage.h"
 #include "vectors.h"
 #include "verdicts.h"
 #include "xmalloc.h"
 
-#define BATCH 1024 /* rows that are scored at a time */
+#define BATCH 1024     /* rows that are scored at a time: whole blocks */
+#define BLOCK_ROWS 256 /* rows in a block of scores, as in those of vnp-pool: equal rows are equal bytes */
 
 struct options {
-    const char *model, *input;
-    bool gff;
+    const char *model, *input, *output;
+    bool scores, gff;
+    int level; /* of scores; 0: plain */
     int64_t threads;
     struct vnp_verdict_options verdicts;
 };
 
 struct work {
     struct options opt;
+    struct vnp_reader *in;
+    const struct vnp_head *from;
+    uint64_t n; /* rows with scores */
+    /* The first half, with --model: */
     struct vnp_classifier *classifier;
     struct vnp_cpu_threads *threads;
-    struct vnp_reader *in;
-    const struct vnp_head *head;
+    float *x;             /* [BATCH, width]: embeddings that wait to be scored */
+    struct vnp_rows rows; /* their rows; the data is scores: [n, 2] */
+    /* Where scores go: a stream or the second half. */
+    struct vnp_writer *out;
     struct vnp_verdicts *verdicts;
-    /* Rows that wait to be scored. */
-    float *x;      /* [BATCH, width] */
-    float *scores; /* [BATCH, 2] */
-    int64_t n;
-    struct vnp_text ids; /* one after the other */
-    size_t id_end[BATCH];
-    uint64_t rows;
 };
 
 static struct options defaults(void)
 {
-    return (struct options){.threads = vnp_cpu_count(), .verdicts = {.min_viral = 0.5}};
+    return (struct options){.level = 1, .threads = vnp_cpu_count(), .verdicts = {.min_viral = 0.5}};
 }
 
 static void usage(FILE *f)
@@ -45,7 +50,10 @@ static void usage(FILE *f)
     const struct options d = defaults();
     fprintf(f,
             "usage: vnp-classify --model FILE [-o DIR] [--json] [options] [STREAM]\n"
-            "Scores merged embeddings (STREAM or stdin) with VirNucPro's classifier and writes the verdicts.\n\n"
+            "       vnp-classify --model FILE --scores [-o FILE] [--level N | --plain] [STREAM]\n"
+            "       vnp-classify [-o DIR] [--json] [options] [SCORES]\n"
+            "Scores merged embeddings (STREAM or stdin) with VirNucPro's classifier and writes the verdicts; or only\n"
+            "the scores, or the verdicts of SCORES.\n\n"
             "      --model FILE      the classifier: 500_model.pth, or its tensors as torch file or safetensors\n"
             "  -o, --output DIR      prediction_results.txt, ..._highestscore.csv and ..._contigs.tsv go there\n"
             "      --json            JSON lines to stdout: frames, chunks, contigs, summary\n"
@@ -53,29 +61,43 @@ static void usage(FILE *f)
             "      --min-viral X     share of its chunks that makes a contig a virus (default: %g)\n"
             "      --gff             ..._viral.gff too: where the viral stretches are\n"
             "      --chunks FILE     for --gff: where the chunks are, from vnp-orf --chunks\n"
+            "      --scores          no verdicts: the scores as a stream, to -o FILE (default: stdout)\n"
+            "      --level N         zstd level of --scores, 1 to 19 (default: %d)\n"
+            "      --plain           no compression of --scores\n"
             "      --threads N       threads (default: %" PRId64 ", the CPUs this process may use)\n" VNP_HELP_COMMON,
-            d.verdicts.min_viral, d.threads);
+            d.verdicts.min_viral, d.level, d.threads);
 }
 
-static void check_options(const struct options *o)
+static void check_options(struct options *o)
 {
-    if (o->model == NULL)
-        vnp_die(VNP_USAGE, "which classifier? give --model FILE");
-    if (o->verdicts.dir == NULL && !o->verdicts.json)
+    const struct options d = defaults();
+    struct vnp_verdict_options *v = &o->verdicts;
+    if (o->scores && o->model == NULL)
+        vnp_die(VNP_USAGE, "--scores wants a classifier: give --model FILE");
+    if (o->scores && (v->json || v->max_scores || v->min_viral != d.verdicts.min_viral || o->gff || v->chunks != NULL))
+        vnp_die(VNP_USAGE, "--scores draws no verdicts: give --json, --max-scores, --min-viral, --gff and --chunks to "
+                           "the vnp-classify that reads the scores");
+    if (!o->scores && o->level != d.level)
+        vnp_die(VNP_USAGE, "--level and --plain go with --scores");
+    if (!o->scores && o->output == NULL && !v->json)
         vnp_die(VNP_USAGE, "where to? give -o DIR, --json or both");
-    if (o->gff != (o->verdicts.chunks != NULL) || (o->gff && o->verdicts.dir == NULL))
+    if (o->gff != (v->chunks != NULL) || (o->gff && o->output == NULL))
         vnp_die(VNP_USAGE, "--gff goes with -o DIR and --chunks FILE, and --chunks with --gff");
+    v->dir = o->scores ? NULL : o->output;
 }
 
 static struct options parse(int argc, char **argv)
 {
-    enum { MODEL = VNP_OPT_OWN, JSON, MAX_SCORES, MIN_VIRAL, GFF, CHUNKS, THREADS };
+    enum { MODEL = VNP_OPT_OWN, JSON, MAX_SCORES, MIN_VIRAL, GFF, CHUNKS, SCORES, LEVEL, PLAIN, THREADS };
     static const struct option table[] = {{"model", required_argument, NULL, MODEL},
                                           {"json", no_argument, NULL, JSON},
                                           {"max-scores", no_argument, NULL, MAX_SCORES},
                                           {"min-viral", required_argument, NULL, MIN_VIRAL},
                                           {"gff", no_argument, NULL, GFF},
                                           {"chunks", required_argument, NULL, CHUNKS},
+                                          {"scores", no_argument, NULL, SCORES},
+                                          {"level", required_argument, NULL, LEVEL},
+                                          {"plain", no_argument, NULL, PLAIN},
                                           {"threads", required_argument, NULL, THREADS},
                                           VNP_COMMON_OPTIONS,
                                           {NULL, 0, NULL, 0}};
@@ -83,32 +105,21 @@ static struct options parse(int argc, char **argv)
     int c;
     while ((c = getopt_long(argc, argv, "hqvo:", table, NULL)) != -1)
         switch (c) {
-        case MODEL:
-            o.model = optarg;
+        case MODEL: o.model = optarg; break;
+        case JSON: o.verdicts.json = true; break;
+        case MAX_SCORES: o.verdicts.max_scores = true; break;
+        case MIN_VIRAL: o.verdicts.min_viral = vnp_option_double("--min-viral", optarg, 0, 1); break;
+        case GFF: o.gff = true; break;
+        case CHUNKS: o.verdicts.chunks = optarg; break;
+        case SCORES:
+            o.scores = true;
+            vnp_stage_init_frames("vnp-classify"); /* stdout is for frames after all */
             break;
-        case JSON:
-            o.verdicts.json = true;
-            break;
-        case MAX_SCORES:
-            o.verdicts.max_scores = true;
-            break;
-        case MIN_VIRAL:
-            o.verdicts.min_viral = vnp_option_double("--min-viral", optarg, 0, 1);
-            break;
-        case GFF:
-            o.gff = true;
-            break;
-        case CHUNKS:
-            o.verdicts.chunks = optarg;
-            break;
-        case THREADS:
-            o.threads = vnp_option_int("--threads", optarg, 1, 1024);
-            break;
-        case 'o':
-            o.verdicts.dir = optarg;
-            break;
-        default:
-            vnp_common_option(c, usage);
+        case LEVEL: o.level = (int)vnp_option_int("--level", optarg, 1, 19); break;
+        case PLAIN: o.level = 0; break;
+        case THREADS: o.threads = vnp_option_int("--threads", optarg, 1, 1024); break;
+        case 'o': o.output = optarg; break;
+        default: vnp_common_option(c, usage);
         }
     if (argc - optind > 1)
         vnp_die(VNP_USAGE, "one stream at a time: %s, %s", argv[optind], argv[optind + 1]);
@@ -119,105 +130,193 @@ static struct options parse(int argc, char **argv)
 
 /* --- set-up ------------------------------------------------------------------------------------------------------- */
 
+/* What has been opened must go with --model or without it. */
 static enum vnp_status check_head(const struct work *w, struct vnp_err *err)
 {
     const char *name = vnp_reader_name(w->in);
-    if (strcmp(w->head->pool, "none") == 0)
+    const bool scores = vnp_scores_is(w->from);
+    if (scores && w->classifier != NULL)
+        return vnp_error(err, VNP_USAGE, "%s: holds scores, of %s: leave out --model", name, w->from->model);
+    if (!scores && w->classifier == NULL)
+        return vnp_error(err, VNP_USAGE,
+                         "%s: holds embeddings, to be scored first: which classifier? give --model FILE", name);
+    if (strcmp(w->from->pool, "none") == 0)
         return vnp_error(err, VNP_DATA, "%s: has a vector for each residue; one a sequence is wanted", name);
-    if (w->head->width != w->classifier->width)
+    if (scores)
+        return vnp_scores_expect(w->in, err);
+    if (w->from->width != w->classifier->width)
         return vnp_error(err, VNP_DATA,
                          "%s: has vectors of %d values (%s), but classifier %s takes %d: merge the embeddings that it "
                          "was trained on with vnp-merge",
-                         name, w->head->width, w->head->model, w->opt.model, w->classifier->width);
+                         name, w->from->width, w->from->model, w->opt.model, w->classifier->width);
     return VNP_OK;
 }
 
-/* Everything that can be wrong is, before a file is made. */
-static enum vnp_status set_up(struct work *w, struct vnp_err *err)
+static enum vnp_status open_input(struct work *w, struct vnp_err *err)
 {
-    enum vnp_status st = vnp_classifier_open(&w->classifier, w->opt.model, err);
+    enum vnp_status st = w->opt.model != NULL ? vnp_classifier_open(&w->classifier, w->opt.model, err) : VNP_OK;
     if (st == VNP_OK)
-        st = vnp_reader_open(&w->in, w->opt.input, err);
-    if (st == VNP_OK)
-        st = vnp_reader_expect(w->in, VNP_EMBEDDINGS, err);
-    if (st == VNP_OK)
-        st = vnp_reader_expect_order(w->in, err);
+        st = vnp_reader_open_embeddings(&w->in, w->opt.input, true, err);
     if (st != VNP_OK)
         return st;
-    w->head = vnp_reader_head(w->in);
+    w->from = vnp_reader_head(w->in);
     st = check_head(w, err);
-    if (st == VNP_OK)
-        st = vnp_verdicts_open(&w->verdicts, &w->opt.verdicts, err);
-    if (st != VNP_OK)
+    if (st != VNP_OK || w->classifier == NULL)
         return st;
     w->threads = vnp_cpu_threads_new((int)w->opt.threads);
     if (w->threads == NULL)
         return vnp_error(err, VNP_OS, "the system gives no %" PRId64 " threads: try fewer with --threads",
                          w->opt.threads);
-    w->x = xreallocarray(NULL, (size_t)BATCH * (size_t)w->head->width, sizeof *w->x);
-    w->scores = xreallocarray(NULL, (size_t)BATCH * VNP_CLASSES, sizeof *w->scores);
+    w->x = xreallocarray(NULL, (size_t)BATCH * (size_t)w->from->width, sizeof *w->x);
     return VNP_OK;
 }
 
-/* --- rows --------------------------------------------------------------------------------------------------------- */
-
-static enum vnp_status score_batch(struct work *w, struct vnp_err *err)
+static enum vnp_status begin_scores(struct work *w, struct vnp_err *err)
 {
-    vnp_classifier_scores(w->classifier, w->threads, w->x, w->n, w->scores);
+    struct vnp_head head;
+    enum vnp_status st = vnp_scores_head(&head, w->from, vnp_reader_name(w->in), w->classifier, err);
+    return st == VNP_OK ? vnp_writer_head(w->out, &head, err) : st;
+}
+
+/* Everything that can be wrong is, before tables are made; a stream is opened first, so that the next stage learns of
+ * it. */
+static enum vnp_status set_up(struct work *w, struct vnp_err *err)
+{
+    const struct vnp_writer_options file = {.path = w->opt.output, .zstd_level = w->opt.level};
+    enum vnp_status st = w->opt.scores ? vnp_writer_open(&w->out, &file, err) : VNP_OK;
+    if (st == VNP_OK)
+        st = open_input(w, err);
+    if (st != VNP_OK)
+        return st;
+    return w->out != NULL ? begin_scores(w, err) : vnp_verdicts_open(&w->verdicts, &w->opt.verdicts, err);
+}
+
+/* --- scores ------------------------------------------------------------------------------------------------------- */
+
+static enum vnp_status write_scores(struct work *w, const struct vnp_block *b, struct vnp_err *err)
+{
     enum vnp_status st = VNP_OK;
-    for (int64_t i = 0; i < w->n && st == VNP_OK; i++) {
-        const size_t begin = i > 0 ? w->id_end[i - 1] : 0;
-        const struct vnp_str id = {w->ids.p + begin, (uint32_t)(w->id_end[i] - begin)};
-        st = vnp_verdicts_add(w->verdicts, id, w->scores + i * VNP_CLASSES, err);
+    for (int64_t at = 0, n; at < b->n && st == VNP_OK; at += n) {
+        n = b->n - at < BLOCK_ROWS ? b->n - at : BLOCK_ROWS;
+        const struct vnp_block part = {.n = n,
+                                       .ordinal = b->ordinal + at,
+                                       .id = b->id + at,
+                                       .residues = b->residues + at,
+                                       .total = b->total + at,
+                                       .flags = b->flags + at,
+                                       .tokens = b->tokens + at,
+                                       .bulk = (const float *)b->bulk + at * VNP_CLASSES,
+                                       .bulk_bytes = n * VNP_CLASSES * (int64_t)sizeof(float)};
+        st = vnp_writer_block(w->out, &part, err);
     }
-    w->rows += (uint64_t)w->n;
-    w->n = 0;
-    w->ids.n = 0;
-    vnp_progress("%" PRIu64 " frames", w->rows);
     return st;
 }
 
-static enum vnp_status take_block(struct work *w, const struct vnp_block *b, struct vnp_err *err)
+static enum vnp_status draw_verdicts(struct work *w, const struct vnp_block *b, struct vnp_err *err)
 {
-    const int64_t width = w->head->width;
-    for (int64_t i = 0; i < b->n; i++) {
-        float *x = w->x + w->n * width;
-        const float *v = vnp_vectors_f32(w->head, b, i, 1, x);
+    const float *scores = b->bulk;
+    enum vnp_status st = VNP_OK;
+    for (int64_t i = 0; i < b->n && st == VNP_OK; i++)
+        st = vnp_verdicts_add(w->verdicts, b->id[i], scores + i * VNP_CLASSES, err);
+    return st;
+}
+
+/* Rows with scores, [n, 2], go out or on to the verdicts. */
+static enum vnp_status put_scores(struct work *w, const struct vnp_block *b, struct vnp_err *err)
+{
+    enum vnp_status st = w->out != NULL ? write_scores(w, b, err) : draw_verdicts(w, b, err);
+    w->n += (uint64_t)b->n;
+    vnp_progress("%" PRIu64 " frames", w->n);
+    return st;
+}
+
+static enum vnp_status score_batch(struct work *w, struct vnp_err *err)
+{
+    if (w->rows.n == 0)
+        return VNP_OK;
+    vnp_classifier_scores(w->classifier, w->threads, w->x, w->rows.n, (float *)w->rows.bulk.p);
+    const struct vnp_block scores = vnp_rows_block(&w->rows);
+    enum vnp_status st = put_scores(w, &scores, err);
+    vnp_rows_clear(&w->rows);
+    return st;
+}
+
+/* A block of embeddings joins those that wait. An infinity is refused as NaN is: its scores may well be finite, and
+ * mean nothing. */
+static enum vnp_status take_embeddings(struct work *w, const struct vnp_block *b, struct vnp_err *err)
+{
+    static const float no_scores[VNP_CLASSES];
+    const size_t width = (size_t)w->from->width, bytes = width * vnp_dtype_bytes(w->from->dtype);
+    enum vnp_status st = VNP_OK;
+    for (int64_t i = 0; i < b->n && st == VNP_OK; i++) {
+        float *x = w->x + (size_t)w->rows.n * width;
+        const float *v = vnp_vectors_f32(w->from, b, i, 1, x);
+        struct vnp_row row;
         if (v != x)
-            memcpy(x, v, (size_t)width * sizeof *x);
-        vnp_text_add(&w->ids, b->id[i].s, b->id[i].n);
-        w->id_end[w->n++] = w->ids.n;
-        enum vnp_status st = w->n == BATCH ? score_batch(w, err) : VNP_OK;
-        if (st != VNP_OK)
-            return st;
+            memcpy(x, v, width * sizeof *x);
+        st = vnp_row_of(b, i, (size_t)i * bytes, bytes, &row, err);
+        if (st == VNP_OK && !vnp_all_finite(VNP_F32, x, (int64_t)width))
+            st = vnp_error(err, VNP_DATA,
+                           "%s: record %" PRIu64 " (%.*s): its embedding holds NaN or an infinity: run the "
+                           "forward stage without --on-nonfinite=keep",
+                           vnp_reader_name(w->in), row.ordinal, (int)(row.id.n < 200 ? row.id.n : 200), row.id.s);
+        row.data = no_scores;
+        row.bytes = sizeof no_scores;
+        if (st == VNP_OK)
+            st = vnp_rows_add(&w->rows, &row, err);
+        if (st == VNP_OK && w->rows.n == BATCH)
+            st = score_batch(w, err);
     }
-    return VNP_OK;
+    return st;
 }
 
 static enum vnp_status classify(struct work *w, struct vnp_err *err)
 {
     struct vnp_block b;
     enum vnp_status st;
-    while ((st = vnp_reader_next(w->in, &b, err)) == VNP_OK)
-        if ((st = take_block(w, &b, err)) != VNP_OK)
+    while ((st = vnp_reader_next(w->in, &b, err)) == VNP_OK) {
+        st = w->classifier != NULL ? take_embeddings(w, &b, err) : put_scores(w, &b, err);
+        if (st != VNP_OK)
             return st;
-    return st == VNP_END ? score_batch(w, err) : st;
+    }
+    if (st == VNP_END)
+        st = score_batch(w, err);
+    if (st == VNP_OK && w->n != vnp_reader_totals(w->in)->sequences)
+        st = vnp_error(err, VNP_SOFTWARE, "%s: %" PRIu64 " sequences came in, %" PRIu64 " were scored",
+                       vnp_reader_name(w->in), vnp_reader_totals(w->in)->sequences, w->n);
+    return st;
 }
 
-static void report(const struct vnp_verdict_counts *n)
+/* --- the end ------------------------------------------------------------------------------------------------------ */
+
+static enum vnp_status finish_scores(struct work *w, struct vnp_err *err)
 {
+    enum vnp_status st = vnp_writer_finish(w->out, err);
     vnp_progress_end();
-    vnp_info("%" PRIu64 " frame%s, %" PRIu64 " viral; %" PRIu64 " chunk%s, %" PRIu64 " viral; %" PRIu64
-             " contig%s, %" PRIu64 " viral",
-             n->frames, vnp_plural(n->frames), n->viral_frames, n->chunks, vnp_plural(n->chunks), n->viral_chunks,
-             n->contigs, vnp_plural(n->contigs), n->viral_contigs);
+    if (st == VNP_OK)
+        vnp_info("%" PRIu64 " row%s scored by %s", w->n, vnp_plural(w->n), w->classifier->name);
+    return st;
+}
+
+static enum vnp_status finish_verdicts(struct work *w, struct vnp_err *err)
+{
+    struct vnp_verdict_counts n;
+    enum vnp_status st = vnp_verdicts_finish(w->verdicts, &n, err);
+    if (st == VNP_OK && (ferror(stdout) || fclose(stdout) != 0))
+        st = vnp_error(err, VNP_IO, "stdout: can't be written: %s", strerror(errno));
+    vnp_progress_end();
+    if (st == VNP_OK)
+        vnp_info("%" PRIu64 " frame%s, %" PRIu64 " viral; %" PRIu64 " chunk%s, %" PRIu64 " viral; %" PRIu64
+                 " contig%s, %" PRIu64 " viral",
+                 n.frames, vnp_plural(n.frames), n.viral_frames, n.chunks, vnp_plural(n.chunks), n.viral_chunks,
+                 n.contigs, vnp_plural(n.contigs), n.viral_contigs);
+    return st;
 }
 
 int main(int argc, char **argv)
 {
     struct work w = {0};
     struct vnp_err err = {0};
-    struct vnp_verdict_counts counts;
     vnp_stage_init("vnp-classify");
     w.opt = parse(argc, argv);
 
@@ -226,19 +325,15 @@ int main(int argc, char **argv)
         st = classify(&w, &err);
     if (st != VNP_OK) {
         vnp_verdicts_discard(w.verdicts);
-        vnp_stage_fail(NULL, &err);
+        vnp_stage_fail(w.out, &err);
     }
-    if (vnp_verdicts_finish(w.verdicts, &counts, &err) != VNP_OK)
+    if ((w.out != NULL ? finish_scores : finish_verdicts)(&w, &err) != VNP_OK)
         vnp_stage_fail(NULL, &err);
-    report(&counts);
 
     vnp_cpu_threads_free(w.threads);
     vnp_classifier_close(w.classifier);
     vnp_reader_close(w.in);
+    vnp_rows_free(&w.rows);
     free(w.x);
-    free(w.scores);
-    free(w.ids.p);
-    if (ferror(stdout) || fclose(stdout) != 0)
-        vnp_die(VNP_IO, "stdout: can't be written: %s", strerror(errno));
     return VNP_OK;
 }

@@ -405,14 +405,7 @@ static void parse_options(struct options *o, int argc, char **argv)
         case 'o': o->output = optarg; break;
         default: vnp_common_option(c, usage);
         }
-    if (argc - optind != 2) {
-        usage(stderr);
-        exit(VNP_USAGE);
-    }
-    o->path[0] = argv[optind];
-    o->path[1] = argv[optind + 1];
-    if (strcmp(o->path[0], "-") == 0 && strcmp(o->path[1], "-") == 0)
-        vnp_die(VNP_USAGE, "A and B can't both be stdin");
+    vnp_two_streams(o->path, argc, argv, usage);
 }
 
 static void open_sides(struct cmp *c)
@@ -420,10 +413,7 @@ static void open_sides(struct cmp *c)
     struct vnp_err err = {0};
     const struct vnp_head *h[2];
     for (int k = 0; k < 2; k++) {
-        die_on(c, vnp_reader_open(&c->side[k].reader, c->opt.path[k], &err), &err);
-        die_on(c, vnp_reader_expect(c->side[k].reader, VNP_EMBEDDINGS, &err), &err);
-        if (!c->opt.by_id)
-            die_on(c, vnp_reader_expect_order(c->side[k].reader, &err), &err);
+        die_on(c, vnp_reader_open_embeddings(&c->side[k].reader, c->opt.path[k], !c->opt.by_id, &err), &err);
         h[k] = vnp_reader_head(c->side[k].reader);
         c->side[k].scratch = xreallocarray(NULL, (size_t)h[k]->width, sizeof(float));
     }

@@ -4,13 +4,15 @@
 #include <string.h>
 
 #include "cutter.h"
-#include "idset.h"
-#include "mix64.h"
+#include "fingerprint.h"
+#include "jsonout.h"
+#include "sorter.h"
 #include "stage.h"
 #include "vectors.h"
 #include "xmalloc.h"
 
 #define LOOK_AHEAD 4096 /* rows that are searched for an id that should have come */
+#define SORT_BYTES ((size_t)64 << 20) /* of memory, for ids; the rest go to a temporary file */
 #define MAX_WIDTH (1 << 20)
 
 struct options {
@@ -34,7 +36,7 @@ struct merge {
     struct side side[2];
     struct vnp_writer *out;
     struct vnp_head head;
-    struct vnp_idset *seen;
+    struct vnp_sorter *ids; /* with the row of each */
     struct vnp_cutter cutter;
     uint64_t n;
 };
@@ -74,14 +76,7 @@ static void parse_options(struct options *o, int argc, char **argv)
         default:
             vnp_common_option(c, usage);
         }
-    if (argc - optind != 2) {
-        usage(stderr);
-        exit(VNP_USAGE);
-    }
-    o->path[0] = argv[optind];
-    o->path[1] = argv[optind + 1];
-    if (strcmp(o->path[0], "-") == 0 && strcmp(o->path[1], "-") == 0)
-        vnp_die(VNP_USAGE, "A and B can't both be stdin");
+    vnp_two_streams(o->path, argc, argv, usage);
 }
 
 /* --- heads -------------------------------------------------------------------------------------------------------- */
@@ -124,18 +119,6 @@ static void describe(struct vnp_producer *by, const char *side, const struct vnp
     vnp_producer_param(by, key, "%d", h->n_by);
 }
 
-/* Of two fingerprints, as long as one. */
-static void join_fingerprints(char *text, size_t cap, const char *a, const char *b)
-{
-    uint64_t h = 0;
-    for (const char *p = a; *p != '\0'; p++)
-        h = vnp_mix64(h + (uint8_t)*p);
-    h = vnp_mix64(h + 256);
-    for (const char *p = b; *p != '\0'; p++)
-        h = vnp_mix64(h + (uint8_t)*p);
-    snprintf(text, cap, "%016" PRIx64, h);
-}
-
 /* B's head, with A's stages before B's, and both models. */
 static enum vnp_status make_head(struct merge *m, struct vnp_err *err)
 {
@@ -158,7 +141,7 @@ static enum vnp_status make_head(struct merge *m, struct vnp_err *err)
     h->width = a->width + b->width;
     h->dtype = a->dtype == b->dtype ? a->dtype : VNP_F32;
     snprintf(h->model, sizeof h->model, "%.63s+%.63s", a->model, b->model);
-    join_fingerprints(h->fingerprint, sizeof h->fingerprint, a->fingerprint, b->fingerprint);
+    vnp_fingerprint_join(h->fingerprint, sizeof h->fingerprint, a->fingerprint, b->fingerprint);
     for (int k = 0; k < 2; k++)
         m->side[k].scratch = xreallocarray(NULL, (size_t)m->side[k].head->width, sizeof(float));
     vnp_cutter_to(&m->cutter, m->out, h->kind);
@@ -242,15 +225,6 @@ static enum vnp_status name_the_missing(struct merge *m, struct vnp_err *err)
     return st;
 }
 
-static enum vnp_status check_new(struct merge *m, const struct side *s, struct vnp_err *err)
-{
-    uint64_t earlier;
-    enum vnp_status st = vnp_idset_add(m->seen, id_of(s), m->n, &earlier, err);
-    if (st != VNP_DATA)
-        return st;
-    return vnp_error(err, VNP_DATA,
-                     "%s: %.*s comes twice, as rows %" PRIu64 " and %" PRIu64 ": give the contigs names of their own",
-                     vnp_reader_name(s->reader), SHOWN(id_of(s)), earlier, m->n);
 }
 
 /* Both vectors into `dst`, converted only where the two sides differ in dtype. */
@@ -288,6 +262,37 @@ static enum vnp_status put_row(struct merge *m, struct vnp_err *err)
     return vnp_cutter_put(&m->cutter, &row, err);
 }
 
+static enum vnp_status keep_id(struct merge *m, struct vnp_str id, struct vnp_err *err)
+{
+    const struct vnp_record r = {id.s, id.n, &m->n, sizeof m->n};
+    return vnp_sorter_add(m->ids, &r, err);
+}
+
+/* Behind the last row: no id may have come twice. Sorted, equal ids are neighbours. */
+static enum vnp_status check_ids(struct merge *m, struct vnp_err *err)
+{
+    struct vnp_record r;
+    struct vnp_text last = {0};
+    uint64_t row, earlier = 0;
+    enum vnp_status st;
+    for (bool first = true; (st = vnp_sorter_next(m->ids, &r, err)) == VNP_OK; first = false) {
+        const struct vnp_str id = {r.key, r.n_key};
+        memcpy(&row, r.data, sizeof row);
+        if (!first && same_id(id, (struct vnp_str){last.p, (uint32_t)last.n})) {
+            st = vnp_error(err, VNP_DATA,
+                           "%s: %.*s comes twice, as rows %" PRIu64 " and %" PRIu64
+                           ": give the contigs names of their own",
+                           vnp_reader_name(m->side[1].reader), SHOWN(id), earlier, row);
+            break;
+        }
+        earlier = row;
+        last.n = 0;
+        vnp_text_add(&last, id.s, id.n);
+    }
+    free(last.p);
+    return st == VNP_END ? VNP_OK : st;
+}
+
 /* All rows, in lockstep. */
 static enum vnp_status merge_rows(struct merge *m, struct vnp_err *err)
 {
@@ -304,7 +309,7 @@ static enum vnp_status merge_rows(struct merge *m, struct vnp_err *err)
             return lacks(m, a->end ? 0 : 1, id_of(a->end ? b : a), ", nor for what follows it", err);
         if (!same_id(id_of(a), id_of(b)))
             return name_the_missing(m, err);
-        st = check_new(m, b, err);
+        st = keep_id(m, id_of(b), err);
         if (st == VNP_OK)
             st = put_row(m, err);
         if (st != VNP_OK)
@@ -322,19 +327,17 @@ int main(int argc, char **argv)
     const struct vnp_writer_options file = {.path = m.opt.output, .zstd_level = m.opt.level};
     enum vnp_status st = vnp_writer_open(&m.out, &file, &err);
     for (int k = 0; k < 2 && st == VNP_OK; k++) {
-        st = vnp_reader_open(&m.side[k].reader, m.opt.path[k], &err);
-        if (st == VNP_OK)
-            st = vnp_reader_expect(m.side[k].reader, VNP_EMBEDDINGS, &err);
-        if (st == VNP_OK)
-            st = vnp_reader_expect_order(m.side[k].reader, &err);
+        st = vnp_reader_open_embeddings(&m.side[k].reader, m.opt.path[k], true, &err);
         if (st == VNP_OK)
             m.side[k].head = vnp_reader_head(m.side[k].reader);
     }
-    m.seen = vnp_idset_new();
+    m.ids = vnp_sorter_new(SORT_BYTES);
     if (st == VNP_OK)
         st = make_head(&m, &err);
     if (st == VNP_OK)
         st = merge_rows(&m, &err);
+    if (st == VNP_OK)
+        st = check_ids(&m, &err);
     if (st != VNP_OK)
         vnp_stage_fail(m.out, &err);
 
@@ -345,7 +348,7 @@ int main(int argc, char **argv)
         vnp_reader_close(m.side[k].reader);
         free(m.side[k].scratch);
     }
-    vnp_idset_free(m.seen);
+    vnp_sorter_free(m.ids);
     vnp_cutter_free(&m.cutter);
     return VNP_OK;
 }

@@ -21,6 +21,7 @@ status 'hidden states' 0 sh -c 'vnp-cpu-forward -q --model model <batches >hidde
 status 'embeddings' 0 sh -c 'vnp-pool -q <hidden >emb.zst'
 status 'embeddings of residues, in halves' 0 sh -c 'vnp-pool -q --none --f16 --plain <hidden >none'
 status 'embeddings from the forward stage' 0 sh -c 'vnp-pack -q <tokens | vnp-cpu-forward -q --model model --pool cls >cls'
+status 'scores' 0 sh -c 'vnp-model synth -q classifier:64 -o mlp && vnp-classify -q --model mlp --scores emb.zst >scores'
 many='[0-9]+'
 matches 'fasta2tok' tokens "$many"
 matches 'fasta2tok --window' windows "$many"
@@ -29,6 +30,7 @@ matches 'forward' hidden "$many"
 matches 'pool' emb.zst "$many"
 matches 'pool --none --f16' none "$many"
 matches 'forward --pool' cls "$many"
+matches 'classify --scores' scores 3
 check 'kinds are what they say' sh -c 'for f in tokens:tokens windows:tokens batches:batches hidden:hidden emb.zst:embeddings; do
     vnp-cat --summary "${f%%:*}" | head -n 1 | grep -q ": ${f##*:}, whole" || exit 1; done'
 

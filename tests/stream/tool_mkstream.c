@@ -5,6 +5,7 @@
  *   block                                           ends a block
  *   zstd LEVEL                                      before the head
  *   first ORDINAL                                   before the head; of the first record (default: 0)
+ *   by STAGE                                        before the head; a stage that it came through
  *   vocab NAME SIZE BYTES                           before the head; bytes a token, 1 or 2 (default: esm2 33 1)
  *   fail STATUS MESSAGE                             an err frame in the place of the end
  * In an ID, %XX is a byte. */
@@ -143,6 +144,8 @@ int main(void)
             row_line(&m, *what == 'w', &rest);
         else if (strcmp(what, "block") == 0)
             end_block(&m);
+        else if (strcmp(what, "by") == 0)
+            (void)vnp_head_add_stage(&m.head, word(&rest));
         else if (strcmp(what, "vocab") == 0)
             vocab_line(&m.head, &rest);
         else if (strcmp(what, "zstd") == 0)

@@ -66,6 +66,83 @@ awk -F '\t' '!/^#/ { split($9, a, /[=;]/); n += a[4]; if ($5 - $4 + 1 != a[4] * 
 same '--gff: every viral chunk is in a stretch of the right length' have want
 check '--gff: GFF3' sh -c 'head -n 1 chunks.tsv.gff | grep -qx "##gff-version 3" && ! grep -v "^#" chunks.tsv.gff | grep -qv "$(printf "\tvnp\tviral_sequence\t")"'
 
+# --- in two halves --------------------------------------------------------------------------------------------------
+score() { vnp-classify --model "$G/zip.pth" --scores "$@"; }
+status '--scores' 0 score rows
+cp out scores
+says '--scores: says what it did' '^vnp-classify: 48 rows scored by zip$'
+check '--scores: whole' vnp-cat --check scores
+check '--scores: zstd' sh -c 'zstd -q -t <scores'
+for file in scores in; do vnp-cat --json "${file/in/rows}" | sed 's/,"embedding".*//' >$file.rows; done
+same '--scores: ordinals, ids, lengths as they were' scores.rows in.rows
+vnp-cat --json scores | sed 's/.*"embedding":\[\(.*\),\(.*\)\].*/\1\t\2/' >have
+tail -n +2 first/prediction_results.txt | cut -f 3,4 >want
+same '--scores: the scores' have want
+vnp-cat --summary --json scores >summary
+fingerprint() { vnp-model inspect --json "$1" | sed 's/.*"fingerprint":"\([^"]*\)".*/\1/'; }
+for word in '"model":"zip(golden)"' '"width":2,' '"dtype":"f32"' '"pool":"mean"' '"ordered":true' \
+    '"stage":"vnp-classify","version":"[^"]*","params":{"model":"zip","fingerprint":"'"$(fingerprint "$G/zip.pth")"'","scored.model":"golden","scored.fingerprint":"golden","scored.width":"48"}'; do
+    check "--scores: the head says ${word%%:*}" grep -q "$word" summary
+done
+status '--scores from stdin, --plain' 0 sh -c "vnp-classify -q --model '$G/zip.pth' --scores --plain <rows"
+cp out plain
+check '--plain: no zstd' sh -c '! zstd -q -t <plain'
+vnp-cat --json plain >plain.json
+vnp-cat --json scores >json
+same '--plain: the same rows' plain.json json
+status '--level 9 -o' 0 score -q --level 9 -o scores9 rows
+vnp-cat --json scores9 >json9
+same '--level 9: the same rows' json9 json
+status '-o' 0 score -q -o scores.zst rows
+same '-o: the same bytes' scores.zst scores
+check '-q says nothing' test ! -s err
+for file in scores scores9; do
+    rm -rf res
+    status "verdicts of $file" 0 vnp-classify -o res $file
+    says "verdicts of $file: says what it found" '^vnp-classify: 48 frames, [0-9]+ viral; [0-9]+ chunks, [0-9]+ viral; [0-9]+ contigs, [0-9]+ viral$'
+    check "verdicts of $file: the same tables" diff -r res first
+done
+# Both ways with the same options: MODEL is for the first.
+alike() { # NAME OPTION...
+    local name=$1
+    shift
+    rm -rf direct res
+    vnp-classify -q --model "$G/zip.pth" -o direct --json "$@" "$in" >direct.json
+    status "in two halves: $name" 0 bash -c 'set -o pipefail; vnp-classify -q --model "$0" --scores "$1" | vnp-classify -q -o res --json "${@:2}"' "$G/zip.pth" "$in" "$@"
+    same "in two halves: $name: the same JSON" out direct.json
+    check "in two halves: $name: the same tables" diff -r direct res
+}
+in=rows
+alike 'no options'
+alike '--max-scores' --max-scores
+alike '--min-viral' --min-viral 0.9
+alike '--gff' --gff --chunks chunks.tsv
+awk 'BEGIN { for (c = 0; c < 700; c++) for (k = 1; k <= 2; k++) for (f = 1; f <= c % 3; f++) printf "c%d_chunk_%dF%d\n", c, k, f }' | embeddings 48 >many
+in=many
+alike 'more rows than are scored at a time' --max-scores
+vnp-classify -q --threads 1 --model "$G/zip.pth" --scores many >scores1
+status '--scores with 3 threads' 0 score -q --threads 3 many
+same '--scores with 3 threads: the same bytes' out scores1
+vnp-cat --summary --json scores1 >summary
+check '--scores: blocks of 256 rows' grep -q "\"frames\":$((($(vnp-cat --json many | wc -l) + 255) / 256 + 2))," summary
+printf 'head embeddings 48 f32 cls 1 x\n' | mk none
+in=none
+alike 'no rows'
+{ printf 'head embeddings 48 f16 max 1 x\n'; for i in 7 8; do printf 'row %s %%ff%s_chunk_1F1 5 %s' $i $i $((i - 7)); for k in $(seq 48); do printf ' %s' "$((i * k % 9))"; done; echo; done; } | mk part
+in=part
+alike 'a part of an input'
+status 'a part of an input: scores' 0 score -q -o scored part
+vnp-cat --json scored >json
+check 'a part of an input: its ordinals' bash -c "sed 's/.*\"ordinal\":\([0-9]*\).*/\1/' json | diff - <(printf '7\n8\n')"
+check 'a part of an input: flags' sh -c 'sed -n 2p json | grep -q truncated'
+vnp-cat --summary --json scored >summary
+check 'a part of an input: pooled as it was' grep -q '"pool":"max"' summary
+printf 'read/1\nread/1\n' | embeddings 48 >reads
+status '--scores of any ids' 0 score -q reads
+vnp-pool -q --plain scores >again
+status 'scores written again by vnp-pool' 0 vnp-classify -q -o res again
+check 'scores written again by vnp-pool: the same tables' diff -r res first
+
 # --- refused --------------------------------------------------------------------------------------------------------
 refused() { # NAME STATUS PATTERN ARGUMENT...: one line, and no folder
     local name=$1 want=$2 pattern=$3
@@ -96,8 +173,11 @@ printf 'a_chunk_1F1\na_chunk_1F1\n' | embeddings 48 >twice
 refused 'an id twice' 65 'a_chunk_1F1 comes twice' --model "$G/zip.pth" twice
 printf 'a_chunk_1F1\nread/2\n' | embeddings 48 >ids
 refused 'another id' 65 'read/2 is no id of vnp-orf' --model "$G/zip.pth" ids
-{ printf 'head embeddings 48 f32 mean 1 x\nrow 0 a_chunk_1F1 5 0'; for _ in $(seq 47); do printf ' 1'; done; echo ' nan'; } | mk nan
-refused 'NaN' 65 'a_chunk_1F1: its scores are not finite' --model "$G/zip.pth" nan
+for x in nan inf -inf; do
+    { printf 'head embeddings 48 f32 mean 1 x\nrow 7 a_chunk_1F1 5 0'; for _ in $(seq 47); do printf ' 1'; done; echo " $x"; } | mk "$x"
+    refused "$x" 65 "$x: record 7 \(a_chunk_1F1\): its embedding holds NaN or an infinity" --model "$G/zip.pth" "./$x"
+    refused "$x with --scores" 65 "$x: record 7 \(a_chunk_1F1\): its embedding holds NaN or an infinity" --model "$G/zip.pth" --scores "./$x"
+done
 printf 'head embeddings 48 f32 none 1 x\n' | mk residues
 refused 'a vector a residue' 65 'residues: has a vector for each residue' --model "$G/zip.pth" residues
 printf 'head embeddings 48 f32 mean 1 x unordered\n' | mk unordered
@@ -109,7 +189,55 @@ refused 'a chunk that is not in the table' 65 'few.tsv: has no chunk ' --model "
 refused 'no table of chunks' 66 'none.tsv: ' --model "$G/zip.pth" --gff --chunks none.tsv rows
 refused '--gff without --chunks' 2 '--gff goes with' --model "$G/zip.pth" --gff rows
 refused '--chunks without --gff' 2 '--gff goes with' --model "$G/zip.pth" --chunks chunks.tsv rows
-refused 'no --model' 2 'which classifier' rows
+refused 'no --model' 2 'rows: holds embeddings, to be scored first: which classifier\? give --model FILE' rows
+refused 'scores with --model' 2 'scores: holds scores, of zip\(golden\): leave out --model' --model "$G/zip.pth" scores
+refused 'scores of scores' 2 'scores: holds scores, .*leave out --model' --model "$G/zip.pth" --scores scores
+refused '--scores without --model' 2 'scores wants a classifier: give --model FILE' --scores rows
+for option in --json --max-scores '--min-viral 0.6' '--gff --chunks chunks.tsv'; do
+    # shellcheck disable=SC2086
+    refused "--scores with $option" 2 '^vnp-classify: --scores draws no verdicts: ' --model "$G/zip.pth" --scores $option rows
+done
+refused '--level without --scores' 2 'level and --plain go with --scores' --level 3 scores
+refused '--plain without --scores' 2 'level and --plain go with --scores' --model "$G/zip.pth" --plain rows
+scored() { { printf 'by vnp-classify\n'; printf '%s\n' "$@"; } | mk scored; }
+scored 'head embeddings 3 f32 mean 1 x' 'row 0 a_chunk_1F1 5 0 0 0.5 1'
+refused 'scores of another width' 65 'scored: has scores of 3 values \(f32\), not the 2 of type f32 that vnp-classify --scores writes' scored
+scored 'head embeddings 2 f16 mean 1 x' 'row 0 a_chunk_1F1 5 0 0.5 0.5'
+refused 'scores as halves' 65 'scored: has scores of 2 values \(f16\), not' scored
+scored 'head embeddings 2 f32 none 1 x' 'row 0 a_chunk_1F1 1 0 0.5 0.5'
+refused 'scores of residues' 65 'scored: has a vector for each residue' scored
+scored 'head embeddings 2 f32 mean 1 x unordered' 'row 0 a_chunk_1F1 5 0 0.5 0.5'
+refused 'scores in the order of batches' 65 'scored: .*put vnp-pool before' scored
+for pair in '0.5 nan' 'nan 0.5' 'inf 0' '-0.5 1.5' '1.5 0.5'; do
+    scored 'head embeddings 2 f32 mean 1 x' "row 0 a_chunk_1F1 5 0 $pair"
+    refused "scores $pair" 65 'a_chunk_1F1: its scores are -?[a-z0-9.]+ and -?[a-z0-9.]+, no probabilities' scored
+done
+scored 'head embeddings 2 f32 mean 1 x' 'row 0 a_chunk_1F1 5 0 0.5 0.5' block 'fail 69 no GPU left'
+refused 'scores: the stage before failed' 69 'stopped: .*no GPU left' scored
+status 'scores: the stage before failed, --json' 69 vnp-classify --json scored
+cp out json
+check 'scores: the stage before failed, --json: no summary' sh -c '! grep -q summary json'
+head -c $(($(wc -c <scores) - 40)) scores >scored
+refused 'scores that are cut' 65 'scored: ' scored
+score -q --plain rows | sed 's/zip(golden)/zap(golden)/' >scored
+refused 'scores with a byte changed' 65 'scored: .*(checksum|CRC)' scored
+vnp-fasta2tok -q "$PROTEINS" >tokens
+refused 'tokens' 65 'tokens: holds tokens, but embeddings are wanted' tokens
+refused 'tokens with --scores' 65 'tokens: holds tokens, but embeddings are wanted' --model "$G/zip.pth" --scores tokens
+refused '--scores: a stream that is cut' 65 'damaged: ends after [0-9]+ whole frames' --model "$G/zip.pth" --scores damaged
+refused '--scores: another width' 65 'narrow: has vectors of 32 values' --model "$G/zip.pth" --scores narrow
+refused '--scores: no classifier' 66 'nowhere: no such file' --model nowhere --scores rows
+printf 'head embeddings 48 f32 mean 1 x\nfail 69 no GPU left\n' | mk failed
+refused '--scores: the stage before failed' 69 'stopped: .*no GPU left' --model "$G/zip.pth" --scores failed
+status '--scores: the stage before failed: the next one hears' 69 sh -c "vnp-classify --model '$G/zip.pth' --scores failed 2>first.err | vnp-classify -o new"
+says '--scores: the stage before failed: its cause' 'stopped: .*no GPU left'
+status '--scores: misuse: the next one hears' 2 sh -c "vnp-classify --scores rows 2>first.err | vnp-classify -o new"
+says '--scores: misuse: its cause' 'stopped: vnp-classify: --scores wants a classifier'
+status '--scores onto a full disk' 74 sh -c "vnp-classify -q --model '$G/zip.pth' --scores rows >/dev/full"
+status '--scores into no folder' 73 score -o no/such/file rows
+cp scores older
+status 'a failure leaves older scores' 65 score -q -o older damaged
+same 'a failure leaves older scores: as they were' older scores
 refused '--min-viral of 2' 2 'not a number from 0 to 1' --model "$G/zip.pth" --min-viral 2 rows
 status 'nowhere to write' 2 vnp-classify --model "$G/zip.pth" rows
 status 'a folder in no folder' 73 vnp-classify --model "$G/zip.pth" -o no/such/folder rows

@@ -243,8 +243,9 @@ static void test_bad_rows(void **state)
         {{{"c_chunk_2F1", 1, 0}, {"c_chunk_1F1", 1, 0}}, "c_chunk_1F1 comes after chunk 2 of its contig"},
         {{{"c_chunk_1F1", 1, 0}, {"d_chunk_1F1", 1, 0}, {"c_chunk_1F1", 1, 0}}, "c_chunk_1 comes twice"},
         {{{"c_chunk_1F1", 1, 0}, {"d_chunk_1F1", 1, 0}, {"c_chunk_2F1", 1, 0}}, "c comes twice"},
-        {{{"c_chunk_1F1", NAN, 0}}, "c_chunk_1F1: its scores are not finite"},
-        {{{"c_chunk_1F1", 1, INFINITY}}, "its scores are not finite"},
+        {{{"c_chunk_1F1", NAN, 0}}, "c_chunk_1F1: its scores are nan and 0, no probabilities"},
+        {{{"c_chunk_1F1", 1, INFINITY}}, "its scores are 1 and inf, no probabilities"},
+        {{{"c_chunk_1F1", -0.5, 0.5}}, "its scores are -0.5 and 0.5, no probabilities"},
     };
     static const char *const ids[] = {"",
                                       "F1",

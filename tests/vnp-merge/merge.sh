@@ -99,6 +99,19 @@ lines "$protein" 'row 0 x 4 0 1 2 3' 'row 1 y 4 0 1 2 3' 'row 2 x 4 0 1 2 3' | m
 refused 'another order' '^vnp-merge: row 1 is z in xzy but y in xyz: the orders differ$' xzy xyz
 refused 'other ids' '^vnp-merge: row 1 is q in xqz but y in xyz: each is missing on the other side' xqz xyz
 refused 'an id twice' '^vnp-merge: xyx3: x comes twice, as rows 0 and 2' xyx xyx3
+status 'an id twice: the next stage hears' 65 sh -c 'vnp-merge xyx xyx3 2>/dev/null | vnp-cat --check'
+lines "$protein" 'row 0 a 4 0 1 2 3' 'row 1 ab 4 0 1 2 3' 'row 2 b 4 0 1 2 3' 'row 3 b 4 0 1 2 3' | mk abb
+refused 'an id twice, one after the other' '^vnp-merge: abb: b comes twice, as rows 2 and 3' abb abb
+# 1200 ids of 60,000 bytes are more than is held in memory.
+long() { awk -v last="$1" 'BEGIN { for (i = 0; i < 1200; i++) printf "%060000d\n", i == 1199 ? last : i }' | "$BUILD/tests/vnp-classify/tool_embeddings" 1; }
+long 1199 >long
+status 'more ids than fit into memory' 0 vnp-merge -q -o merged long long
+check 'more ids than fit into memory: all rows' sh -c 'vnp-cat --summary merged | grep -q "1200 sequences"'
+status 'more ids than fit into memory, and nowhere to put them' 73 env TMPDIR=/no/such vnp-merge -q -o merged2 long long
+check 'more ids than fit into memory, and nowhere to put them: no file' test ! -e merged2
+long 3 >long
+refused 'an id twice among many' '^vnp-merge: long: 0{200} comes twice, as rows 3 and 1199: give' long long
+rm -f long merged
 lines "$dna" 'row 0 x 4 0 1 2' block 'row 1 y 4 0 1 2' 'fail 69 no GPU left' | mk broken
 status 'the stage before failed' 69 vnp-merge broken xyz
 says 'the stage before failed: its cause' 'stopped: .*no GPU left'
@@ -119,6 +132,8 @@ for _ in 1 2 3 4 5; do vnp-merge -q -o more many half && mv more many; done
 refused 'merges of merges' 'the streams came through 13 stages, and a head can name 12' many half
 status 'two stdins' 2 vnp-merge - -
 status 'one stream' 2 vnp-merge a
+says 'one stream: two are wanted' '^vnp-merge: wants two streams, A and B, not 1$'
+status 'one stream: the next stage hears' 2 sh -c 'vnp-merge a 2>/dev/null | vnp-cat --check'
 status 'no such file' 66 vnp-merge a nowhere
 status 'a full disk' 74 sh -c 'vnp-merge a b >/dev/full'
 finish
