@@ -53,6 +53,16 @@ struct vnp_producer *vnp_head_add_stage(struct vnp_head *head, const char *stage
     return p;
 }
 
+int64_t vnp_head_budget(const struct vnp_head *head)
+{
+    int64_t budget = 0;
+    for (int i = 0; i < head->n_by; i++)
+        for (int j = 0; j < head->by[i].n_params; j++)
+            if (strcmp(head->by[i].params[j].key, "budget") == 0)
+                budget = strtoll(head->by[i].params[j].value, NULL, 10);
+    return budget > 0 ? budget : 0;
+}
+
 void vnp_producer_param(struct vnp_producer *p, const char *key, const char *fmt, ...)
 {
     if (p->n_params == (int)(sizeof p->params / sizeof p->params[0]))

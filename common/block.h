@@ -102,6 +102,8 @@ static inline uint32_t vnp_token(const void *bulk, int bytes, int64_t i)
 
 /* Adds `stage` (this program) with no parameters to the end of the head's chain and returns it; NULL when it is full. */
 struct vnp_producer *vnp_head_add_stage(struct vnp_head *head, const char *stage);
+/* Tokens of a batch at most, as the last stage to pack them says; 0 where none does. */
+int64_t vnp_head_budget(const struct vnp_head *head);
 /* Adds a parameter. Values must be what shaped the bytes, never a path, a host or a time: equal work, equal bytes. */
 void vnp_producer_param(struct vnp_producer *p, const char *key, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include "telemetry.h"
 #include "xmalloc.h"
 
 struct vnp_output {
@@ -135,7 +136,9 @@ static enum vnp_status write_all(struct vnp_output *o, const void *data, size_t 
     const char *p = data;
     while (n > 0) {
         size_t piece = n < (size_t)1 << 30 ? n : (size_t)1 << 30;
+        vnp_telemetry_wait(VNP_OUT);
         ssize_t done = write(o->fd, p, piece);
+        vnp_telemetry_waited(VNP_OUT, done);
         if (done < 0 && errno == EINTR)
             continue;
         if (done < 0)
@@ -221,7 +224,9 @@ static enum vnp_status name_file(struct vnp_output *o, struct vnp_err *err)
 
 enum vnp_status vnp_output_commit(struct vnp_output *o, struct vnp_err *err)
 {
+    vnp_telemetry_wait(VNP_OUT);
     enum vnp_status st = o->renames ? name_file(o, err) : VNP_OK;
+    vnp_telemetry_waited(VNP_OUT, 0);
     if (st == VNP_OK) {
         int fd = o->fd;
         o->fd = -1;
@@ -248,6 +253,14 @@ void vnp_output_discard(struct vnp_output *o)
 int vnp_output_is_stream(const struct vnp_output *o)
 {
     return !o->renames;
+}
+
+enum vnp_status vnp_stdout_write(const void *data, size_t n, struct vnp_err *err)
+{
+    vnp_telemetry_wait(VNP_OUT);
+    const bool whole = fwrite(data, 1, n, stdout) == n && fflush(stdout) == 0;
+    vnp_telemetry_waited(VNP_OUT, whole ? (ssize_t)n : -1);
+    return whole ? VNP_OK : vnp_error(err, VNP_IO, "stdout: can't be written: %s", strerror(errno));
 }
 
 bool vnp_same_file(const char *a, const char *b)

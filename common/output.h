@@ -36,6 +36,9 @@ VNP_MUST_CHECK enum vnp_status vnp_output_commit(struct vnp_output *o, struct vn
 /* Removes the unfinished file; stdout is left as it is. */
 void vnp_output_discard(struct vnp_output *o);
 
+/* Writes text to the stdio stream stdout, and flushes it. VNP_IO. */
+VNP_MUST_CHECK enum vnp_status vnp_stdout_write(const void *data, size_t n, struct vnp_err *err);
+
 /* Both paths name one regular file: writing to the one would take the place of the other. */
 bool vnp_same_file(const char *a, const char *b);
 

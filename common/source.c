@@ -12,6 +12,7 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
+#include "telemetry.h"
 #include "xmalloc.h"
 
 #define IN_BYTES ((size_t)128 << 10) /* compressed bytes read at a time */
@@ -74,9 +75,11 @@ static ssize_t read_fd(struct vnp_source *s, void *buf, size_t cap, struct vnp_e
     ssize_t got;
     if (s->eof)
         return 0;
+    vnp_telemetry_wait(VNP_IN);
     do
         got = read(s->fd, buf, cap);
     while (got < 0 && errno == EINTR);
+    vnp_telemetry_waited(VNP_IN, got);
     if (got < 0) {
         vnp_error(err, VNP_IO, "%s: reading failed after %llu bytes: %s", s->name, (unsigned long long)s->read_bytes,
                   strerror(errno));

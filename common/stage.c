@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "telemetry.h"
+
 /* Opens /dev/null where one of the three standard descriptors is closed, so that no file gets its number; in the wrong
  * direction, so that using it still fails. */
 static void fill_closed_descriptors(void)
@@ -20,6 +22,7 @@ static void fill_closed_descriptors(void)
 void vnp_stage_init(const char *name)
 {
     vnp_log_init(name);
+    vnp_telemetry_init(name);
     fill_closed_descriptors();
 #ifdef F_SETPIPE_SZ
     /* Fewer switches between the stages of a pipeline; where it is refused the default serves. */

@@ -10,6 +10,7 @@
 #include "order.h"
 #include "output.h"
 #include "source.h"
+#include "telemetry.h"
 #include "xmalloc.h"
 
 /* --- reading ------------------------------------------------------------------------------------------------------ */
@@ -148,6 +149,7 @@ enum vnp_status vnp_reader_open(struct vnp_reader **out, const char *path, struc
     struct vnp_reader *r = xcalloc(1, sizeof *r);
     struct vnp_decoded d;
     *out = NULL;
+    vnp_telemetry_open(VNP_IN);
     enum vnp_status st = vnp_source_open(&r->source, path, err);
     if (st == VNP_OK)
         st = next_frame(r, &d, err);
@@ -160,6 +162,7 @@ enum vnp_status vnp_reader_open(struct vnp_reader **out, const char *path, struc
         return st;
     }
     r->head = d.head;
+    vnp_telemetry_head(VNP_IN, &r->head);
     *out = r;
     return VNP_OK;
 }
@@ -210,6 +213,7 @@ enum vnp_status vnp_reader_next(struct vnp_reader *r, struct vnp_block *block, s
         if (vnp_head_ordered(&r->head) && vnp_order_block(&r->order, &r->head, &d.block, err) != VNP_OK)
             return in_frame(r, err);
         vnp_totals_add(&r->totals, &d.block);
+        vnp_telemetry_block(VNP_IN, &d.block);
         *block = d.block;
         return VNP_OK;
     case VNP_FRAME_ERR:
@@ -275,6 +279,7 @@ enum vnp_status vnp_writer_open(struct vnp_writer **out, const struct vnp_writer
     struct vnp_writer *w = xcalloc(1, sizeof *w);
     *out = NULL;
     w->limit = opt->frame_limit != 0 ? opt->frame_limit : VNP_FRAME_LIMIT;
+    vnp_telemetry_open(VNP_OUT);
     enum vnp_status st = vnp_output_open(&w->output, opt->path, opt->zstd_level, err);
     if (st != VNP_OK) {
         free(w);
@@ -300,6 +305,7 @@ static enum vnp_status send(struct vnp_writer *w, const void *bulk, size_t bulk_
 enum vnp_status vnp_writer_head(struct vnp_writer *w, const struct vnp_head *head, struct vnp_err *err)
 {
     w->head = *head;
+    vnp_telemetry_head(VNP_OUT, head);
     vnp_encode_head(&w->buf, head);
     return send(w, NULL, 0, err);
 }
@@ -310,7 +316,10 @@ enum vnp_status vnp_writer_block(struct vnp_writer *w, const struct vnp_block *b
     if (st != VNP_OK)
         return st;
     vnp_totals_add(&w->totals, block);
-    return send(w, block->bulk, (size_t)block->bulk_bytes, err);
+    st = send(w, block->bulk, (size_t)block->bulk_bytes, err);
+    if (st == VNP_OK)
+        vnp_telemetry_block(VNP_OUT, block);
+    return st;
 }
 
 const struct vnp_totals *vnp_writer_totals(const struct vnp_writer *w)

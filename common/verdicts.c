@@ -1,12 +1,12 @@
 #include "verdicts.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "frame_id.h"
+#include "output.h"
 #include "sorter.h"
 #include "tables.h"
 #include "viral_gff.h"
@@ -110,10 +110,9 @@ static enum vnp_status flush_json(struct vnp_verdicts *v, size_t at_least, struc
 {
     if (v->json.n == 0 || v->json.n < at_least)
         return VNP_OK;
-    if (fwrite(v->json.p, 1, v->json.n, stdout) != v->json.n || fflush(stdout) != 0)
-        return vnp_error(err, VNP_IO, "stdout: can't be written: %s", strerror(errno));
+    const enum vnp_status st = vnp_stdout_write(v->json.p, v->json.n, err);
     v->json.n = 0;
-    return VNP_OK;
+    return st;
 }
 
 static void put_json_number(struct vnp_text *t, const char *key, float x)

@@ -11,6 +11,7 @@
 #include "layernorm.h"
 #include "pooling.h"
 #include "rotary.h"
+#include "telemetry.h"
 #include "weights_gpu.h"
 #include "xmalloc.h"
 
@@ -365,8 +366,16 @@ void vnp_esm2_gpu_download(struct vnp_esm2_gpu *m, struct vnp_gpu_batch *b)
     CUDA_CHECK(cudaMemcpyAsync(b->nonfinite, b->d_nonfinite, (size_t)b->n, cudaMemcpyDeviceToHost, m->out));
 }
 
+/* On a thread of CUDA's, where CUDA must not be called. */
+static void CUDART_CB work_is_done(void *unused)
+{
+    (void)unused;
+    vnp_telemetry_work(-1);
+}
+
 void vnp_esm2_gpu_enqueue(struct vnp_esm2_gpu *m, struct vnp_gpu_batch *b)
 {
+    vnp_telemetry_work(+1);
     vnp_esm2_gpu_upload(m, b);
     CUDA_CHECK(cudaEventRecord(b->uploaded, m->in));
     CUDA_CHECK(cudaStreamWaitEvent(m->compute, b->uploaded, 0));
@@ -375,6 +384,8 @@ void vnp_esm2_gpu_enqueue(struct vnp_esm2_gpu *m, struct vnp_gpu_batch *b)
     CUDA_CHECK(cudaStreamWaitEvent(m->out, b->computed, 0));
     vnp_esm2_gpu_download(m, b);
     CUDA_CHECK(cudaEventRecord(b->done, m->out));
+    if (vnp_telemetry_active())
+        CUDA_CHECK(cudaLaunchHostFunc(m->out, work_is_done, NULL));
 }
 
 struct profile {

@@ -82,8 +82,8 @@ static void sink_flush(struct cat *c, struct sink *s)
         return;
     if (s->file != NULL)
         die_on(c, vnp_output_write(s->file, &part, 1, &err), &err);
-    else if (fwrite(s->text.p, 1, s->text.n, stdout) != s->text.n)
-        die_on(c, vnp_error(&err, VNP_IO, "stdout: can't be written: %s", strerror(errno)), &err);
+    else
+        die_on(c, vnp_stdout_write(s->text.p, s->text.n, &err), &err);
     s->text.n = 0;
 }
 

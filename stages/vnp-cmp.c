@@ -83,8 +83,8 @@ static void flush_out(struct cmp *c)
         return;
     if (c->file != NULL)
         die_on(c, vnp_output_write(c->file, &part, 1, &err), &err);
-    else if (fwrite(c->out.p, 1, c->out.n, stdout) != c->out.n)
-        vnp_die(VNP_IO, "stdout: can't be written: %s", strerror(errno));
+    else
+        die_on(c, vnp_stdout_write(c->out.p, c->out.n, &err), &err);
     c->out.n = 0;
 }
 

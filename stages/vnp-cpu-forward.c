@@ -7,6 +7,7 @@
 #include "forward.h"
 #include "net_cpu.h"
 #include "stage.h"
+#include "telemetry.h"
 #include "xmalloc.h"
 
 #define MAX_THREADS 1024
@@ -119,6 +120,7 @@ static struct options parse(int argc, char **argv)
 static void open_model(struct work *w)
 {
     struct vnp_err err;
+    char device[128];
     if (vnp_model_open(&w->model, w->opt.model, &err) != VNP_OK)
         vnp_stage_fail(w->out, &err);
     w->config = vnp_model_config(w->model);
@@ -132,6 +134,8 @@ static void open_model(struct work *w)
     }
     if (vnp_cpu_net_open(&w->net, w->model, w->threads, &err) != VNP_OK)
         vnp_stage_fail(w->out, &err);
+    snprintf(device, sizeof device, "%s, %d threads", vnp_cpu_blas_core(), vnp_cpu_threads_n(w->threads));
+    vnp_telemetry_device(device);
 }
 
 static void open_input(struct work *w, const char *path)

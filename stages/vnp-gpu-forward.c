@@ -11,6 +11,7 @@
 #include "ring_gpu.h"
 #include "stage.h"
 #include "stats.h"
+#include "telemetry.h"
 #include "xmalloc.h"
 
 #define DEFAULT_TOKENS 8192 /* where the stream doesn't say how large its batches are */
@@ -48,8 +49,7 @@ struct work {
 static pthread_mutex_t output_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static struct vnp_writer *output;
 
-static void fail(const struct vnp_err *err) __attribute__((noreturn));
-static void fail(const struct vnp_err *err)
+static void __attribute__((noreturn)) fail(const struct vnp_err *err)
 {
     pthread_mutex_lock(&output_lock);
     vnp_stage_fail(output, err);
@@ -61,8 +61,7 @@ static void usage(FILE *to)
     fprintf(
         to,
         "usage: vnp-gpu-forward [options] [FILE]\n"
-        "Runs a language model on batches of tokens (FILE or stdin; from vnp-pack) on a CUDA device: hidden states.\n"
-        "\n"
+        "Runs a language model on batches of tokens (FILE or stdin; from vnp-pack) on a CUDA device: hidden states.\n\n"
         "  -m, --model PATH      model file, directory or name in the caches (default: $VNP_MODEL)\n"
         "      --fp16 | --bf16 | --tf32 | --fp32\n"
         "                        numbers (default: --fp16, with sums, softmax and norms in FP32; --fp32 is true FP32)\n"
@@ -76,8 +75,7 @@ static void usage(FILE *to)
         "      --probe           only say whether there is a GPU that will do: exit 0 or 69\n"
         "      --report          name the device and the kernels that run\n"
         VNP_HELP_OUTPUT VNP_HELP_COMMON
-        "\n"
-        "Example: vnp-fasta2tok in.fa | vnp-pack -b 8192 | vnp-gpu-forward --model DIR | vnp-pool > emb.zst\n",
+        "\nExample: vnp-fasta2tok in.fa | vnp-pack -b 8192 | vnp-gpu-forward --model DIR | vnp-pool > emb.zst\n",
         o.min_cosine, (long long)o.device);
 }
 
@@ -179,6 +177,7 @@ static void open_device(struct work *w)
     if (vnp_device_open(&w->device, (int)w->opt.device, &err) != VNP_OK)
         vnp_die(err.status, "%s", err.msg);
     vnp_cuda_on_error = fail;
+    vnp_telemetry_device(w->device.name);
     if (!w->opt.probe)
         return;
     vnp_info("GPU %d: %s, compute capability %d.%d, %.0f GB", w->device.index, w->device.name, w->device.major,
@@ -394,6 +393,7 @@ static void *write_all(void *ctx)
         struct vnp_slot *s = vnp_ring_take(&w->ring, turn, VNP_SLOT_STARTED);
         if (s->last)
             return NULL;
+        vnp_telemetry_work(+1);
         vnp_gpu_batch_wait(&s->batch);
         for (int64_t i = 0; i < s->batch.n; i++) {
             if (s->batch.nonfinite[i])
@@ -402,6 +402,7 @@ static void *write_all(void *ctx)
                 compare(w, s, i);
             w->flops += vnp_esm2_gpu_flops(w->config, w->layer, s->rows.tokens[i]);
         }
+        vnp_telemetry_work(-1);
         write_slot(w, s);
         vnp_ring_pass(&w->ring, s, VNP_SLOT_EMPTY);
         const struct vnp_totals *n = vnp_writer_totals(w->out);

@@ -1,5 +1,4 @@
 /* vnp-model: look into model files, check them, make them, convert them, fetch them. See vnp-model(1). */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include "model_show.h"
 #include "model_verify.h"
 #include "model_write.h"
+#include "output.h"
 #include "stage.h"
 #include "synth.h"
 #include "xmalloc.h"
@@ -120,8 +120,9 @@ static struct vnp_model *open_or_die(const char *path)
 
 static void print_or_die(const struct vnp_text *t)
 {
-    if (fwrite(t->p, 1, t->n, stdout) != t->n || fflush(stdout) != 0)
-        vnp_die(VNP_IO, "stdout: can't be written: %s", strerror(errno));
+    struct vnp_err err;
+    if (vnp_stdout_write(t->p, t->n, &err) != VNP_OK)
+        vnp_die(err.status, "%s", err.msg);
 }
 
 /* NULL when the model is no classifier. */

@@ -13,6 +13,7 @@
 #include "nucleotide.h"
 #include "output.h"
 #include "stage.h"
+#include "telemetry.h"
 #include "xmalloc.h"
 
 #define CHUNK_LEAST 3 /* one codon */
@@ -185,6 +186,7 @@ static void flush(struct work *w)
     write_sink(w, &w->nucleotides);
     write_sink(w, &w->proteins);
     write_sink(w, &w->chunks);
+    vnp_telemetry_sequences(w->n.frames);
     vnp_progress("%" PRIu64 " contigs, %" PRIu64 " chunks, %" PRIu64 " open frames", w->n.contigs, w->n.chunks,
                  w->n.frames);
 }
@@ -402,6 +404,7 @@ int main(int argc, char **argv)
     enum vnp_status st;
     const double begin = vnp_now();
 
+    vnp_telemetry_open(VNP_IN);
     if (vnp_fasta_open(&w.in, argv + optind, argc - optind, &err) != VNP_OK)
         fail(&w, &err);
     open_sink(&w, &w.nucleotides, w.opt.nucleotides);
