@@ -225,8 +225,6 @@ static enum vnp_status name_the_missing(struct merge *m, struct vnp_err *err)
     return st;
 }
 
-}
-
 /* Both vectors into `dst`, converted only where the two sides differ in dtype. */
 static void join_vectors(const struct merge *m, uint8_t *dst)
 {
