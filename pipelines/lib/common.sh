@@ -12,6 +12,9 @@ misuse() {
     usage >&2
     exit 2
 }
+number() { # number OPTION TEXT LEAST MOST
+    if ! [[ $2 =~ ^[0-9]{1,9}$ ]] || [ "$2" -lt "$3" ] || [ "$2" -gt "$4" ]; then misuse "$1: not a number from $3 to $4: $2"; fi
+}
 say() { [ -n "${quiet-}" ] || echo "$me: $1" >&2; }
 
 # In front of a command: it is killed when the shell that started it dies, even by SIGKILL.

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # A run over any number of devices and hosts that can be continued after whatever ended it. Sourced by vnp-embed and
-# vnp-predict, which set $me, $here and $quiet. All that a run has to remember lies in one directory, $run:
+# vnp-predict, which set $me, $here, $quiet, and $log, the file of --log-json. All that a run has to remember lies in one directory, $run:
 #   what      what is computed: the model and the options that shape the bytes
 #   blocks/   the input, cut up by vnp-split: blocks.tsv and a folder for each kind of tokens
 #   job       the pipeline of a block: bash, tokens on stdin, one stream of vectors on stdout
@@ -64,12 +64,13 @@ run_is() {
     fi
 }
 
-# run_size RECORDS FILE...: how much a block holds, for vnp-split; as it was when the run was begun. By default so much that
-# loading the model is 1% of its time, at the most that a device does (500 TFLOP/s; 40 GFLOP/s a core), and for a smaller
-# input the same number of blocks for each slot.
+# run_size RECORDS EACH FILE...: how much a block holds, for vnp-split; as it was when the run was begun. By default so much
+# that loading the model is 1% of its time, at the most that a device does (500 TFLOP/s; 40 GFLOP/s a core), and for a
+# smaller input the same number of blocks for each slot. EACH: tokens of a record, where blocks are to be of equally many
+# records; or 0.
 run_size() {
-    local records=$1 bytes=0 file
-    shift
+    local records=$1 each=$2 bytes=0 file
+    shift 2
     if [ -e "$run/size" ]; then
         [ -z "$records" ] || [ "$(<"$run/size")" = "--records $records" ] || say 'the blocks stay as they were cut when this run was begun'
         return
@@ -82,15 +83,16 @@ run_size() {
         case $file in -) bytes=0 && break ;; *.gz | *.bgz | *.zst) bytes=$((bytes + 4 * $(stat -Lc %s -- "$file"))) ;; *) bytes=$((bytes + $(stat -Lc %s -- "$file"))) ;; esac
     done
     awk -v device="$device" -v parameters="$parameters" -v model="$model_bytes" -v cores="$(nproc)" -v input="$bytes" \
-        -v slots="$(wc -l <"$run/slots")" 'BEGIN {
+        -v slots="$(wc -l <"$run/slots")" -v each="$each" 'BEGIN {
         load = device == "gpu" ? 0.5 + model / 3e10 : 0.05 + model / 2e9
         rate = (device == "gpu" ? 5e14 : 4e10 * cores) / (2 * parameters)
         tokens = 100 * load * (rate < 1.5e7 ? rate : 1.5e7)
         if (input > 0) {
-            each = int(input / tokens / slots + 0.999)
-            tokens = input / slots / (each > 1 ? each : 1)
+            n = int(input / tokens / slots + 0.999)
+            tokens = input / slots / (n > 1 ? n : 1)
         }
-        printf "--tokens %d\n", (tokens > 1000 ? tokens : 1000) }' | keep size || exit
+        if (tokens < 1000) tokens = 1000
+        if (each > 0) printf "--records %d\n", tokens / each; else printf "--tokens %d\n", tokens }' | keep size || exit
 }
 
 # run_cut CUT: the input becomes $run/blocks, by the function CUT, which is called as CUT DIR to cut it up and as CUT --list
@@ -165,13 +167,21 @@ choose_device() { # $device: auto becomes cpu or gpu; its stage must be there
     [ -z "$gpus" ] || [ "$device" = gpu ] || die 2 "--gpus $gpus: the device is the CPU"
 }
 
-model_facts() { # model_facts MODEL: sets $fingerprint, $parameters and $model_bytes, or says what is wrong with it
+# model_facts MODEL [PREFIX]: sets $architecture, $fingerprint, $parameters, $width, $model_bytes and $model_file, or says what is
+# wrong with it.
+architecture='' fingerprint='' parameters='' width='' model_bytes='' model_file=''
+model_facts() {
     local json
-    json=$(vnp-model inspect -q --json "$1" 2>&1) || die $? "${json#vnp-model: }"
-    # shellcheck disable=SC2034  # the drivers' own
-    [[ $json =~ \"fingerprint\":\"([0-9a-f]+)\" ]] && fingerprint=${BASH_REMATCH[1]}
-    [[ $json =~ \"parameters\":([0-9]+) ]] && parameters=${BASH_REMATCH[1]}
-    [[ $json =~ \"bytes\":([0-9]+) ]] && model_bytes=${BASH_REMATCH[1]}
+    json=$(vnp-model inspect -q --json "$1" 2>&1) || die $? "${2-}${json#vnp-model: }"
+    fact() { # fact NAME PATTERN VARIABLE
+        [[ $json =~ \"$1\":$2 ]] && printf -v "$3" %s "${BASH_REMATCH[1]}"
+    }
+    fact architecture '"([^"]*)"' architecture
+    fact fingerprint '"([^"]*)"' fingerprint
+    fact parameters '([0-9]+)' parameters
+    fact width '([0-9]+)' width
+    fact bytes '([0-9]+)' model_bytes
+    fact files '\["([^"]*)"' model_file
 }
 
 # --- blocks -----------------------------------------------------------------------------------------------------------------
@@ -214,7 +224,9 @@ run_blocks() {
     run_begin=$EPOCHREALTIME
     shows=
     if [ -z "$quiet" ] && { [ -t 2 ] || [ -n "${VNP_PROGRESS-}" ]; }; then shows=yes; fi
-    by_from=$(cat "$run/by" 2>/dev/null | wc -l)
+    touch -- "$run/by"
+    by_from=$(wc -l <"$run/by")
+    [ -z "$log" ] || VNP_RUN_JSON=$(realpath -- "$log") && export VNP_RUN_JSON
     watch_run $$ &
     watcher=$!
     trap 'kill -TERM -- "-$awaited" 2>/dev/null' USR1 # from the watcher: it can't go on
@@ -312,9 +324,11 @@ account() {
         }'
 }
 
-run_summary() { # what was done, and by whom
-    say "$(account) in $(awk -v a="$run_begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }') s"
-    [ -n "$quiet" ] || cat -- "$run"/cut.log "$run"/log/* | grep '^{' | vnp-log >&2
+run_summary() { # what was done, by whom, and where the time went
+    local seconds
+    seconds=$(awk -v a="${run_begin:-$EPOCHREALTIME}" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
+    say "$(account) in $seconds s"
+    [ -n "$quiet" ] || cat -- "$run"/*.log "$run"/log/* 2>/dev/null | grep '^{' | vnp-log >&2
 }
 
 results() { # results OPTION...: the vectors of all blocks, in order, by vnp-concat with these options
