@@ -227,6 +227,8 @@ refused 'tokens with --scores' 65 'tokens: holds tokens, but embeddings are want
 refused '--scores: a stream that is cut' 65 'damaged: ends after [0-9]+ whole frames' --model "$G/zip.pth" --scores damaged
 refused '--scores: another width' 65 'narrow: has vectors of 32 values' --model "$G/zip.pth" --scores narrow
 refused '--scores: no classifier' 66 'nowhere: no such file' --model nowhere --scores rows
+{ printf 'by stage%s\n' $(seq 11); printf 'head embeddings 48 f32 mean 1 x\n'; } | mk far
+refused '--scores: a head that is full' 65 'far: came through 12 stages, more than a head can name' --model "$G/zip.pth" --scores far
 printf 'head embeddings 48 f32 mean 1 x\nfail 69 no GPU left\n' | mk failed
 refused '--scores: the stage before failed' 69 'stopped: .*no GPU left' --model "$G/zip.pth" --scores failed
 status '--scores: the stage before failed: the next one hears' 69 sh -c "vnp-classify --model '$G/zip.pth' --scores failed 2>first.err | vnp-classify -o new"
