@@ -212,7 +212,7 @@ dist:
 	$(MAKE) --no-print-directory STATIC=1 BIN=$(BUILD)/static all
 	$(Q)rm -rf build/dist && mkdir -p build/dist/$(DIST)/bin build/dist/$(DIST)/man
 	$(Q)cp $(BUILD)/static/* build/dist/$(DIST)/bin
-	$(Q)find build/dist/$(DIST)/bin -type f ! -name vnp-embed ! -name vnp-predict -exec strip {} +
+	$(Q)find build/dist/$(DIST)/bin -type f $(DRIVERS:$(BIN)/%=! -name %) -exec strip {} +
 	$(Q)cp $(PAGES) build/dist/$(DIST)/man
 	$(Q)cp README.md LICENSE tests/data/proteins.faa build/dist/$(DIST)
 	$(Q)tar -C build/dist -czf build/$(DIST).tar.gz --owner=0 --group=0 $(DIST)
