@@ -169,7 +169,7 @@ choose_device() { # $device: auto becomes cpu or gpu; its stage must be there
 
 # model_facts MODEL [PREFIX]: sets $architecture, $fingerprint, $parameters, $width, $model_bytes and $model_file, or says what is
 # wrong with it.
-: "${architecture=} ${fingerprint=} ${width=} ${model_file=}" # for the drivers
+: "${architecture=} ${fingerprint=} ${parameters=} ${width=} ${model_bytes=} ${model_file=}" # for the drivers too
 model_facts() {
     local json
     json=$(vnp-model inspect -q --json "$1" 2>&1) || die $? "${2-}${json#vnp-model: }"
