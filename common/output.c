@@ -18,6 +18,7 @@ struct vnp_output {
     char *temp; /* the temporary name; NULL while the file has none, or is written in place */
     int fd;
     int renames; /* a regular file, to be named at the end */
+    bool sync_later;
     ZSTD_CCtx *zstd;
     void *packed; /* one compressed piece on its way out */
 };
@@ -206,7 +207,7 @@ enum vnp_status vnp_output_patch(struct vnp_output *o, off_t offset, const void 
  * file in one step. */
 static enum vnp_status name_file(struct vnp_output *o, struct vnp_err *err)
 {
-    if (fsync(o->fd) != 0)
+    if (!o->sync_later && fsync(o->fd) != 0)
         return vnp_error(err, VNP_IO, "%s: can't be written: %s", o->path, strerror(errno));
     if (o->temp == NULL) {
         char proc[64];
@@ -220,6 +221,11 @@ static enum vnp_status name_file(struct vnp_output *o, struct vnp_err *err)
     free(o->temp);
     o->temp = NULL;
     return VNP_OK;
+}
+
+void vnp_output_sync_later(struct vnp_output *o)
+{
+    o->sync_later = true;
 }
 
 enum vnp_status vnp_output_commit(struct vnp_output *o, struct vnp_err *err)

@@ -29,6 +29,9 @@ VNP_MUST_CHECK enum vnp_status vnp_output_write(struct vnp_output *o, const stru
 VNP_MUST_CHECK enum vnp_status vnp_output_patch(struct vnp_output *o, off_t offset, const void *data, size_t n,
                                                 struct vnp_err *err);
 
+/* The commit need not wait for the disk: the caller does so later, for many files at once. */
+void vnp_output_sync_later(struct vnp_output *o);
+
 /* Everything is on its way to the disk and under its name when this returns VNP_OK. The output is gone either way, and
  * so is the unfinished file on failure. */
 VNP_MUST_CHECK enum vnp_status vnp_output_commit(struct vnp_output *o, struct vnp_err *err);

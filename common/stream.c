@@ -285,6 +285,8 @@ enum vnp_status vnp_writer_open(struct vnp_writer **out, const struct vnp_writer
         free(w);
         return st;
     }
+    if (opt->sync_later)
+        vnp_output_sync_later(w->output);
     open_writer = *out = w;
     vnp_log_on_die(abort_open_writer);
     return VNP_OK;

@@ -115,6 +115,13 @@ static void forget(struct vnp_tempdir *t)
     free(t);
 }
 
+enum vnp_status vnp_tempdir_sync(struct vnp_tempdir *t, struct vnp_err *err)
+{
+    if (syncfs(t->fd) == 0)
+        return VNP_OK;
+    return vnp_error(err, VNP_IO, "%s: can't be written: %s", t->path, strerror(errno));
+}
+
 enum vnp_status vnp_tempdir_commit(struct vnp_tempdir *t, struct vnp_err *err)
 {
     enum vnp_status st = VNP_OK;

@@ -14,6 +14,9 @@ VNP_MUST_CHECK enum vnp_status vnp_tempdir_open(struct vnp_tempdir **out, const 
 /* Borrowed until the end. */
 const char *vnp_tempdir_path(const struct vnp_tempdir *t);
 
+/* Waits until its files are on the disk, where they were closed without that (sync_later). VNP_IO when they can't be. */
+VNP_MUST_CHECK enum vnp_status vnp_tempdir_sync(struct vnp_tempdir *t, struct vnp_err *err);
+
 /* Renames it to its target. On failure it is removed. It is gone either way. */
 VNP_MUST_CHECK enum vnp_status vnp_tempdir_commit(struct vnp_tempdir *t, struct vnp_err *err);
 

@@ -98,7 +98,7 @@ static enum vnp_status open_block(struct work *w, uint64_t first, struct vnp_err
                          vnp_reader_name(w->in), MOST_BLOCKS);
     char *path = w->temp != NULL ? xasprintf("%s/%06" PRId64 ".vnp", vnp_tempdir_path(w->temp), w->blocks)
                                  : xstrdup("/dev/null");
-    enum vnp_status st = vnp_writer_open(&w->out, &(struct vnp_writer_options){.path = path}, err);
+    enum vnp_status st = vnp_writer_open(&w->out, &(struct vnp_writer_options){.path = path, .sync_later = true}, err);
     free(path);
     if (st != VNP_OK)
         return st;
@@ -233,7 +233,7 @@ int main(int argc, char **argv)
 
     struct vnp_output *table = w.table;
     w.table = NULL;
-    if (vnp_output_commit(table, &err) != VNP_OK)
+    if (vnp_output_commit(table, &err) != VNP_OK || (w.temp != NULL && vnp_tempdir_sync(w.temp, &err) != VNP_OK))
         fail(&w, &err);
     struct vnp_tempdir *temp = w.temp;
     w.temp = NULL;
