@@ -32,15 +32,28 @@ first_failure() {
 }
 
 # await COMMAND...: in the background and a process group of its own, so that a signal is acted on at once and reaches all
-# of it. The function that a signal calls is on_signal STATUS, if there is one.
+# of it, and nothing of it outlives this shell, whatever ends it.
 await() {
     local rc
     set -m
-    "$@" <&0 &
+    guarded "$@" <&0 &
     awaited=$!
     set +m
     while wait "$awaited"; rc=$?; kill -0 "$awaited" 2>/dev/null; do :; done
     awaited=
+    return $rc
+}
+guarded() {
+    local guard rc nap
+    {
+        exec {nap}<> <(:) # never has anything to read: to sleep without a process
+        while kill -0 $$; do read -r -t 1 -u "$nap"; done
+        kill -KILL 0
+    } 2>/dev/null &
+    guard=$!
+    "$@"
+    rc=$?
+    kill "$guard"
     return $rc
 }
 stop() { # stop STATUS: a signal came

@@ -184,6 +184,17 @@ model_facts() {
     fact files '\["([^"]*)"' model_file
 }
 
+# takes STAGE MODEL [OPTION OF VNP-FASTA2TOK ...] -- [OPTION OF STAGE ...]: whether the forward stage takes the model, these
+# tokens and options: it is given a stream without sequences.
+takes() {
+    local stage=$1 model=$2 tokens=()
+    shift 2
+    while [ "$1" != -- ]; do tokens+=("$1") && shift; done
+    shift
+    vnp-fasta2tok -q --allow-empty "${tokens[@]}" </dev/null | vnp-pack -q | "$stage" -q --model "$model" "$@" >/dev/null
+    first_failure "${PIPESTATUS[@]}"
+}
+
 # --- blocks -----------------------------------------------------------------------------------------------------------------
 
 # Whether a block that lies in done/ is what its name says. Not trusted: read to its end, counted and summed.

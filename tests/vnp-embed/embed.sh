@@ -66,29 +66,49 @@ cp in.fa same.fa
 status 'input and output the same file' 2 embed -o same.fa same.fa
 same 'the input is untouched' in.fa same.fa
 
-# Signals, in the middle of long work.
+# Signals, in the middle of long work: nothing under the output's name, and the same command goes on.
 for i in $(seq 300); do sed "s/^>/>$i/" in.fa; done >long.fa
 vnp-model synth 12x4x256 -o slow --seed 1 2>/dev/null
-interrupted() { # interrupted SIGNAL: status of a vnp-embed that is sent SIGNAL at work
-    vnp-embed -q -d cpu -m "$PWD/slow" -o new.zst long.fa &
-    local pid=$!
-    sleep 1
-    kill "-$1" $pid
-    local begin=$SECONDS
+interrupted() { # interrupted SIGNAL OPTION...: status of a vnp-embed that is sent SIGNAL at work
+    local signal=$1 pid begin rc
+    shift
+    vnp-embed -q -d cpu -m "$PWD/slow" -o new.zst "$@" long.fa &
+    pid=$!
+    sleep 2
+    kill "-$signal" $pid
+    begin=$SECONDS
     wait $pid
-    local rc=$?
+    rc=$?
     [ $((SECONDS - begin)) -le 5 ] || return 99
+    [ ! -e new.zst ] || return 98
     return $rc
 }
-status 'SIGTERM ends it within 5 s' 143 interrupted TERM
-status 'SIGHUP ends it within 5 s' 129 interrupted HUP
-status 'SIGKILL' 137 interrupted KILL
-check 'none left a file' [ -z "$(find . -name 'new*' -o -name '*.tmp')" ]
-pkill -KILL -f "$PWD/slow" # what SIGKILL left running
+ended() { # nothing is at work with the slow model any more, give or take two seconds
+    local _
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        pgrep -f "$PWD/slow" >/dev/null || return 0
+        sleep 0.2
+    done
+    return 1
+}
+for signal in TERM:143 HUP:129 KILL:137; do
+    for options in '--block 300' '--block 0'; do
+        # shellcheck disable=SC2086  # words
+        status "SIG${signal%:*} ends it within 5 s, $options" "${signal#*:}" interrupted "${signal%:*}" $options
+        check 'and all its stages' ended
+        pkill -KILL -f "$PWD/slow"
+    done
+done
+check 'what it had begun is kept' [ -e new.zst.run/blocks/blocks.tsv ]
+status 'another model is refused then' 2 vnp-embed -q -d cpu -m model -o new.zst long.fa
+says 'and the way out is named' 'new.zst.run: was begun with another model .*--restart'
+check 'or it is begun anew' vnp-embed -q -d cpu -m model -o new.zst --restart long.fa
+check 'and ends' sh -c 'vnp-cat --check new.zst | grep -q "3600 sequences"'
+check 'without a trace' [ ! -e new.zst.run ]
 ctrl_c() { # Ctrl-C on a terminal of its own
-    script -qec 'sh -c "trap : INT; vnp-embed -q -d cpu -m slow -o new.zst long.fa; echo status \$?"' /dev/null < <(sleep 1; printf '\003'; sleep 3) >typescript
-    grep -q 'status 130' typescript
+    rm -f new.zst
+    script -qec 'sh -c "trap : INT; vnp-embed -q -d cpu -m slow -o new.zst long.fa; echo status \$?"' /dev/null < <(sleep 2; printf '\003'; sleep 3) >typescript
+    grep -q 'status 130' typescript && [ ! -e new.zst ]
 }
 if script -qec true /dev/null >/dev/null 2>&1; then check 'Ctrl-C: 130' ctrl_c; else skip 'Ctrl-C' 'no script(1), or no pseudo-terminal'; fi
-check 'left no file' [ -z "$(find . -name 'new*' -o -name '*.tmp')" ]
 finish
