@@ -105,7 +105,11 @@ run_cut() {
         say "goes on: $(find "$run/done" -name '*.vnp' 2>/dev/null | wc -l) of $(run_blocks_n) blocks are done"
     else
         rm -rf -- "$run/blocks" "$run"/blocks.*
-        VNP_LOG_JSON=$run/cut.log await "$1" "$run/blocks.whole" || return
+        VNP_LOG_JSON=$run/cut.log await "$1" "$run/blocks.whole" || {
+            local rc=$?
+            [ $rc -le 128 ] || echo "$me: a stage that reads the input was killed by signal $((rc - 128))" >&2
+            return $rc
+        }
         mv -- "$run/blocks.whole" "$run/blocks" || die 73 "$run: can't be written to"
     fi
 }
@@ -316,7 +320,7 @@ account() {
             read -r block <"$file" && tail -c 2000 "$run/log/$block" |
                 sed -n "s/.*\"stage\":\"vnp-[cg]pu-forward\".*\"all_sequences\":\([0-9]*\),\"all_tokens\":\([0-9]*\).*/active ${file##*/} $block \1 \2/p" | tail -n 1
         done
-    } 2>/dev/null | awk -v begin="$run_begin" -v now="$EPOCHREALTIME" '
+    } 2>/dev/null | awk -v begin="${run_begin:-$EPOCHREALTIME}" -v now="$EPOCHREALTIME" -v unit="${unit:-sequences}" '
         $1 == "block" { sequences[$2] = $4; tokens[$2] = $5; all += $4; all_tokens += $5 }
         $1 == "done" { done += sequences[$2]; done_tokens += tokens[$2]; is_done[$2] = 1 }
         $1 == "by" { share[$2] += tokens[$3]; run += tokens[$3] }
@@ -324,7 +328,7 @@ account() {
         END {
             seconds = now - begin
             rate = seconds > 0 ? run / seconds : 0
-            printf "%d of %d sequences, %.0f tokens/s", done, all, rate
+            printf "%d of %d %s, %.0f tokens/s", done, all, unit, rate
             if (rate > 0 && done < all) {
                 left = (all_tokens - done_tokens) / rate
                 printf ", %d:%02d:%02d left", left / 3600, left / 60 % 60, left % 60

@@ -48,9 +48,9 @@ ended() { # ended PID,...: none of them is there any more, give or take a second
     return 1
 }
 interrupted() { # interrupted SIGNAL [STAGE]: status of a run that is sent SIGNAL, or whose STAGE is
-    vnp-predict -q -d cpu --esm slow --dnabert dnabert --classifier wide -o new long-tiny.fa &
+    vnp-predict -q -d cpu --esm slow --dnabert dnabert --classifier wide -o new --restart long-tiny.fa &
     local pid=$! target begin rc all
-    sleep 1
+    sleep "${3-2}"
     all=$(descendants $pid | paste -sd ,)
     target=$pid
     [ $# = 1 ] || target=$(ps -o pid=,args= -p "$all" | awk -v s="$2" 'index($0, s) && !/bash/ { print $1; exit }')
@@ -64,22 +64,28 @@ interrupted() { # interrupted SIGNAL [STAGE]: status of a run that is sent SIGNA
 }
 status 'SIGTERM ends all within 5 s' 143 interrupted TERM
 status 'SIGHUP ends all within 5 s' 129 interrupted HUP
-check 'nothing is left' [ ! -e new ]
-for stage in 'vnp-cpu-forward --model slow' vnp-merge 'vnp-orf -l 500 --proteins'; do
-    status "a death of $stage" 137 interrupted KILL "$stage"
-    says 'is reported' 'was killed by signal 9'
-    check 'and leaves nothing' [ ! -e new ]
-done
+check 'there is no result' [ ! -e new ]
+check 'what it had begun is kept' [ -e new.run/blocks/dna/blocks.tsv ]
+cat long-tiny.fa long-tiny.fa | sed 's/^>/>again_/' | awk '/^>/ { $0 = $0 "_" NR } 1' >longer.fa
+cut_short() { # the death of vnp-orf, which has all the input to read still
+    vnp-predict -q -d cpu --esm esm --dnabert dnabert --classifier classifier -o dead <(cat longer.fa; sleep 2) &
+    sleep 1
+    pkill -KILL -f -- '--nucleotides /dev/fd/3' || return 98
+    wait $!
+}
+status 'a death of vnp-orf' 137 cut_short
+says 'is reported' 'was killed by signal 9'
+check 'and leaves nothing' [ -z "$(find . -maxdepth 1 -name 'dead*')" ]
 if script -qec true /dev/null >/dev/null 2>&1; then
     ctrl_c() { # Ctrl-C on a terminal of its own
-        script -qec 'sh -c "trap : INT; vnp-predict -q -d cpu --esm slow --dnabert dnabert --classifier wide -o new long-tiny.fa; echo status \$?"' \
-            /dev/null < <(sleep 1; printf '\003'; sleep 3) >typescript
+        script -qec 'sh -c "trap : INT; vnp-predict -q -d cpu --esm slow --dnabert dnabert --classifier wide -o new --restart long-tiny.fa; echo status \$?"' \
+            /dev/null < <(sleep 2; printf '\003'; sleep 3) >typescript
         grep -q 'status 130' typescript
     }
     check 'Ctrl-C: 130' ctrl_c
-    check 'leaves nothing' [ ! -e new ]
-    script -qec 'vnp-predict -d cpu --esm esm --dnabert dnabert --classifier classifier -o terminal tiny.fa' /dev/null >typescript
-    check 'a terminal is shown the progress' grep -q 'vnp-predict: [0-9]* frames' typescript
+    check 'there is no result' [ ! -e new ]
+    script -qec 'vnp-predict -d cpu --esm esm --dnabert dnabert --classifier classifier -o terminal --block 8000 tiny.fa' /dev/null >typescript
+    check 'a terminal is shown the progress' grep -Eq 'vnp-predict: [0-9]+ of [0-9]+ frames' typescript
     check 'and the summary' grep -q 'vnp-predict: 24000 contigs' typescript
     check 'the results are the same' diff -r tiny1024 terminal
     script -qec "vnp-predict -d cpu --esm esm --dnabert dnabert --classifier classifier -o none '$PROTEINS'" /dev/null >typescript

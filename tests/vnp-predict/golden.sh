@@ -31,7 +31,10 @@ for length in 500 300; do
     check "chunks of $length: the summary counts contigs" grep -q "^vnp-predict: $contigs contigs, [0-9]* viral" summary
     check "chunks of $length: and chunks" grep -q "; $chunks chunks of $length letters, $((chunks - closed)) with an open frame, " summary
     check "chunks of $length: and frames" grep -q "; $frames frames, $viral viral" summary
-    check "chunks of $length: and seconds" grep -Eq ' s in all; of the CPU: frames .* DNABERT-S .* ESM-2 .* verdicts ' summary
+    check "chunks of $length: and seconds" grep -Eq "^vnp-predict: $frames of $frames frames, [0-9]+ tokens/s in [0-9.]+ s$" summary
+    for stage in vnp-fasta2tok 'vnp-cpu-forward dna' vnp-cpu-forward vnp-merge vnp-classify; do
+        check "chunks of $length: of $stage, too" grep -Eq "^$stage +[0-9.]+ " summary
+    done
 done
 
 # A row of the table of contigs for each contig with a frame, and chunks that add up.
