@@ -144,7 +144,9 @@ static void count_unknown(const char *seq, uint64_t n, const uint8_t *id, uint8_
         }
 }
 
-uint64_t vnp_tokenize(struct vnp_tokenizer *t, const char *seq, uint64_t n, void *dst, struct vnp_unknown *unknown)
+/* Begins on a cache line: where the linker happens to put its loop across two, vnp-fasta2tok takes a seventh longer. */
+__attribute__((aligned(64))) uint64_t vnp_tokenize(struct vnp_tokenizer *t, const char *seq, uint64_t n, void *dst,
+                                                   struct vnp_unknown *unknown)
 {
     if (t->bpe != NULL)
         return vnp_bpe_text_encode(t->bpe, seq, n, dst, unknown);
