@@ -195,8 +195,11 @@ takes() {
     shift 2
     while [ "$1" != -- ]; do tokens+=("$1") && shift; done
     shift
-    vnp-fasta2tok -q --allow-empty "${tokens[@]}" </dev/null | vnp-pack -q | "$stage" -q --model "$model" "$@" >/dev/null
-    first_failure "${PIPESTATUS[@]}"
+    (
+        unset VNP_LOG_JSON
+        vnp-fasta2tok -q --allow-empty "${tokens[@]}" </dev/null | vnp-pack -q | "$stage" -q --model "$model" "$@" >/dev/null
+        first_failure "${PIPESTATUS[@]}"
+    )
 }
 
 # --- blocks -----------------------------------------------------------------------------------------------------------------

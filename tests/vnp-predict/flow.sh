@@ -47,14 +47,16 @@ ended() { # ended PID,...: none of them is there any more, give or take a second
     done
     return 1
 }
-interrupted() { # interrupted SIGNAL [STAGE]: status of a run that is sent SIGNAL, or whose STAGE is
-    vnp-predict -q -d cpu --esm slow --dnabert dnabert --classifier wide -o new --restart long-tiny.fa &
-    local pid=$! target begin rc all
-    sleep "${3-2}"
+interrupted() { # interrupted SIGNAL: status of a run that is sent SIGNAL
+    rm -rf new.run
+    vnp-predict -q -d cpu --esm slow --dnabert dnabert --classifier wide -o new long-tiny.fa &
+    local pid=$! begin rc all _
+    for _ in $(seq 100); do
+        sleep 0.1
+        [ ! -e new.run/active/cpu ] || break
+    done
     all=$(descendants $pid | paste -sd ,)
-    target=$pid
-    [ $# = 1 ] || target=$(ps -o pid=,args= -p "$all" | awk -v s="$2" 'index($0, s) && !/bash/ { print $1; exit }')
-    kill "-$1" "$target" || return 98
+    kill "-$1" $pid || return 98
     begin=$SECONDS
     wait $pid
     rc=$?
