@@ -79,7 +79,7 @@ static void put_numbers(struct maker *m, struct vnp_buf *b, char **rest)
         uint16_t token = (uint16_t)x; /* the first byte is all of one that takes one */
         bool tokens = m->head.kind == VNP_TOKENS || m->head.kind == VNP_BATCHES;
         size_t n = tokens ? (size_t)m->head.token_bytes : m->head.dtype == VNP_F32 ? 4 : 2;
-        if (!vnp_buf_reserve(b, b->n + n))
+        if (b->n + n > b->cap && !vnp_buf_reserve(b, 2 * b->cap + 64))
             vnp_die(VNP_OS, "out of memory");
         memcpy(b->p + b->n, tokens ? (const void *)&token : n == 4 ? (const void *)&x : (const void *)&half, n);
         b->n += n;
