@@ -11,11 +11,15 @@ vnp-pack -q -b 1024 <tokens.vnp >batches.vnp
 vnp-cpu-forward -q --model model <batches.vnp >hidden.vnp
 vnp-pool -q --plain <hidden.vnp >emb.vnp
 vnp-pool -q <hidden.vnp >emb.zst
+cp tokens.vnp tokens-split
+cp emb.vnp emb-concat
 check 'the undisturbed pipeline is whole' vnp-cat --check emb.zst
 
 # consume STREAM OUT: the stage that reads such a stream, writing to the file OUT.
 consume() {
     case $1 in
+    tokens-split) vnp-split -q -o "$2" ;;
+    emb-concat) vnp-concat -q -o "$2" ;;
     tokens*) vnp-pack -q -b 1024 -o "$2" ;;
     batches*) vnp-cpu-forward -q --model model -o "$2" ;;
     hidden* | emb*) vnp-pool -q -o "$2" ;;
@@ -52,7 +56,7 @@ cut_at() { # cut_at STREAM OFFSET...: each cut must be refused
 }
 
 RANDOM=7
-for stream in tokens.vnp batches.vnp hidden.vnp emb.vnp emb.zst; do
+for stream in tokens.vnp tokens-split batches.vnp hidden.vnp emb.vnp emb-concat emb.zst; do
     size=$(stat -c %s $stream)
     spots=
     for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do spots="$spots $(((RANDOM * 32768 + RANDOM) % size))"; done
@@ -78,6 +82,8 @@ flip() { # flip STREAM STEP: every STEP-th byte of the head, and of the end fram
     done
 }
 check 'each byte of the head of tokens, and of the end, flipped: refused' flip tokens.vnp 1
+check 'bytes of the head of tokens to be split flipped: refused' flip tokens-split 9
+check 'bytes of the head of embeddings to be joined flipped: refused' flip emb-concat 9
 check 'bytes of the head of batches flipped: refused' flip batches.vnp 9
 check 'bytes of the head of hidden states flipped: refused' flip hidden.vnp 9
 check 'bytes of the head of embeddings flipped: refused' flip emb.vnp 9
@@ -152,6 +158,8 @@ run() { # run STAGE with its usual input
     vnp-pack) "$@" -q <tokens.vnp ;;
     vnp-cpu-forward) "$@" -q --model model <batches.vnp ;;
     vnp-pool) "$@" -q <hidden.vnp ;;
+    vnp-split) "$@" -q --list <tokens.vnp ;;
+    vnp-concat) "$@" -q <emb.zst ;;
     vnp-cat) "$@" --json emb.zst ;;
     vnp-cmp) "$@" emb.zst emb.vnp ;;
     vnp-embed) "$@" -q --device cpu -m model -o - in.fa ;;
@@ -159,13 +167,13 @@ run() { # run STAGE with its usual input
 }
 full_disk() { run "$1" >/dev/full; }
 closed_stdout() { run "$1" >&-; }
-for s in vnp-fasta2tok vnp-pack vnp-cpu-forward vnp-pool vnp-cat vnp-cmp vnp-embed; do
+for s in vnp-fasta2tok vnp-split vnp-pack vnp-cpu-forward vnp-pool vnp-concat vnp-cat vnp-cmp vnp-embed; do
     status "$s on /dev/full" 74 full_disk $s
     says "$s on /dev/full says why" "$s: .*No space left|vnp-pool: .*No space left"
     status "$s with stdout closed" 74 closed_stdout $s
 done
 if script -qec true /dev/null >/dev/null 2>&1; then
-    for s in vnp-fasta2tok vnp-pack vnp-cpu-forward vnp-pool vnp-embed; do
+    for s in vnp-fasta2tok vnp-pack vnp-cpu-forward vnp-pool vnp-concat vnp-embed; do
         export -f run
         status "$s refuses a terminal" 2 script -qec "bash -c 'run $s'" /dev/null
         cp "$T/out" typescript
