@@ -15,8 +15,7 @@ VNP_MUST_CHECK enum vnp_status vnp_bigarray_new(struct vnp_bigarray **out, uint6
                                                 struct vnp_err *err);
 
 /* Element i, which must be one of the n. VNP_IO when the file can't be read or written. */
-VNP_MUST_CHECK enum vnp_status vnp_bigarray_get(struct vnp_bigarray *a, uint64_t i, void *element,
-                                                struct vnp_err *err);
+VNP_MUST_CHECK enum vnp_status vnp_bigarray_get(struct vnp_bigarray *a, uint64_t i, void *element, struct vnp_err *err);
 VNP_MUST_CHECK enum vnp_status vnp_bigarray_set(struct vnp_bigarray *a, uint64_t i, const void *element,
                                                 struct vnp_err *err);
 

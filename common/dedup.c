@@ -40,7 +40,7 @@ struct vnp_dedup {
     struct vnp_bigarray *numbers; /* struct vnp_copy[groups]: slot 0 while no record of the group has been numbered */
     uint64_t n_records, n_groups;
     uint64_t digest;
-    uint64_t hash, begin; /* of the record that is coming: its hash so far, its place among the contents */
+    uint64_t hash, begin;   /* of the record that is coming: its hash so far, its place among the contents */
     uint8_t *ours, *theirs; /* PIECE bytes each */
     uint64_t ordinal, n_unique, n_slots; /* on the way out: records, first ones and shared ones so far */
     uint8_t first;                       /* the record that is going out is the first of its equals */
@@ -176,8 +176,8 @@ static enum vnp_status join_group(struct vnp_dedup *d, struct group *g, const st
     return st == VNP_OK ? vnp_bigarray_set(d->groups, p->ordinal, &g->number, err) : st;
 }
 
-/* Of all records with one hash, groups those that equal the first. *rest gets the others, or NULL when there are none, to
- * go through the same again: it takes as many rounds as different records have one hash, and no memory for them. */
+/* Of all records with one hash, groups those that equal the first. *rest gets the others, or NULL when there are none,
+ * to go through the same again: it takes as many rounds as different records have one hash, and no memory for them. */
 static enum vnp_status group_records(struct vnp_dedup *d, struct vnp_sorter **rest, struct vnp_err *err)
 {
     struct group g = {0};
@@ -240,8 +240,13 @@ static enum vnp_status read_row(struct vnp_dedup *d, struct stored *s, struct vn
         st = reserve(&d->id, s->n_id + (size_t)1, err);
     if (st == VNP_OK)
         st = vnp_tape_next(d->rows, d->id.p, s->n_id, err);
-    *row = (struct vnp_row){.total = s->total, .start = s->start, .residues = s->residues, .flags = s->flags,
-                            .tokens = s->tokens, .window = s->window, .windows = s->windows,
+    *row = (struct vnp_row){.total = s->total,
+                            .start = s->start,
+                            .residues = s->residues,
+                            .flags = s->flags,
+                            .tokens = s->tokens,
+                            .window = s->window,
+                            .windows = s->windows,
                             .id = {(const char *)d->id.p, s->n_id}};
     return st;
 }

@@ -43,9 +43,16 @@ void vnp_shelf_free(struct vnp_shelf *s)
 
 enum vnp_status vnp_shelf_put(struct vnp_shelf *s, const struct vnp_row *row, struct vnp_err *err)
 {
-    const struct kept k = {.ordinal = row->ordinal, .total = row->total, .start = row->start, .residues = row->residues,
-                           .flags = row->flags, .tokens = row->tokens, .window = row->window, .windows = row->windows,
-                           .at = vnp_tape_bytes(s->data), .bytes = row->bytes};
+    const struct kept k = {.ordinal = row->ordinal,
+                           .total = row->total,
+                           .start = row->start,
+                           .residues = row->residues,
+                           .flags = row->flags,
+                           .tokens = row->tokens,
+                           .window = row->window,
+                           .windows = row->windows,
+                           .at = vnp_tape_bytes(s->data),
+                           .bytes = row->bytes};
     enum vnp_status st = vnp_tape_add(s->data, row->data, row->bytes, err);
     return st == VNP_OK ? vnp_tape_add(s->columns, &k, sizeof k, err) : st;
 }
@@ -63,8 +70,16 @@ enum vnp_status vnp_shelf_get(struct vnp_shelf *s, uint64_t number, struct vnp_r
         st = vnp_error(err, VNP_OS, "out of memory for a row of %llu bytes", (unsigned long long)k.bytes);
     if (st == VNP_OK)
         st = vnp_tape_at(s->data, s->got.p, (size_t)k.bytes, k.at, err);
-    *row = (struct vnp_row){.ordinal = k.ordinal, .total = k.total, .start = k.start, .residues = k.residues,
-                            .flags = k.flags, .tokens = k.tokens, .window = k.window, .windows = k.windows,
-                            .id = {"", 0}, .data = s->got.p, .bytes = (size_t)k.bytes};
+    *row = (struct vnp_row){.ordinal = k.ordinal,
+                            .total = k.total,
+                            .start = k.start,
+                            .residues = k.residues,
+                            .flags = k.flags,
+                            .tokens = k.tokens,
+                            .window = k.window,
+                            .windows = k.windows,
+                            .id = {"", 0},
+                            .data = s->got.p,
+                            .bytes = (size_t)k.bytes};
     return st;
 }

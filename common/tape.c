@@ -12,9 +12,9 @@
 
 struct vnp_tape {
     int fd;
-    bool reading; /* vnp_tape_next() has been called: buf holds what was read, before it what was added last */
-    uint64_t end; /* bytes in the file */
-    uint64_t at;  /* reading: the place of buf in the file */
+    bool reading;  /* vnp_tape_next() has been called: buf holds what was read, before it what was added last */
+    uint64_t end;  /* bytes in the file */
+    uint64_t at;   /* reading: the place of buf in the file */
     uint64_t next; /* and where vnp_tape_next() is */
     size_t n;      /* bytes in buf */
     uint8_t *buf;

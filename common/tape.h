@@ -1,5 +1,5 @@
-/* A temporary file that is written once, from its beginning to its end, and read: one after the other from the beginning,
- * or at any place. Both gather what is small in memory. */
+/* A temporary file that is written once, from its beginning to its end, and read: one after the other from the
+ * beginning, or at any place. Both gather what is small in memory. */
 #ifndef VNP_TAPE_H
 #define VNP_TAPE_H
 

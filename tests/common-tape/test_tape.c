@@ -1,5 +1,5 @@
-/* Temporary files that are more than a sort: a tape written and read in pieces of all sizes, arrays in memory and on disk,
- * rows kept by number, and a disk that is full. */
+/* Temporary files that are more than a sort: a tape written and read in pieces of all sizes, arrays in memory and on
+ * disk, rows kept by number, and a disk that is full. */
 #include "../lib.h"
 
 #include <signal.h>
@@ -119,8 +119,14 @@ static void a_shelf_keeps_rows(void **state)
         assert_int_equal(vnp_shelf_rows(s), k);
         at[k] = t_between(&seed, 0, BYTES);
         n[k] = k % 50 == 0 ? 0 : piece(&seed, BYTES - at[k]);
-        const struct vnp_row row = {.ordinal = 7 * k, .total = k + 5, .residues = (uint32_t)k + 3, .flags = k % 16,
-                                    .tokens = (uint32_t)k + 1, .windows = 1, .id = {"id", 2}, .data = bytes + at[k],
+        const struct vnp_row row = {.ordinal = 7 * k,
+                                    .total = k + 5,
+                                    .residues = (uint32_t)k + 3,
+                                    .flags = k % 16,
+                                    .tokens = (uint32_t)k + 1,
+                                    .windows = 1,
+                                    .id = {"id", 2},
+                                    .data = bytes + at[k],
                                     .bytes = n[k]};
         assert_int_equal(vnp_shelf_put(s, &row, &err), VNP_OK);
         const uint64_t back = t_between(&seed, 0, k);

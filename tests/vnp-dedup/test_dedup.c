@@ -1,5 +1,5 @@
-/* Which records are equal, against a comparison of all with all: at random, with windows, when all hashes are equal, and in
- * so little memory that everything goes through temporary files. */
+/* Which records are equal, against a comparison of all with all: at random, with windows, when all hashes are equal,
+ * and in so little memory that everything goes through temporary files. */
 #include "../lib.h"
 
 #include "dedup.h"
@@ -26,7 +26,10 @@ static void make_input(struct input *in, int n, unsigned letters, bool windows, 
         const uint64_t more = t_between(&seed, 0, 2);
         for (uint32_t w = 0; w < k; w++) {
             struct vnp_row *r = &in->rows[in->n_rows];
-            *r = (struct vnp_row){.ordinal = (uint64_t)i, .window = w, .windows = k, .start = w,
+            *r = (struct vnp_row){.ordinal = (uint64_t)i,
+                                  .window = w,
+                                  .windows = k,
+                                  .start = w,
                                   .id = {in->ids[i], (uint32_t)strlen(in->ids[i])}};
             r->tokens = (uint32_t)t_between(&seed, windows ? 3 : 2, windows ? 4 : TOKENS);
             r->residues = r->tokens - 2;
@@ -194,8 +197,14 @@ static void long_records(void **state)
     char digest[VNP_DEDUP_DIGEST];
     assert_int_equal(vnp_dedup_new(&d, &opt, &err), VNP_OK);
     for (uint64_t i = 0; i < 7; i++) {
-        const struct vnp_row r = {.ordinal = i, .total = N - 2, .residues = N - 2, .tokens = N, .windows = 1,
-                                  .id = {"", 0}, .data = tokens, .bytes = N};
+        const struct vnp_row r = {.ordinal = i,
+                                  .total = N - 2,
+                                  .residues = N - 2,
+                                  .tokens = N,
+                                  .windows = 1,
+                                  .id = {"", 0},
+                                  .data = tokens,
+                                  .bytes = N};
         if (changed[i] < N)
             tokens[changed[i]] = 1;
         assert_int_equal(vnp_dedup_add(d, &r, &err), VNP_OK);
@@ -230,12 +239,24 @@ static void the_digest_is_of_everything(void **state)
             changed.rows[k].id.s = changed.ids[changed.rows[k].ordinal];
         }
         switch (what) {
-        case 0: changed.rows[7].total++; break;
-        case 1: changed.rows[7].flags ^= VNP_TRUNCATED; break;
-        case 2: changed.rows[7].residues--; break;
-        case 3: changed.ids[9][0] = 's'; break;
-        case 4: changed.tokens[7][0]++; break;
-        default: changed.tokens[changed.n_rows - 1][2]++; break;
+        case 0:
+            changed.rows[7].total++;
+            break;
+        case 1:
+            changed.rows[7].flags ^= VNP_TRUNCATED;
+            break;
+        case 2:
+            changed.rows[7].residues--;
+            break;
+        case 3:
+            changed.ids[9][0] = 's';
+            break;
+        case 4:
+            changed.tokens[7][0]++;
+            break;
+        default:
+            changed.tokens[changed.n_rows - 1][2]++;
+            break;
         }
         expect(&changed, want);
         dedup(&changed, want, 64, 0, other);
@@ -248,8 +269,8 @@ static void windows_that_add_up_to_too_much(void **state)
     (void)state;
     const struct vnp_dedup_options opt = {.token_bytes = 1, .memory = 0, .hash_bits = 64};
     struct vnp_dedup *d;
-    struct vnp_row row = {.total = 5000000000, .residues = 1, .tokens = 3, .windows = 2, .id = {"long", 4},
-                          .data = "\1\2\3", .bytes = 3};
+    struct vnp_row row = {
+        .total = 5000000000, .residues = 1, .tokens = 3, .windows = 2, .id = {"long", 4}, .data = "\1\2\3", .bytes = 3};
     struct vnp_err err;
     char digest[VNP_DEDUP_DIGEST];
     assert_int_equal(vnp_dedup_new(&d, &opt, &err), VNP_OK);
