@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# vnp-dedup alone, on recorded token streams of short records, each of them once, twice, or all the same: MB/s and memory.
+# vnp-dedup alone, on recorded token streams of short records, each of them once, twice, or all equal: MB/s, memory.
 #   bench/dedup.sh [RECORDS (5000000)]
 . "$(dirname "$0")/lib.sh"
 n=${1:-5000000}
@@ -23,6 +23,6 @@ synth-fasta -n "$n" "${short[@]}" | measure 'none equal'
 synth-fasta -n $((n / 2)) "${short[@]}" >"$t/half"
 cat "$t/half" "$t/half" | measure 'each twice, far apart'
 rm "$t/half"
-awk -v n="$n" 'BEGIN { for (i = 0; i < n; i++) printf ">r%d\nMKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRVGDGTQDNLSGAEKAV\n", i }' |
-    measure 'all equal'
+awk -v n="$n" 'BEGIN {
+    for (i = 0; i < n; i++) printf ">r%d\nMKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRVGDGTQDNLSGAEKAV\n", i }' | measure 'all equal'
 finish

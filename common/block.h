@@ -57,8 +57,8 @@ struct vnp_head {
     int width;        /* floats a vector: hidden states and embeddings */
     char pool[8];     /* embeddings only: mean, cls, max or none */
     bool ordered;     /* embeddings only: whole records in input order, as vnp-pool makes them; else in any order */
-    char unique[20];  /* a digest of all records: this stream is of the unique ones among them, and the copies with the same
-                         digest say which were equal; empty in any other stream */
+    char unique[20];  /* a digest of all records, when this stream is of the unique ones among them or, copies, says
+                         which were equal; else empty */
 };
 
 /* Text that is not NUL-terminated. Borrowed. */
