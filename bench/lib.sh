@@ -7,6 +7,7 @@
 #   fastest COMMAND...      runs it $runs times on one core (with `pin=()`: on all), its output to /dev/null, and sets
 #                           $seconds (the fastest run's) and $cpu (the least that a run took of the processor: on one
 #                           core the same, but that other work hardly changes it); messages of all runs are in $t/err
+#   peak COMMAND...         runs it once more and sets $peak, the most memory that it held, in MB
 #   row NAME VALUE UNIT [KEY=VALUE...]     a line of the table; a VALUE may be an expression: "$bytes / 1e9 / $cpu".
 #                           A KEY `bytes` goes into the JSON alone
 #   record NAME VALUE UNIT [KEY=VALUE...]  into the JSON alone
@@ -23,7 +24,7 @@ data=${VNP_TEST_DATA:-../shared/data}    # real sequences, where there are any
 mixed=(-l 150 -s 0.7 -r 20-1022)         # synth-fasta: the mix of lengths that packing is judged by
 bench=$(basename "$0" .sh)
 made_by=${BENCH_COMMAND:-bench/$bench.sh${*:+ $*}}
-runs=5 seconds='' cpu=''
+runs=5 seconds='' cpu='' peak=''
 t=$(mktemp -d "${TMPDIR:-/tmp}/vnp-bench.XXXXXX")
 trap 'rm -rf "$t"' EXIT
 pin=()
@@ -70,6 +71,19 @@ fastest() {
     done
     read -r seconds cpu < <(awk 'NR == 1 || $1 < s { s = $1 } NR == 1 || $2 + $3 < c { c = $2 + $3 }
         END { print (s ? s : 0.0005), (c ? c : 0.0005) }' "$t/times")
+}
+
+# By looking twenty times a second at the most that it has held so far.
+peak() {
+    local pid now kb=0
+    "$@" >/dev/null 2>>"$t/err" &
+    pid=$!
+    while now=$(awk '/^VmHWM/ { print $2 }' "/proc/$pid/status" 2>/dev/null) && [ -n "$now" ]; do
+        kb=$now
+        sleep 0.05
+    done
+    wait "$pid" || die "$*: $(tail -n 3 "$t/err")"
+    peak=$(number "$kb * 1024 / 1e6")
 }
 
 # An expression's value, to four digits or those given; more where they stand before the point.

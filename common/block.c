@@ -11,7 +11,7 @@
 #error "streams are little-endian and columns are used in place: this host would need conversions"
 #endif
 
-static const char *const kind_names[] = {"tokens", "batches", "hidden", "embeddings"};
+static const char *const kind_names[] = {"tokens", "batches", "hidden", "embeddings", "copies"};
 static const char *const dtype_names[] = {"f32", "f16", "bf16"};
 
 size_t vnp_dtype_bytes(enum vnp_dtype dtype)
@@ -32,6 +32,11 @@ const char *vnp_kind_name(enum vnp_kind kind)
 const char *vnp_kind_noun(enum vnp_kind kind)
 {
     return kind == VNP_HIDDEN ? "hidden states" : kind_names[kind];
+}
+
+const char *vnp_bulk_key(enum vnp_kind kind)
+{
+    return vnp_kind_tokens(kind) ? "tok" : vnp_kind_vectors(kind) ? "data" : "copy";
 }
 
 uint64_t vnp_sum(const uint32_t *v, int64_t n)

@@ -16,7 +16,8 @@ enum vnp_kind {
     VNP_TOKENS,    /* token ids of each sequence, in input order */
     VNP_BATCHES,   /* the same, grouped: a block is one batch for the model */
     VNP_HIDDEN,    /* one vector a token */
-    VNP_EMBEDDINGS /* one vector a sequence or, with pool "none", a residue */
+    VNP_EMBEDDINGS, /* one vector a sequence or, with pool "none", a residue */
+    VNP_COPIES      /* which of the unique records, that a stream was reduced to, each record equals */
 };
 
 enum vnp_dtype { VNP_F32, VNP_F16, VNP_BF16 };
@@ -56,12 +57,20 @@ struct vnp_head {
     int width;        /* floats a vector: hidden states and embeddings */
     char pool[8];     /* embeddings only: mean, cls, max or none */
     bool ordered;     /* embeddings only: whole records in input order, as vnp-pool makes them; else in any order */
+    char unique[20];  /* a digest of all records, when this stream is of the unique ones among them or, copies, says
+                         which were equal; else empty */
 };
 
 /* Text that is not NUL-terminated. Borrowed. */
 struct vnp_str {
     const char *s;
     uint32_t n;
+};
+
+/* What copies say of each record. */
+struct vnp_copy {
+    uint64_t of;   /* the unique record that it equals, counted from 0 in the order in which they first come */
+    uint64_t slot; /* 0: no other record equals it; from 1: which of those that are wanted more than once */
 };
 
 /* A block of sequences (rows). Arrays of n unless it says otherwise. Borrowed by whoever is handed a block. */
@@ -79,7 +88,7 @@ struct vnp_block {
     const uint64_t *start;   /* its first residue in the record, from 0 */
     /* The bulk, aligned to 64 bytes: token ids (tokens, batches: sum of `tokens`, head.token_bytes each, little-endian)
      * or vectors of head.width elements of head.dtype (hidden: sum of `tokens` rows; embeddings: n rows, or with pool
-     * "none" the sum of `residues`). */
+     * "none" the sum of `residues`), or struct vnp_copy (copies: n). */
     const void *bulk;
     int64_t bulk_bytes;
 };
@@ -90,6 +99,16 @@ const char *vnp_dtype_name(enum vnp_dtype dtype);
 const char *vnp_kind_name(enum vnp_kind kind);
 /* The same for messages: "hidden states", not "hidden". */
 const char *vnp_kind_noun(enum vnp_kind kind);
+
+/* What a kind's bulk is: token ids, vectors, or (copies) neither. */
+static inline bool vnp_kind_tokens(enum vnp_kind kind)
+{
+    return kind == VNP_TOKENS || kind == VNP_BATCHES;
+}
+static inline bool vnp_kind_vectors(enum vnp_kind kind)
+{
+    return kind == VNP_HIDDEN || kind == VNP_EMBEDDINGS;
+}
 
 /* Sum of a u32 column. */
 uint64_t vnp_sum(const uint32_t *v, int64_t n);
@@ -150,6 +169,9 @@ enum vnp_status vnp_encode_block(struct vnp_buf *b, const struct vnp_head *head,
 void vnp_encode_end(struct vnp_buf *b, const struct vnp_totals *totals, uint32_t crc);
 /* Speaks for err->stage when it is set, else for `stage`. */
 void vnp_encode_err(struct vnp_buf *b, const char *stage, const struct vnp_err *err);
+
+/* The bulk's key in a block. */
+const char *vnp_bulk_key(enum vnp_kind kind);
 
 /* Decodes one payload (the map, without its length). `head` is the stream's head, NULL while none has come: then only a
  * head or an err frame will do. `payload` must be 64-byte aligned when a block is to be read without a copy. Every

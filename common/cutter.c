@@ -3,7 +3,7 @@
 void vnp_cutter_to(struct vnp_cutter *c, struct vnp_writer *out, enum vnp_kind kind)
 {
     c->out = out;
-    c->most = kind == VNP_TOKENS ? VNP_CUT_TOKEN_ROWS : VNP_CUT_VECTOR_ROWS;
+    c->most = vnp_kind_vectors(kind) ? VNP_CUT_VECTOR_ROWS : VNP_CUT_TOKEN_ROWS;
 }
 
 enum vnp_status vnp_cutter_flush(struct vnp_cutter *c, struct vnp_err *err)

@@ -8,7 +8,7 @@
 
 /* A block has at most so many rows and, with more than one, bytes: of vectors or token ids, and of ids. */
 #define VNP_CUT_BYTES ((size_t)1 << 20)
-#define VNP_CUT_TOKEN_ROWS 4096
+#define VNP_CUT_TOKEN_ROWS 4096 /* and of copies */
 #define VNP_CUT_VECTOR_ROWS 256
 
 /* Begin with vnp_cutter_to(), end with vnp_cutter_flush() and vnp_cutter_free(). */

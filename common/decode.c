@@ -170,8 +170,8 @@ static enum vnp_status decode_vectors(struct vnp_head *h, const msgpack_object *
 
 static enum vnp_status decode_head(const msgpack_object *map, struct vnp_decoded *out, struct vnp_err *err)
 {
-    static const char *const kinds[] = {"tokens", "batches", "hidden", "embeddings"};
-    const msgpack_object *v, *kind, *first, *by, *vocab, *model, *layer, *dtype, *width, *pool, *ordered;
+    static const char *const kinds[] = {"tokens", "batches", "hidden", "embeddings", "copies"};
+    const msgpack_object *v, *kind, *first, *by, *vocab, *model, *layer, *dtype, *width, *pool, *ordered, *unique;
     struct field f[] = {{"v", MSGPACK_OBJECT_ARRAY, true, &v},
                         {"kind", MSGPACK_OBJECT_STR, true, &kind},
                         {"first", MSGPACK_OBJECT_POSITIVE_INTEGER, false, &first},
@@ -182,10 +182,11 @@ static enum vnp_status decode_head(const msgpack_object *map, struct vnp_decoded
                         {"dtype", MSGPACK_OBJECT_STR, false, &dtype},
                         {"width", MSGPACK_OBJECT_POSITIVE_INTEGER, false, &width},
                         {"pool", MSGPACK_OBJECT_STR, false, &pool},
-                        {"ordered", MSGPACK_OBJECT_BOOLEAN, false, &ordered}};
+                        {"ordered", MSGPACK_OBJECT_BOOLEAN, false, &ordered},
+                        {"unique", MSGPACK_OBJECT_STR, false, &unique}};
     struct vnp_head *h = &out->head;
     memset(h, 0, sizeof *h);
-    enum vnp_status st = get_fields(map, "the head", f, 11, err);
+    enum vnp_status st = get_fields(map, "the head", f, 12, err);
     if (st != VNP_OK)
         return st;
     if (v->via.array.size != 2 || v->via.array.ptr[0].type != MSGPACK_OBJECT_POSITIVE_INTEGER ||
@@ -195,15 +196,19 @@ static enum vnp_status decode_head(const msgpack_object *map, struct vnp_decoded
         return vnp_error(err, VNP_DATA, "the stream has format version %llu, this program reads version %d; use stages of one release",
                          (unsigned long long)v->via.array.ptr[0].via.u64, VNP_FORMAT_MAJOR);
     int choice;
-    st = get_choice(&choice, kind, kinds, 4, "the kind of stream", err);
+    st = get_choice(&choice, kind, kinds, 5, "the kind of stream", err);
     h->kind = (enum vnp_kind)choice;
     h->first = first != NULL ? first->via.u64 : 0;
     if (st == VNP_OK)
         st = decode_producers(h, by, err);
     if (st == VNP_OK)
         st = decode_vocab(h, vocab, err);
-    if (st == VNP_OK && (h->kind == VNP_HIDDEN || h->kind == VNP_EMBEDDINGS))
+    if (st == VNP_OK && vnp_kind_vectors(h->kind))
         st = decode_vectors(h, model, layer, dtype, width, pool, ordered, err);
+    if (st == VNP_OK && unique != NULL)
+        st = get_text(h->unique, sizeof h->unique, unique, "\"unique\"", err);
+    if (st == VNP_OK && h->unique[0] == '\0' && (unique != NULL || h->kind == VNP_COPIES))
+        st = vnp_error(err, VNP_DATA, "\"unique\" does not say of which records");
     return st;
 }
 
@@ -284,7 +289,9 @@ static enum vnp_status check_tokens(const struct vnp_head *h, const struct vnp_b
 /* Bytes that the bulk must have, by the columns; UINT64_MAX when that is beyond any frame. */
 static uint64_t bulk_size(const struct vnp_head *h, const struct vnp_block *b)
 {
-    if (h->kind == VNP_TOKENS || h->kind == VNP_BATCHES)
+    if (h->kind == VNP_COPIES)
+        return (uint64_t)b->n * sizeof(struct vnp_copy);
+    if (vnp_kind_tokens(h->kind))
         return vnp_sum(b->tokens, b->n) * (uint64_t)h->token_bytes;
     uint64_t rows = h->kind == VNP_HIDDEN             ? vnp_sum(b->tokens, b->n)
                     : strcmp(h->pool, "none") == 0 ? vnp_sum(b->residues, b->n)
@@ -309,7 +316,7 @@ static enum vnp_status get_bulk(const struct vnp_head *h, struct vnp_block *b, c
         memcpy(p, b->bulk, want);
         b->bulk = p;
     }
-    return h->kind == VNP_TOKENS || h->kind == VNP_BATCHES ? check_tokens(h, b, err) : VNP_OK;
+    return vnp_kind_tokens(h->kind) ? check_tokens(h, b, err) : VNP_OK;
 }
 
 static enum vnp_status get_ids(struct vnp_block *b, const msgpack_object *ids, struct vnp_buf *scratch,
@@ -330,7 +337,6 @@ static enum vnp_status decode_block(const msgpack_object *map, const struct vnp_
                                     struct vnp_decoded *out, struct vnp_err *err)
 {
     const msgpack_object *n, *ord, *id, *len, *total, *flags, *ntok, *win, *wins, *start, *bulk;
-    bool ids = h->kind == VNP_TOKENS || h->kind == VNP_BATCHES;
     struct field f[] = {{"n", MSGPACK_OBJECT_POSITIVE_INTEGER, true, &n},
                         {"ord", MSGPACK_OBJECT_BIN, true, &ord},
                         {"id", MSGPACK_OBJECT_ARRAY, true, &id},
@@ -341,7 +347,7 @@ static enum vnp_status decode_block(const msgpack_object *map, const struct vnp_
                         {"win", MSGPACK_OBJECT_BIN, false, &win},
                         {"wins", MSGPACK_OBJECT_BIN, false, &wins},
                         {"start", MSGPACK_OBJECT_BIN, false, &start},
-                        {ids ? "tok" : "data", MSGPACK_OBJECT_BIN, true, &bulk}};
+                        {vnp_bulk_key(h->kind), MSGPACK_OBJECT_BIN, true, &bulk}};
     struct vnp_block *b = &out->block;
     memset(b, 0, sizeof *b);
     enum vnp_status st = get_fields(map, "the block", f, 11, err);
@@ -415,7 +421,7 @@ static enum vnp_status decode_err(const msgpack_object *map, struct vnp_decoded 
 static enum vnp_status decode_map(const msgpack_object *map, const struct vnp_head *head, struct vnp_buf *scratch,
                                   struct vnp_decoded *out, struct vnp_err *err)
 {
-    static const char *const blocks[] = {"tokens", "batch", "hidden", "embeddings"};
+    static const char *const blocks[] = {"tokens", "batch", "hidden", "embeddings", "copies"};
     const msgpack_object *t = NULL;
     struct field f[] = {{"t", MSGPACK_OBJECT_STR, true, &t}};
     enum vnp_status st = get_fields(map, "the frame", f, 1, err);

@@ -75,8 +75,8 @@ static void put_producers(msgpack_packer *pk, const struct vnp_head *head)
 void vnp_encode_head(struct vnp_buf *b, const struct vnp_head *head)
 {
     msgpack_packer pk;
-    bool vectors = head->kind == VNP_HIDDEN || head->kind == VNP_EMBEDDINGS;
-    frame_open(b, &pk, 5 + (vectors ? 4 : 0) + (head->kind == VNP_EMBEDDINGS ? 2 : 0) + (head->first > 0));
+    const bool vectors = vnp_kind_vectors(head->kind), unique = head->unique[0] != '\0';
+    frame_open(b, &pk, 5 + (vectors ? 4 : 0) + (head->kind == VNP_EMBEDDINGS ? 2 : 0) + (head->first > 0) + unique);
     put_text(&pk, "t", "head");
     put_str(&pk, "v");
     msgpack_pack_array(&pk, 2);
@@ -107,6 +107,8 @@ void vnp_encode_head(struct vnp_buf *b, const struct vnp_head *head)
         put_str(&pk, "ordered");
         (head->ordered ? msgpack_pack_true : msgpack_pack_false)(&pk);
     }
+    if (unique)
+        put_text(&pk, "unique", head->unique);
     frame_close(b, 0);
 }
 
@@ -134,8 +136,8 @@ static void put_pad(struct vnp_buf *b, msgpack_packer *pk, const char *bulk_key,
 enum vnp_status vnp_encode_block(struct vnp_buf *b, const struct vnp_head *head, const struct vnp_block *block,
                                  uint64_t limit, struct vnp_err *err)
 {
-    static const char *const names[] = {"tokens", "batch", "hidden", "embeddings"};
-    const char *bulk_key = head->kind == VNP_TOKENS || head->kind == VNP_BATCHES ? "tok" : "data";
+    static const char *const names[] = {"tokens", "batch", "hidden", "embeddings", "copies"};
+    const char *bulk_key = vnp_bulk_key(head->kind);
     size_t n = (size_t)block->n;
     uint64_t bulk_bytes = (uint64_t)block->bulk_bytes;
     if (bulk_bytes <= limit) {

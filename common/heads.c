@@ -39,6 +39,8 @@ static enum vnp_status same_content(const struct pair *p)
                  {"fingerprint", a->fingerprint, b->fingerprint},
                  {"numbers of type", vnp_dtype_name(a->dtype), vnp_dtype_name(b->dtype)},
                  {"pool", a->pool, b->pool},
+                 {"unique records of", a->unique[0] != '\0' ? a->unique : "nothing",
+                  b->unique[0] != '\0' ? b->unique : "nothing"},
                  {"ordered", a->ordered ? "yes" : "no", b->ordered ? "yes" : "no"}};
     const struct {
         const char *what;

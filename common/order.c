@@ -1,8 +1,10 @@
 #include "order.h"
 
+#include <string.h>
+
 bool vnp_head_ordered(const struct vnp_head *head)
 {
-    return head->kind == VNP_TOKENS || (head->kind == VNP_EMBEDDINGS && head->ordered);
+    return head->kind == VNP_TOKENS || head->kind == VNP_COPIES || (head->kind == VNP_EMBEDDINGS && head->ordered);
 }
 
 static enum vnp_status lacks_windows(const struct vnp_cover *c, struct vnp_err *err)
@@ -35,15 +37,34 @@ static enum vnp_status check_first(const struct vnp_order *o, uint64_t first, co
     return VNP_OK;
 }
 
+/* That the row's record is the next unique one, or one that came before and is shared. */
+static enum vnp_status check_copy(struct vnp_order *o, const struct vnp_row *row, struct vnp_err *err)
+{
+    struct vnp_copy c;
+    memcpy(&c, row->data, sizeof c);
+    const bool first = c.of == o->unique, next_slot = c.slot == o->slots + 1;
+    if (first ? c.slot == 0 || next_slot : c.of < o->unique && c.slot > 0 && c.slot <= o->slots) {
+        o->unique += first;
+        o->slots += first && next_slot;
+        return VNP_OK;
+    }
+    return vnp_error(err, VNP_DATA,
+                     "record %llu (%.*s) equals unique record %llu in slot %llu, but %llu and %llu came before it",
+                     (unsigned long long)row->ordinal, (int)(row->id.n < 200 ? row->id.n : 200), row->id.s,
+                     (unsigned long long)c.of, (unsigned long long)c.slot, (unsigned long long)o->unique,
+                     (unsigned long long)o->slots);
+}
+
 enum vnp_status vnp_order_block(struct vnp_order *o, const struct vnp_head *head, const struct vnp_block *b,
                                 struct vnp_err *err)
 {
+    const size_t bytes = head->kind == VNP_COPIES ? sizeof(struct vnp_copy) : 0;
     for (int64_t i = 0; i < b->n; i++) {
         struct vnp_row row;
-        enum vnp_status st = vnp_row_of(b, i, 0, 0, &row, err);
-        if (st == VNP_OK && row.windows > 1 && head->kind == VNP_EMBEDDINGS)
-            st = vnp_error(err, VNP_DATA, "record %llu is a window, but embeddings in input order are of whole records",
-                           (unsigned long long)row.ordinal);
+        enum vnp_status st = vnp_row_of(b, i, (size_t)i * bytes, bytes, &row, err);
+        if (st == VNP_OK && row.windows > 1 && head->kind != VNP_TOKENS)
+            st = vnp_error(err, VNP_DATA, "record %llu is a window, but %s in input order are of whole records",
+                           (unsigned long long)row.ordinal, vnp_kind_noun(head->kind));
         if (st == VNP_OK && !vnp_cover_whole(&o->cover) && row.ordinal != o->ordinal)
             st = lacks_windows(&o->cover, err);
         if (st == VNP_OK && vnp_cover_whole(&o->cover))
@@ -53,6 +74,8 @@ enum vnp_status vnp_order_block(struct vnp_order *o, const struct vnp_head *head
             st = vnp_cover_add(&o->cover, &row, err);
         else if (st == VNP_OK && !vnp_cover_whole(&o->cover))
             st = lacks_windows(&o->cover, err);
+        if (st == VNP_OK && head->kind == VNP_COPIES)
+            st = check_copy(o, &row, err);
         if (st != VNP_OK)
             return st;
         o->begun = true;

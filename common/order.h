@@ -9,12 +9,16 @@ struct vnp_order {
     bool begun;
     uint64_t ordinal; /* of the newest row */
     struct vnp_cover cover;
+    uint64_t unique, slots; /* copies: unique records and shared ones so far */
 };
 
-/* Whether the stream that begins with this head promises input order: tokens always, embeddings when the head says so. */
+/* Whether the stream that begins with this head promises input order: tokens and copies always, embeddings when the
+ * head says so. */
 bool vnp_head_ordered(const struct vnp_head *head);
 
-/* The next block. Ordinals must count up by one from the head's first; tokens may come in windows, which must make up their record; embeddings may not. VNP_DATA says which row breaks the order. */
+/* The next block. Ordinals must count up by one from the head's first; tokens may come in windows, which must make up
+ * their record; the others may not. Copies must number unique records, and the shared ones among them, as they first
+ * come. VNP_DATA says which row breaks the order. */
 VNP_MUST_CHECK enum vnp_status vnp_order_block(struct vnp_order *o, const struct vnp_head *head,
                                                const struct vnp_block *b, struct vnp_err *err);
 /* At the end: the last record must have all its windows. */

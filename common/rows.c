@@ -7,7 +7,9 @@
 
 size_t vnp_row_bytes(const struct vnp_head *head, const struct vnp_block *block, int64_t i)
 {
-    if (head->kind == VNP_TOKENS || head->kind == VNP_BATCHES)
+    if (head->kind == VNP_COPIES)
+        return sizeof(struct vnp_copy);
+    if (vnp_kind_tokens(head->kind))
         return (size_t)block->tokens[i] * (size_t)head->token_bytes;
     return (size_t)vnp_row_vectors(head, block, i) * (size_t)head->width * vnp_dtype_bytes(head->dtype);
 }

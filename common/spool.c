@@ -62,3 +62,11 @@ enum vnp_status vnp_spool_read(int fd, void *data, size_t n, uint64_t offset, st
     }
     return VNP_OK;
 }
+
+enum vnp_status vnp_spool_resize(int fd, uint64_t n, struct vnp_err *err)
+{
+    if (ftruncate(fd, (off_t)n) == 0)
+        return VNP_OK;
+    return vnp_error(err, VNP_IO, "a temporary file can't have %llu bytes: %s; set TMPDIR to where there is room",
+                     (unsigned long long)n, strerror(errno));
+}

@@ -15,4 +15,7 @@ VNP_MUST_CHECK enum vnp_status vnp_spool_write(int fd, const void *data, size_t 
                                                struct vnp_err *err);
 VNP_MUST_CHECK enum vnp_status vnp_spool_read(int fd, void *data, size_t n, uint64_t offset, struct vnp_err *err);
 
+/* Makes the file n bytes long; what was not written reads as zeros. */
+VNP_MUST_CHECK enum vnp_status vnp_spool_resize(int fd, uint64_t n, struct vnp_err *err);
+
 #endif

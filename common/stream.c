@@ -169,7 +169,8 @@ enum vnp_status vnp_reader_open(struct vnp_reader **out, const char *path, struc
 
 enum vnp_status vnp_reader_expect(const struct vnp_reader *r, enum vnp_kind kind, struct vnp_err *err)
 {
-    static const char *const makers[] = {"vnp-fasta2tok", "vnp-pack", "vnp-gpu-forward or vnp-cpu-forward", "vnp-pool"};
+    static const char *const makers[] = {"vnp-fasta2tok", "vnp-pack", "vnp-gpu-forward or vnp-cpu-forward", "vnp-pool",
+                                         "vnp-dedup"};
     if (r->head.kind == kind)
         return VNP_OK;
     return vnp_error(err, VNP_DATA, "%s: holds %s, but %s are wanted here: put %s before this stage",

@@ -43,7 +43,7 @@ void vnp_stream_show_json(struct vnp_text *t, const struct vnp_reader *r, const 
     }
     vnp_text_str(t, "],\"vocab\":");
     vnp_text_json(t, h->vocab, strlen(h->vocab));
-    if (h->kind == VNP_HIDDEN || h->kind == VNP_EMBEDDINGS) {
+    if (vnp_kind_vectors(h->kind)) {
         vnp_text_str(t, ",\"model\":");
         vnp_text_json(t, h->model, strlen(h->model));
         vnp_text_str(t, ",\"fingerprint\":");
@@ -52,6 +52,10 @@ void vnp_stream_show_json(struct vnp_text *t, const struct vnp_reader *r, const 
     }
     if (h->kind == VNP_EMBEDDINGS)
         vnp_text_printf(t, ",\"pool\":\"%s\",\"ordered\":%s", h->pool, h->ordered ? "true" : "false");
+    if (h->unique[0] != '\0') {
+        vnp_text_str(t, ",\"unique\":");
+        vnp_text_json(t, h->unique, strlen(h->unique));
+    }
     put_field(t, "sequences", n->sequences);
     put_field(t, "rows", n->rows);
     put_field(t, "tokens", n->tokens);
@@ -81,11 +85,13 @@ void vnp_stream_show(struct vnp_text *t, const struct vnp_reader *r, const struc
         vnp_text_str(t, "\n");
     }
     vnp_text_printf(t, "  %-10s %s, %d ids\n", "vocabulary", h->vocab, h->vocab_size);
-    if (h->kind == VNP_HIDDEN || h->kind == VNP_EMBEDDINGS)
+    if (vnp_kind_vectors(h->kind))
         vnp_text_printf(t, "  %-10s %s, layer %d, fingerprint %s\n  %-10s %d x %s%s%s%s\n", "model", h->model, h->layer,
                         h->fingerprint, "vectors", h->width, vnp_dtype_name(h->dtype),
                         h->kind == VNP_EMBEDDINGS ? ", pool " : " for each token",
                         h->kind == VNP_EMBEDDINGS ? h->pool : "", vnp_stream_order(r));
+    if (h->unique[0] != '\0')
+        vnp_text_printf(t, "  %-10s %s %s\n", "unique", h->kind == VNP_COPIES ? "copies of records" : "records of", h->unique);
     vnp_text_printf(t, "  %-10s %llu sequence%s in %llu row%s, %llu tokens\n", "holds",
                     (unsigned long long)n->sequences, vnp_plural(n->sequences), (unsigned long long)n->rows,
                     vnp_plural(n->rows), (unsigned long long)n->tokens);

@@ -173,7 +173,14 @@ static void json_row(struct cat *c, const struct vnp_head *h, const struct vnp_b
     put_row_fields(t, b, i);
     if (h->kind == VNP_BATCHES)
         put_field(t, "batch", block);
-    if (h->kind == VNP_TOKENS || h->kind == VNP_BATCHES) {
+    if (h->kind == VNP_COPIES) {
+        const struct vnp_copy *copy = (const struct vnp_copy *)b->bulk + i;
+        put_field(t, "of", copy->of);
+        put_field(t, "slot", copy->slot);
+        vnp_text_str(t, "}\n");
+        return;
+    }
+    if (vnp_kind_tokens(h->kind)) {
         vnp_text_str(t, ",\"tokens\":[");
         put_tokens(t, h, b, first, n, ',');
         vnp_text_str(t, "]}\n");
@@ -193,7 +200,13 @@ static void tsv_row(struct cat *c, const struct vnp_head *h, const struct vnp_bl
                     int64_t n)
 {
     struct vnp_text *t = &c->out.text;
-    if (h->kind == VNP_TOKENS || h->kind == VNP_BATCHES) {
+    if (h->kind == VNP_COPIES) {
+        const struct vnp_copy *copy = (const struct vnp_copy *)b->bulk + i;
+        vnp_text_plain(t, b->id[i].s, b->id[i].n);
+        vnp_text_printf(t, "\t%llu\t%llu\n", (unsigned long long)copy->of, (unsigned long long)copy->slot);
+        return;
+    }
+    if (vnp_kind_tokens(h->kind)) {
         vnp_text_plain(t, b->id[i].s, b->id[i].n);
         put_tokens(t, h, b, first, n, '\t');
         vnp_text_add(t, "\n", 1);
@@ -226,16 +239,16 @@ static void array_row(struct cat *c, const struct vnp_head *h, const struct vnp_
 
 static void put_block(struct cat *c, const struct vnp_head *h, const struct vnp_block *b, uint64_t block)
 {
-    bool tokens = h->kind == VNP_TOKENS || h->kind == VNP_BATCHES;
+    const bool vectors = vnp_kind_vectors(h->kind);
     for (int64_t i = 0, first = 0; i < b->n; i++) {
-        int64_t n = tokens ? b->tokens[i] : vnp_row_vectors(h, b, i);
+        int64_t n = vectors ? vnp_row_vectors(h, b, i) : b->tokens[i];
         sink_room(c, &c->out);
         if (c->opt.mode == MODE_JSON)
             json_row(c, h, b, block, i, first, n);
         else if (c->opt.mode == MODE_TSV)
             tsv_row(c, h, b, i, first, n);
         if (c->opt.npy != NULL || c->opt.ids != NULL)
-            array_row(c, h, b, i, first, tokens ? 1 : n);
+            array_row(c, h, b, i, first, vectors ? n : 1);
         first += n;
     }
 }
@@ -254,7 +267,7 @@ static void prepare(struct cat *c, const struct vnp_reader *r)
         die_on(c, vnp_reader_expect_order(r, &err), &err);
     if (c->opt.npy == NULL)
         return;
-    if (h->kind == VNP_TOKENS || h->kind == VNP_BATCHES)
+    if (!vnp_kind_vectors(h->kind))
         die_on(c, vnp_error(&err, VNP_DATA, "%s: holds %s, but --npy wants vectors, from a forward stage or vnp-pool",
                             vnp_reader_name(r), vnp_kind_name(h->kind)), &err);
     if (c->npy == NULL) {

@@ -93,6 +93,10 @@ static enum vnp_status check_heads(const struct merge *m, struct vnp_err *err)
     if (strcmp(a->vocab, "esm2") == 0 && strcmp(b->vocab, "esm2") != 0)
         return vnp_error(err, VNP_DATA, "%s holds proteins and %s does not: give them the other way round", names[0],
                          names[1]);
+    for (int k = 0; k < 2; k++)
+        if (m->side[k].head->unique[0] != '\0')
+            return vnp_error(err, VNP_DATA, "%s: holds unique records only: put vnp-expand before this stage, which gives "
+                             "their copies back", names[k]);
     if (a->first != b->first)
         return vnp_error(err, VNP_DATA,
                          "%s begins with record %" PRIu64 ", but %s with %" PRIu64 ": parts of one input, cut alike, are "

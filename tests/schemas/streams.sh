@@ -22,6 +22,9 @@ status 'embeddings' 0 sh -c 'vnp-pool -q <hidden >emb.zst'
 status 'embeddings of residues, in halves' 0 sh -c 'vnp-pool -q --none --f16 --plain <hidden >none'
 status 'embeddings from the forward stage' 0 sh -c 'vnp-pack -q <tokens | vnp-cpu-forward -q --model model --pool cls >cls'
 status 'scores' 0 sh -c 'vnp-model synth -q classifier:64 -o mlp && vnp-classify -q --model mlp --scores emb.zst >scores'
+status 'unique records and copies' 0 sh -c 'cat in.fa in.fa | vnp-fasta2tok -q | vnp-dedup -q --copies copies >unique'
+status 'embeddings of unique records' 0 sh -c 'vnp-pack -q unique | vnp-cpu-forward -q --model model | vnp-pool -q >unique.emb'
+status 'embeddings of all' 0 sh -c 'vnp-expand -q --copies copies unique.emb >all.emb'
 many='[0-9]+'
 matches 'fasta2tok' tokens "$many"
 matches 'fasta2tok --window' windows "$many"
@@ -31,6 +34,7 @@ matches 'pool' emb.zst "$many"
 matches 'pool --none --f16' none "$many"
 matches 'forward --pool' cls "$many"
 matches 'classify --scores' scores 3
+for f in unique copies unique.emb all.emb; do matches "dedup and expand: $f" $f "$many"; done
 check 'kinds are what they say' sh -c 'for f in tokens:tokens windows:tokens batches:batches hidden:hidden emb.zst:embeddings; do
     vnp-cat --summary "${f%%:*}" | head -n 1 | grep -q ": ${f##*:}, whole" || exit 1; done'
 

@@ -137,7 +137,12 @@ static void values_out_of_range_do_not(void **state)
     both_say(true, &s[1], SPOIL_ADD, "first", VALUE("\x00"));
     both_say(false, &s[1], SPOIL_ADD, "first", VALUE("\xff"));
     both_say(false, &s[1], SPOIL_ADD, "first", VALUE("\xa1x"));
-    both_say(false, &s[12 - 2], SPOIL_REPLACE, "width", VALUE("\x00")); /* the last of the heads: embeddings */
+    both_say(true, &s[1], SPOIL_ADD, "unique", VALUE("\xa1x"));
+    both_say(true, &s[1], SPOIL_ADD, "unique", VALUE("\xb3" "1234567890123456789"));
+    both_say(false, &s[1], SPOIL_ADD, "unique", VALUE("\xb4" "12345678901234567890"));
+    both_say(false, &s[1], SPOIL_ADD, "unique", VALUE("\xa0"));
+    both_say(false, &s[1], SPOIL_ADD, "unique", VALUE("\xc4\x01z"));
+    both_say(false, &s[12 - 2], SPOIL_REPLACE, "width", VALUE("\x00")); /* the last head of embeddings */
     both_say(false, &s[12 - 2], SPOIL_REPLACE, "pool", VALUE("\xa3sum"));
     both_say(false, &s[12 - 2], SPOIL_REPLACE, "dtype", VALUE("\xa3""f64"));
     both_say(false, &s[12 - 2], SPOIL_REPLACE, "layer", VALUE("\xce\x00\x01\x00\x00"));

@@ -11,10 +11,10 @@ whole() { # whole NAME LINE...: the stream is fine
 refused() { # refused NAME PATTERN LINE...
     stream "${@:3}"
     status "$1" 65 vnp-cat --check s
-    says "$1: says so" "^vnp-cat: s: frame [23]: .*$2"
+    says "$1: says so" "^vnp-cat: s: frame [123]: .*$2"
 }
 TOK='head tokens 0 - - 0 -' EMB='head embeddings 1 f32 mean 2 abc' NONE='head embeddings 1 f32 none 2 abc'
-HID='head hidden 1 f32 - 2 abc'
+HID='head hidden 1 f32 - 2 abc' COPIES='head copies 0 - - 0 -'
 t() { echo "row $1 r$1 1 0 0 5 2"; } # a record of one residue, as tokens
 e() { echo "row $1 r$1 1 0 0.5"; }   # the same, embedded
 # window ORDINAL WINDOW WINDOWS START TOTAL: two residues of a record
@@ -64,6 +64,34 @@ refused 'residues between windows' 'leaves residues out' "$TOK" "$(w 0 0 2 0 5)"
 refused 'windows at one place' 'starts before its place' "$TOK" "$(w 0 0 2 0 4)" "$(w 0 1 2 0 4)"
 refused 'windows that end too soon' 'is the last, but the record goes on' "$TOK" "$(w 0 0 2 0 5)" "$(w 0 1 2 2 5)"
 refused 'embeddings of windows' 'record 0 is a window, but embeddings' "$EMB" 'window 0 a 2 0 0 2 0 4 1' 'window 0 a 2 0 1 2 2 4 1'
+
+# Copies number the unique records, and the shared ones among them, as they first come.
+copies() { # copies OF,SLOT...: a record for each pair
+    local i=0 pair
+    printf '%s\n' 'unique fedcba9876543210' "$COPIES"
+    for pair; do echo "row $((i++)) c 1 0 ${pair/,/ }"; done
+}
+numbered() {
+    copies "${@:2}" | "$BUILD/tests/stream/tool_mkstream" >s
+    check "$1" vnp-cat --check s
+}
+misnumbered() { # misnumbered NAME PATTERN PAIR...
+    copies "${@:3}" | "$BUILD/tests/stream/tool_mkstream" >s
+    status "$1" 65 vnp-cat --check s
+    says "$1: says so" "^vnp-cat: s: frame 2: record $2"
+}
+numbered 'copies, none equal' 0,0 1,0 2,0
+numbered 'copies, all equal' 0,1 0,1 0,1
+numbered 'copies, near and far' 0,1 1,2 2,0 1,2 0,1 3,3 3,3
+numbered 'no copies'
+misnumbered 'a first record that is not the first' '0 .c. equals unique record 1 in slot 0, but 0 and 0 came before' 1,0
+misnumbered 'a unique record left out' '1 .c. equals unique record 2' 0,0 2,0
+misnumbered 'a copy of what is wanted once' '1 .c. equals unique record 0 in slot 0' 0,0 0,0
+misnumbered 'a slot left out' '1 .c. equals unique record 1 in slot 2' 0,0 1,2
+misnumbered 'a copy in a slot that is to come' '1 .c. equals unique record 0 in slot 1' 0,0 0,1
+misnumbered 'a slot twice' '1 .c. equals unique record 1 in slot 1' 0,1 1,1
+refused 'copies that do not say of what' '.unique. does not say of which records' "$COPIES"
+refused 'copies of windows' 'record 0 is a window, but copies' 'unique abc' "$COPIES" 'window 0 a 2 0 0 2 0 4 0 0'
 
 # Rows that contradict themselves, whatever the order.
 for kind in "$TOK" "$HID"; do

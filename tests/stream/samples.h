@@ -26,6 +26,8 @@ static inline struct vnp_head sample_head(enum vnp_kind kind, const char *pool)
         strcpy(h.pool, pool);
         h.ordered = true;
     }
+    if (kind == VNP_COPIES)
+        strcpy(h.unique, "fedcba9876543210");
     return h;
 }
 
@@ -54,7 +56,12 @@ static inline struct vnp_block sample_block_of(const struct vnp_head *h, bool wi
         b.residues = long_residues;
         b.flags = long_flags;
     }
-    if (h->kind == VNP_TOKENS || h->kind == VNP_BATCHES) {
+    if (h->kind == VNP_COPIES) { /* the third equals the first */
+        const uint64_t of = 2 * (uint64_t)part, slot = (uint64_t)part + 1;
+        const struct vnp_copy copies[] = {{of, slot}, {of + 1, 0}, {of, slot}};
+        b.bulk_bytes = sizeof copies;
+        memcpy(bulk, copies, sizeof copies);
+    } else if (vnp_kind_tokens(h->kind)) {
         b.bulk_bytes = 12 * h->token_bytes;
         for (int i = 0; i < b.bulk_bytes; i++)
             bulk[i] = h->token_bytes == 1 || i % 2 == 0 ? (uint8_t)(i % 33) : 0;
@@ -185,7 +192,7 @@ struct sample {
     struct vnp_head head;
     struct vnp_buf frame; /* length and map */
 };
-enum { SAMPLES = 13 };
+enum { SAMPLES = 15 };
 static inline void samples_make(struct sample s[SAMPLES])
 {
     static const struct {
@@ -195,12 +202,12 @@ static inline void samples_make(struct sample s[SAMPLES])
         bool windows;
     } kinds[] = {{"tokens", VNP_TOKENS, "", false},       {"tokens with windows", VNP_TOKENS, "", true},
                  {"batches", VNP_BATCHES, "", false},     {"hidden", VNP_HIDDEN, "", true},
-                 {"embeddings", VNP_EMBEDDINGS, "mean", false}, {"per residue", VNP_EMBEDDINGS, "none", false}};
+                 {"embeddings", VNP_EMBEDDINGS, "mean", false}, {"per residue", VNP_EMBEDDINGS, "none", false}, {"copies", VNP_COPIES, "", false}};
     const struct vnp_totals totals = {3, 3, 12, 1, 0, 0};
     struct vnp_err failure = {.status = VNP_DATA, .msg = "in.fa:7: no"};
     memset(s, 0, SAMPLES * sizeof *s);
     int n = 0;
-    for (size_t k = 0; k < 6; k++) {
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         struct vnp_head h = sample_head(kinds[k].kind, kinds[k].pool);
         struct vnp_block b = sample_block(&h, kinds[k].windows);
         s[n].name = kinds[k].name;

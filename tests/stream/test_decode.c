@@ -80,7 +80,7 @@ static void same_block(const struct vnp_block *a, const struct vnp_block *b)
 static void blocks_round_trip(void **state)
 {
     (void)state;
-    for (int kind = VNP_TOKENS; kind <= VNP_EMBEDDINGS; kind++)
+    for (int kind = VNP_TOKENS; kind <= VNP_COPIES; kind++)
         for (int variant = 0; variant < 4; variant++) {
             struct vnp_head h = sample_head((enum vnp_kind)kind, variant & 1 ? "none" : "cls");
             struct vnp_buf frame = {0}, scratch = {0};
@@ -115,7 +115,7 @@ static void heads_ends_and_errors_round_trip(void **state)
     struct vnp_buf b = {0}, scratch = {0};
     struct vnp_decoded d;
     struct vnp_err err, failure = {.status = VNP_IO, .msg = "disk: \"full\""};
-    for (int kind = VNP_TOKENS; kind <= VNP_EMBEDDINGS; kind++) {
+    for (int kind = VNP_TOKENS; kind <= VNP_COPIES; kind++) {
         struct vnp_head h = sample_head((enum vnp_kind)kind, "max");
         while (h.n_by < 12) {
             struct vnp_producer *p = vnp_head_add_stage(&h, "vnp-a-stage");
@@ -285,6 +285,8 @@ static void heads_out_of_range(void **state)
         {VNP_HIDDEN, "dtype", VALUE("\xa3""f64"), VNP_DATA, "dtype"},
         {VNP_EMBEDDINGS, "pool", VALUE("\xa3sum"), VNP_DATA, "pool"},
         {VNP_EMBEDDINGS, "model", VALUE("\x81\xa4name\xa1x"), VNP_DATA, "fingerprint"},
+        {VNP_COPIES, "unique", VALUE("\xa0"), VNP_DATA, "of which records"},
+        {VNP_COPIES, "unique", VALUE("\xb4" "12345678901234567890"), VNP_DATA, "at most 19 bytes"},
     };
     struct vnp_err err;
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
@@ -328,7 +330,7 @@ static void frames_in_the_wrong_place(void **state)
         misplaced.head = sample_head(VNP_TOKENS, "");
         assert_int_equal(try_map(&misplaced, s[i].frame.p + 4, s[i].frame.n - 4, &err), VNP_DATA);
         if (s[i].has_head && strcmp(s[i].name, "end") != 0) /* a block in a stream of another kind */
-            for (int kind = VNP_TOKENS; kind <= VNP_EMBEDDINGS; kind++) {
+            for (int kind = VNP_TOKENS; kind <= VNP_COPIES; kind++) {
                 misplaced.has_head = true;
                 misplaced.head = sample_head((enum vnp_kind)kind, "mean");
                 if (misplaced.head.kind != s[i].head.kind)

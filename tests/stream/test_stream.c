@@ -98,8 +98,9 @@ static const struct {
     const char *pool;
     bool windows;
 } kinds[] = {
-    {VNP_TOKENS, "", true}, {VNP_BATCHES, "", false}, {VNP_HIDDEN, "", false}, {VNP_EMBEDDINGS, "mean", false}};
-enum { KINDS = 4 };
+    {VNP_TOKENS, "", true},          {VNP_BATCHES, "", false}, {VNP_HIDDEN, "", false},
+    {VNP_EMBEDDINGS, "mean", false}, {VNP_COPIES, "", false}};
+enum { KINDS = 5 };
 
 /* Ends of the frames of a plain stream. */
 static int frame_ends(const struct vnp_buf *s, size_t ends[8])

@@ -1,11 +1,12 @@
 /* tool_mkstream: writes the stream that stdin describes to stdout. Lines:
  *   head KIND WIDTH DTYPE POOL LAYER FINGERPRINT [unordered]   first; "-" for what the kind has not
- *   row ORDINAL ID RESIDUES FLAGS NUMBER...         token ids, or the numbers of all the row's vectors
+ *   row ORDINAL ID RESIDUES FLAGS NUMBER...         token ids, the numbers of all the row's vectors, or "of" and "slot"
  *   window ORDINAL ID RESIDUES FLAGS WINDOW WINDOWS START TOTAL NUMBER...
  *   block                                           ends a block
  *   zstd LEVEL                                      before the head
  *   first ORDINAL                                   before the head; of the first record (default: 0)
  *   by STAGE                                        before the head; a stage that it came through
+ *   unique DIGEST                                   before the head
  *   vocab NAME SIZE BYTES                           before the head; bytes a token, 1 or 2 (default: esm2 33 1)
  *   fail STATUS MESSAGE                             an err frame in the place of the end
  * In an ID, %XX is a byte. */
@@ -48,11 +49,11 @@ static int one_of(const char *text, const char *const *names, int n)
 
 static void head_line(struct maker *m, char **rest)
 {
-    static const char *const kinds[] = {"tokens", "batches", "hidden", "embeddings"};
+    static const char *const kinds[] = {"tokens", "batches", "hidden", "embeddings", "copies"};
     static const char *const dtypes[] = {"f32", "f16", "bf16", "-"};
     struct vnp_head *h = &m->head;
     struct vnp_err err;
-    h->kind = (enum vnp_kind)one_of(word(rest), kinds, 4);
+    h->kind = (enum vnp_kind)one_of(word(rest), kinds, 5);
     h->width = atoi(word(rest));
     h->dtype = (enum vnp_dtype)(one_of(word(rest), dtypes, 4) % 3);
     snprintf(h->pool, sizeof h->pool, "%s", word(rest));
@@ -78,11 +79,13 @@ static void put_numbers(struct maker *m, struct vnp_buf *b, char **rest)
         float x = strtof(w, NULL);
         uint16_t half = m->head.dtype == VNP_F16 ? vnp_f32_f16(x) : vnp_f32_bf16(x);
         uint16_t token = (uint16_t)x; /* the first byte is all of one that takes one */
-        bool tokens = m->head.kind == VNP_TOKENS || m->head.kind == VNP_BATCHES;
-        size_t n = tokens ? (size_t)m->head.token_bytes : m->head.dtype == VNP_F32 ? 4 : 2;
-        if (!vnp_buf_reserve(b, b->n + n))
+        const uint64_t count = strtoull(w, NULL, 10);
+        const bool tokens = vnp_kind_tokens(m->head.kind), copies = m->head.kind == VNP_COPIES;
+        size_t n = copies ? sizeof count : tokens ? (size_t)m->head.token_bytes : m->head.dtype == VNP_F32 ? 4 : 2;
+        if (b->n + n > b->cap && !vnp_buf_reserve(b, 2 * b->cap + 64))
             vnp_die(VNP_OS, "out of memory");
-        memcpy(b->p + b->n, tokens ? (const void *)&token : n == 4 ? (const void *)&x : (const void *)&half, n);
+        const void *from = copies ? (const void *)&count : tokens ? (const void *)&token : n == 4 ? (const void *)&x : &half;
+        memcpy(b->p + b->n, from, n);
         b->n += n;
     }
 }
@@ -152,6 +155,8 @@ int main(void)
             m.opt.zstd_level = atoi(word(&rest));
         else if (strcmp(what, "first") == 0)
             m.head.first = strtoull(word(&rest), NULL, 10);
+        else if (strcmp(what, "unique") == 0)
+            snprintf(m.head.unique, sizeof m.head.unique, "%s", word(&rest));
         else if (strcmp(what, "fail") == 0) {
             enum vnp_status failure = (enum vnp_status)atoi(word(&rest));
             vnp_error(&err, failure, "%s", rest);

@@ -69,6 +69,25 @@ text_is 'as numbers' '{"ordinal":0,"id":"a","length":2,"tokens":[0,20,15,2]}
 {"ordinal":1,"id":"b","length":1,"tokens":[0,4,2]}'
 check 'tokens as a table' vnp-cat --tsv tokens
 text_is 'id, then tokens' "$(printf 'a\t0\t20\t15\t2\nb\t0\t4\t2')"
+mk >copies <<'EOS'
+unique 0123abc
+head copies 0 - - 0 -
+row 0 a 2 0 0 1
+row 1 b 1 1 1 0
+row 2 c 2 0 0 1
+EOS
+check 'copies' vnp-cat copies
+text_is 'what each record equals, and where that is kept' '{"ordinal":0,"id":"a","length":2,"of":0,"slot":1}
+{"ordinal":1,"id":"b","length":1,"flags":["truncated"],"of":1,"slot":0}
+{"ordinal":2,"id":"c","length":2,"of":0,"slot":1}'
+check 'copies as a table' vnp-cat --tsv copies
+text_is 'id, of, slot' "$(printf 'a\t0\t1\nb\t1\t0\nc\t0\t1')"
+check 'their ids' vnp-cat --ids ids copies
+printf 'a\nb\nc\n' >want
+same 'a line for each' ids want
+status 'they are no vectors' 65 vnp-cat --npy n.npy copies
+check 'a summary of copies' sh -c 'vnp-cat --summary copies | grep -q "unique     copies of records 0123abc"'
+check 'and as JSON' sh -c 'vnp-cat --summary --json copies | grep -q "\"unique\":\"0123abc\""'
 mk >batches <<'EOS'
 head batches 0 - - 0 -
 row 1 b 1 0 0 4 2
