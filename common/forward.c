@@ -56,13 +56,19 @@ enum vnp_status vnp_forward_check(const struct vnp_model *m, const struct vnp_he
                      esm ? "" : " --tokenizer ", esm ? "" : file);
 }
 
-int64_t vnp_forward_budget(const struct vnp_head *head, int64_t otherwise)
+int64_t vnp_forward_budget_said(const struct vnp_head *head, int64_t otherwise)
 {
     int64_t budget = otherwise;
     for (int i = 0; i < head->n_by; i++)
         for (int j = 0; j < head->by[i].n_params; j++)
             if (strcmp(head->by[i].params[j].key, "budget") == 0)
                 budget = strtoll(head->by[i].params[j].value, NULL, 10);
+    return budget;
+}
+
+int64_t vnp_forward_budget(const struct vnp_head *head, int64_t otherwise)
+{
+    const int64_t budget = vnp_forward_budget_said(head, otherwise);
     return budget < 64 ? 64 : budget > 1 << 30 ? 1 << 30 : budget;
 }
 
