@@ -44,10 +44,9 @@ static void show_input(struct vnp_text *out, const struct vnp_plan *p)
 {
     const struct vnp_census *c = p->census;
     vnp_text_printf(out,
-                    "input       %" PRIu64 " sequence%s, %" PRIu64 " residues; %" PRIu64 " to %" PRIu64
-                    ", %.1f on average\n",
-                    c->records, vnp_plural(c->records), c->residues, c->shortest, c->longest,
-                    mean(c->residues, c->records));
+                    "input       %" PRIu64 " sequence%s, %" PRIu64 " %s; %" PRIu64 " to %" PRIu64 ", %.1f on average\n",
+                    c->records, vnp_plural(c->records), c->residues, p->model->arch == VNP_ESM2 ? "residues" : "bases",
+                    c->shortest, c->longest, mean(c->residues, c->records));
     if (c->windowed > 0)
         vnp_text_printf(out, "            %" PRIu64 " in windows, %" PRIu64 " of them\n", c->windowed,
                         c->rows - (c->records - c->windowed));
@@ -130,7 +129,8 @@ void vnp_plan_show(struct vnp_text *out, const struct vnp_plan *p)
         show_gpu(out, p);
     if (p->cpu.shown)
         show_cpu(out, p);
-    show_disk(out, p);
+    if (p->on_disk)
+        show_disk(out, p);
     for (int i = 0; i < p->n_warnings; i++) {
         vnp_text_str(out, "warning     ");
         vnp_text_plain(out, p->warning[i], strlen(p->warning[i]));

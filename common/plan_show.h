@@ -33,6 +33,7 @@ struct vnp_plan {
     enum vnp_pool pool;
     enum vnp_dtype dtype; /* of the output */
     bool zstd;
+    bool on_disk;                    /* the output is kept in a file */
     double output_bytes;             /* about */
     double token_bytes, block_bytes; /* what a run that can be resumed keeps beside it */
     int64_t free_bytes;              /* where the output goes; negative: not asked for */

@@ -63,8 +63,8 @@ struct vnp_gpu_memory {
 struct vnp_gpu_memory vnp_gpu_memory(const struct vnp_model_config *c, const struct vnp_esm2_gpu_options *o,
                                      int batches, bool second_opinion);
 
-/* Tokens of the largest batch that fits `bytes` of memory, a multiple of 512 unless it is negative: not even the weights
- * fit. */
+/* Tokens of the largest batch that fits `bytes` of memory, a multiple of 512 unless it is negative: not even the
+ * weights fit. */
 int64_t vnp_gpu_memory_tokens(const struct vnp_gpu_memory *m, int64_t bytes);
 
 #endif

@@ -35,7 +35,7 @@ enum vnp_status vnp_cpu_net_trial(const struct vnp_model_config *c, struct vnp_c
     struct vnp_cpu_net *m;
     const float *hidden;
     double flops = 0, begin = 0, now = 0;
-    int runs = -1; /* the first one finds nothing in the caches */
+    int runs = -1;     /* the first one finds nothing in the caches */
     config.layers = 2; /* the first of which is run */
     if (vnp_cpu_net_new(&m, &config, threads, err) != VNP_OK)
         return err->status;

@@ -15,13 +15,13 @@
 #include "stage.h"
 #include "xmalloc.h"
 
-#define DEFAULT_TOKENS 8192       /* where the stream doesn't say how large its batches are */
+#define DEFAULT_TOKENS 8192 /* where the stream doesn't say how large its batches are */
 #define MAX_THREADS 1024
 #define TRIAL_SECONDS 0.3
-#define TRIAL_FLOPS 5e9           /* of a trial's batch, for each thread: a twentieth of a second or so */
-#define ZSTD_LEAVES 0.92          /* of float32 at level 1: bench/NOTES.md */
-#define ROW_BYTES 32              /* of the output beside vectors and id: the columns of vnp-frames(5) */
-#define PROGRAM_BYTES 24e6        /* of vnp-cpu-forward beside weights and batch, and for each thread OpenBLAS's buffer */
+#define TRIAL_FLOPS 5e9    /* of a trial's batch, for each thread: a twentieth of a second or so */
+#define ZSTD_LEAVES 0.92   /* of float32 at level 1: bench/NOTES.md */
+#define ROW_BYTES 32       /* of the output beside vectors and id: the columns of vnp-frames(5) */
+#define PROGRAM_BYTES 24e6 /* of vnp-cpu-forward beside weights and batch, and for each thread OpenBLAS's buffer */
 #define THREAD_BYTES 4e6
 
 enum { ON_CPU = 1, ON_GPU = 2 };
@@ -61,14 +61,14 @@ static void usage(FILE *to)
 {
     fprintf(to,
             "usage: vnp-plan [options] [FILE]\n"
-            "What a run over batches from vnp-pack (FILE or stdin) will take: tokens, memory, disk, time. No GPU is needed.\n"
+            "What a run over batches from vnp-pack (FILE or stdin) will take: tokens, memory, disk, time.\n"
             "\n"
             "  -m, --model PATH      model file, directory or name in the caches (default: $VNP_MODEL)\n"
             "  -d, --device cpu|gpu  for this one alone (default: both)\n"
             "      --gpus N          share the work among N GPUs (default: 1)\n"
             "      --gpu-memory GIB  say whether the batches fit\n"
             "      --tflops X        the time on a device that sustains X TFLOP/s: a GPU, with --device cpu the CPU\n"
-            "  -o, --output FILE     where the run will write: say whether there is room\n"
+            "  -o, --output FILE     where the run will write: say whether there is room (-: it writes to a pipe)\n"
             "      --json            as JSON\n"
             "Of the run, as the forward stages and vnp-pool have them:\n"
             "      --fp16 | --bf16 | --tf32 | --fp32\n"
@@ -82,7 +82,16 @@ static void usage(FILE *to)
 }
 
 enum {
-    GPUS = VNP_OPT_OWN, GPU_MEMORY, TFLOPS, JSON, LAYER, THREADS, F32, F16, PLAIN, IGNORED,
+    GPUS = VNP_OPT_OWN,
+    GPU_MEMORY,
+    TFLOPS,
+    JSON,
+    LAYER,
+    THREADS,
+    F32,
+    F16,
+    PLAIN,
+    IGNORED,
     TYPE,                           /* and an enum vnp_gemm_type */
     POOL = TYPE + VNP_GEMM_TF32 + 1 /* and an enum vnp_pool */
 };
@@ -97,19 +106,44 @@ static int device_named(const char *name)
 static void set_option(struct options *o, int c)
 {
     switch (c) {
-    case 'm': o->model = optarg; break;
-    case 'd': o->devices = device_named(optarg); break;
-    case 'o': o->output = optarg; break;
-    case GPUS: o->gpus = vnp_option_int("--gpus", optarg, 1, 1000000); break;
-    case GPU_MEMORY: o->gpu_memory = vnp_option_double("--gpu-memory", optarg, 0.001, 1e6); break;
-    case TFLOPS: o->tflops = vnp_option_double("--tflops", optarg, 1e-6, 1e9); break;
-    case JSON: o->json = true; break;
-    case LAYER: o->layer = vnp_option_int("--layer", optarg, -10000, 10000); break;
-    case THREADS: o->threads = vnp_option_int("--threads", optarg, 1, MAX_THREADS); break;
-    case F32: o->dtype = VNP_F32; break;
-    case F16: o->dtype = VNP_F16; break;
-    case PLAIN: o->plain = true; break;
-    case IGNORED: break;
+    case 'm':
+        o->model = optarg;
+        break;
+    case 'd':
+        o->devices = device_named(optarg);
+        break;
+    case 'o':
+        o->output = optarg;
+        break;
+    case GPUS:
+        o->gpus = vnp_option_int("--gpus", optarg, 1, 1000000);
+        break;
+    case GPU_MEMORY:
+        o->gpu_memory = vnp_option_double("--gpu-memory", optarg, 0.001, 1e6);
+        break;
+    case TFLOPS:
+        o->tflops = vnp_option_double("--tflops", optarg, 1e-6, 1e9);
+        break;
+    case JSON:
+        o->json = true;
+        break;
+    case LAYER:
+        o->layer = vnp_option_int("--layer", optarg, -10000, 10000);
+        break;
+    case THREADS:
+        o->threads = vnp_option_int("--threads", optarg, 1, MAX_THREADS);
+        break;
+    case F32:
+        o->dtype = VNP_F32;
+        break;
+    case F16:
+        o->dtype = VNP_F16;
+        break;
+    case PLAIN:
+        o->plain = true;
+        break;
+    case IGNORED:
+        break;
     default:
         if (c >= TYPE && c <= TYPE + VNP_GEMM_TF32)
             o->type = (enum vnp_gemm_type)(c - TYPE), o->typed = true;
@@ -240,7 +274,8 @@ static void plan_gpu(struct work *w)
              (long long)p->gpu_tokens, there * 1e-9, (long long)fits);
 }
 
-/* Runs a layer over rows as long as the stream's, and as many as there are in a batch, or fewer where that takes long. */
+/* Runs a layer over rows as long as the stream's, and as many as there are in a batch, or fewer where that takes long.
+ */
 static void try_cpu(struct work *w)
 {
     struct vnp_plan *p = &w->plan;
@@ -273,8 +308,8 @@ static void plan_cpu(struct work *w)
     struct vnp_plan *p = &w->plan;
     struct vnp_plan_device *d = &p->cpu;
     d->weights = vnp_cpu_net_weights_bytes(w->model);
-    d->batches = vnp_cpu_net_batch_bytes(p->model, (int64_t)w->census.largest_batch, (int64_t)w->census.longest_row,
-                                         p->threads);
+    d->batches =
+        vnp_cpu_net_batch_bytes(p->model, (int64_t)w->census.largest_batch, (int64_t)w->census.longest_row, p->threads);
     d->other = (int64_t)(PROGRAM_BYTES + THREAD_BYTES * p->threads);
     if (d->given_tflops > 0) {
         d->given_seconds = p->flops * 1e-12 / d->given_tflops;
@@ -311,14 +346,16 @@ static void plan_disk(struct work *w)
     p->output_bytes = bulk * (p->zstd && p->dtype == VNP_F32 ? ZSTD_LEAVES : 1) + beside;
     p->token_bytes = (double)c->tokens * vnp_reader_head(w->in)->token_bytes + beside;
     p->block_bytes = p->output_bytes;
-    p->free_bytes = w->opt.output != NULL && strcmp(w->opt.output, "-") != 0 ? room(w->opt.output) : -1;
+    p->on_disk = w->opt.output == NULL || strcmp(w->opt.output, "-") != 0;
+    p->free_bytes = w->opt.output != NULL && p->on_disk ? room(w->opt.output) : -1;
     if (p->free_bytes < 0)
         return;
     const double all = p->output_bytes + p->token_bytes + p->block_bytes;
     char need[VNP_PLAN_TEXT], have[VNP_PLAN_TEXT];
     vnp_plan_bytes(have, (double)p->free_bytes);
     if (p->output_bytes > (double)p->free_bytes)
-        warn(p, "the output takes about %s, and %s are free where it goes", vnp_plan_bytes(need, p->output_bytes), have);
+        warn(p, "the output takes about %s, and %s are free where it goes", vnp_plan_bytes(need, p->output_bytes),
+             have);
     else if (all > (double)p->free_bytes)
         warn(p, "a resumable run takes about %s while it is at work, and %s are free where the output goes",
              vnp_plan_bytes(need, all), have);
