@@ -143,7 +143,10 @@ void vnp_plan_show(struct vnp_text *out, const struct vnp_plan *p)
 /* ,"key":x or null when it is negative: not known */
 static void number(struct vnp_text *out, const char *key, double x)
 {
-    vnp_text_printf(out, x >= 0 ? ",\"%s\":%.10g" : ",\"%s\":null", key, x);
+    if (x < 0)
+        vnp_text_printf(out, ",\"%s\":null", key);
+    else
+        vnp_text_printf(out, x == floor(x) && x < 1e15 ? ",\"%s\":%.0f" : ",\"%s\":%.10g", key, x);
 }
 
 static void device_json(struct vnp_text *out, const char *name, const struct vnp_plan_device *d)
