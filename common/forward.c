@@ -56,9 +56,15 @@ enum vnp_status vnp_forward_check(const struct vnp_model *m, const struct vnp_he
                      esm ? "" : " --tokenizer ", esm ? "" : file);
 }
 
+int64_t vnp_forward_budget_said(const struct vnp_head *head, int64_t otherwise)
+{
+    const int64_t said = vnp_head_budget(head);
+    return said > 0 ? said : otherwise;
+}
+
 int64_t vnp_forward_budget(const struct vnp_head *head, int64_t otherwise)
 {
-    const int64_t said = vnp_head_budget(head), budget = said > 0 ? said : otherwise;
+    const int64_t budget = vnp_forward_budget_said(head, otherwise);
     return budget < 64 ? 64 : budget > 1 << 30 ? 1 << 30 : budget;
 }
 

@@ -22,8 +22,9 @@ VNP_MUST_CHECK enum vnp_status vnp_forward_layer(const struct vnp_model_config *
 VNP_MUST_CHECK enum vnp_status vnp_forward_check(const struct vnp_model *m, const struct vnp_head *head,
                                                  const char *name, struct vnp_err *err);
 
-/* Tokens of a batch at most (64 to 2^30), as vnp-pack says in the head; `otherwise` where nobody says. A single record
- * may have more. */
+/* Tokens of a batch at most, as vnp-pack says in the head; `otherwise` where nobody says. A single record may have
+ * more. The first is what the head says, the second from 64 to 2^30: a batch that there must be room for. */
+int64_t vnp_forward_budget_said(const struct vnp_head *head, int64_t otherwise);
 int64_t vnp_forward_budget(const struct vnp_head *head, int64_t otherwise);
 
 /* Turns the head of the batches into the head of what comes out, FP32. all_tokens: as vnp_pool_span() has it.

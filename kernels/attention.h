@@ -5,21 +5,12 @@
 #include <cuda_runtime_api.h>
 #include <stdint.h>
 
+#include "attention_work.h"
 #include "block.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-#define VNP_ATTENTION_ROWS 64 /* query rows of a tile */
-
-/* One tile of work: up to VNP_ATTENTION_ROWS query rows of one sequence, which attend to all its tokens. */
-struct vnp_attention_tile {
-    int32_t first;  /* the sequence's first token in the batch */
-    int32_t length; /* its tokens */
-    int32_t query;  /* the tile's first query row within the sequence */
-    int32_t unused; /* 16 bytes: one load */
-};
 
 /* Tiles that `n` sequences with cumulative token offsets cu[n + 1] need. */
 int64_t vnp_attention_count(const int32_t *cu, int64_t n);

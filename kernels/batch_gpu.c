@@ -5,37 +5,14 @@
 
 #include "block.h"
 #include "cuda_check.h"
+#include "gpu_memory.h"
 #include "xmalloc.h"
-
-#define ALIGN 256
-
-static int64_t aligned(int64_t bytes)
-{
-    return (bytes + ALIGN - 1) / ALIGN * ALIGN;
-}
-
-/* Bytes of the inputs at most: every section with its padding. */
-static int64_t in_bytes(int64_t tokens, int64_t sequences)
-{
-    const int64_t tiles = tokens / VNP_ATTENTION_ROWS + sequences;
-    return aligned(tokens * 2) + 2 * aligned(tokens * 4) + aligned((sequences + 1) * 4) + aligned(sequences * 4) +
-           aligned(tiles * (int64_t)sizeof(struct vnp_attention_tile));
-}
-
-static int64_t out_bytes(int64_t tokens, int64_t sequences, int width, enum vnp_pool pool)
-{
-    return (pool == VNP_POOL_NONE ? tokens : sequences) * width * (int64_t)sizeof(float);
-}
-
-int64_t vnp_gpu_batch_bytes(int64_t tokens, int64_t sequences, int width, enum vnp_pool pool)
-{
-    return in_bytes(tokens, sequences) + out_bytes(tokens, sequences, width, pool) + aligned(sequences);
-}
 
 enum vnp_status vnp_gpu_batch_init(struct vnp_gpu_batch *b, int64_t tokens, int64_t sequences, int width,
                                    enum vnp_pool pool, struct vnp_err *err)
 {
-    const size_t in = (size_t)in_bytes(tokens, sequences), out = (size_t)out_bytes(tokens, sequences, width, pool);
+    const size_t in = (size_t)vnp_gpu_batch_in_bytes(tokens, sequences),
+                 out = (size_t)vnp_gpu_batch_out_bytes(tokens, sequences, width, pool);
     const size_t flags = (size_t)sequences;
     *b = (struct vnp_gpu_batch){.cap_tokens = tokens, .cap_sequences = sequences, .width = width, .pool = pool};
     if (cudaMalloc((void **)&b->d_in, in) != cudaSuccess || cudaMalloc((void **)&b->d_out, out) != cudaSuccess ||
@@ -77,11 +54,11 @@ void vnp_gpu_batch_free(struct vnp_gpu_batch *b)
 static void lay_out(struct vnp_gpu_batch *b)
 {
     char *at = b->h_in;
-    b->ids = at, at += aligned(b->tokens * b->id_bytes);
-    b->position = (int32_t *)(void *)at, at += aligned(b->tokens * 4);
-    b->sequence = (int32_t *)(void *)at, at += aligned(b->tokens * 4);
-    b->cu = (int32_t *)(void *)at, at += aligned((b->n + 1) * 4);
-    b->unmasked = (float *)(void *)at, at += aligned(b->n * 4);
+    b->ids = at, at += vnp_gpu_aligned(b->tokens * b->id_bytes);
+    b->position = (int32_t *)(void *)at, at += vnp_gpu_aligned(b->tokens * 4);
+    b->sequence = (int32_t *)(void *)at, at += vnp_gpu_aligned(b->tokens * 4);
+    b->cu = (int32_t *)(void *)at, at += vnp_gpu_aligned((b->n + 1) * 4);
+    b->unmasked = (float *)(void *)at, at += vnp_gpu_aligned(b->n * 4);
     b->tiles = (struct vnp_attention_tile *)(void *)at;
 }
 

@@ -39,10 +39,7 @@ struct vnp_gpu_batch {
     cudaEvent_t uploaded, computed, done;
 };
 
-/* Memory that a batch of this capacity takes, on the device and, pinned, on the host. */
-int64_t vnp_gpu_batch_bytes(int64_t tokens, int64_t sequences, int width, enum vnp_pool pool);
-
-/* Makes room. VNP_OS when the device or the system has not got it; *b is then empty. */
+/* Makes room (vnp_gpu_batch_bytes()). VNP_OS when the device or the system has not got it; *b is then empty. */
 VNP_MUST_CHECK enum vnp_status vnp_gpu_batch_init(struct vnp_gpu_batch *b, int64_t tokens, int64_t sequences, int width,
                                                   enum vnp_pool pool, struct vnp_err *err);
 void vnp_gpu_batch_free(struct vnp_gpu_batch *b);

@@ -15,14 +15,6 @@
 #include "weights_gpu.h"
 #include "xmalloc.h"
 
-/* 1 keeps the residual stream of 16-bit models in FP32: for measuring what its rounding costs. */
-#ifndef VNP_RESIDUAL_F32
-#define VNP_RESIDUAL_F32 0
-#endif
-
-#define MARGIN ((int64_t)512 << 20) /* bytes left to the driver and to fragmentation */
-#define SECOND_TOKENS 2048          /* of a batch of the second opinion */
-
 struct vnp_esm2_gpu {
     struct vnp_model_config c;
     struct vnp_esm2_gpu_options o;
@@ -39,71 +31,22 @@ struct vnp_esm2_gpu {
     char report[1024];
 };
 
-static enum vnp_dtype storage(enum vnp_gemm_type type)
-{
-    return type == VNP_GEMM_F16 ? VNP_F16 : type == VNP_GEMM_BF16 ? VNP_BF16 : VNP_F32;
-}
-
-const char *vnp_gpu_type_name(enum vnp_gemm_type type)
-{
-    static const char *const names[] = {
-        [VNP_GEMM_F16] = "fp16", [VNP_GEMM_BF16] = "bf16", [VNP_GEMM_F32] = "fp32", [VNP_GEMM_TF32] = "tf32"};
-    return names[type];
-}
-
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-/* The parts of the workspace for each token. */
-struct parts {
-    int64_t x, h, wide, hidden, rotary;
-};
-static struct parts parts_of(const struct vnp_model_config *c, const struct vnp_esm2_gpu_options *o)
-{
-    const enum vnp_dtype dtype = storage(o->type);
-    const int64_t w = c->width, s = (int64_t)vnp_dtype_bytes(dtype);
-    return (struct parts){.x = w * (VNP_RESIDUAL_F32 ? 4 : s),
-                          .h = w * s,
-                          .wide = larger(3 * w, c->ffn) * s,
-                          .hidden = o->pool == VNP_POOL_NONE ? 0 : w * 4,
-                          .rotary = c->head_dim * 4};
-}
-
-/* What the weights take, and what the rest takes for each token of a batch. */
-static void bytes_of(const struct vnp_model_config *c, const struct vnp_esm2_gpu_options *o, int batches,
-                     int64_t *weights, int64_t *per_token)
-{
-    const struct parts p = parts_of(c, o);
-    const int64_t many = 1 << 16;
-    *weights = vnp_gpu_weights_bytes(c, storage(o->type), o->layer);
-    *per_token = p.x + p.h + p.wide + p.hidden + p.rotary +
-                 batches * vnp_gpu_batch_bytes(many, many / 2, c->width, o->pool) / many;
-}
-
 enum vnp_status vnp_esm2_gpu_fits(const struct vnp_model_config *c, const struct vnp_esm2_gpu_options *o, int batches,
                                   bool second_opinion, struct vnp_err *err)
 {
-    struct vnp_esm2_gpu_options exact = *o;
-    int64_t weights, per_token, weights32 = 0, per_token32 = 0;
-    bytes_of(c, o, batches, &weights, &per_token);
-    exact.type = VNP_GEMM_F32;
-    if (second_opinion)
-        bytes_of(c, &exact, 1, &weights32, &per_token32);
-    const int64_t fixed = weights + weights32 + SECOND_TOKENS * per_token32 + MARGIN, free_bytes = vnp_device_free();
-    const int64_t room = free_bytes - fixed;
-    if (o->tokens * per_token <= room)
+    const struct vnp_gpu_memory m = vnp_gpu_memory(c, o, batches, second_opinion);
+    const int64_t fixed = m.weights + m.margin, free_bytes = vnp_device_free(), room = free_bytes - fixed;
+    if (o->tokens * m.per_token <= room)
         return VNP_OK;
-    if (room / per_token < 1024)
+    if (room / m.per_token < 1024)
         return vnp_error(err, VNP_OS,
                          "%s in %s takes %.1f GB of the GPU's memory before any batch, and %.1f GB are free", c->name,
                          vnp_gpu_type_name(o->type), (double)fixed * 1e-9, (double)free_bytes * 1e-9);
     return vnp_error(
         err, VNP_OS,
         "batches of %lld tokens need %.1f GB of the GPU's memory and %.1f GB are free: vnp-pack -b %lld fits",
-        (long long)o->tokens, (double)(fixed + o->tokens * per_token) * 1e-9, (double)free_bytes * 1e-9,
-        (long long)(room / per_token / 512 * 512));
+        (long long)o->tokens, (double)(fixed + o->tokens * m.per_token) * 1e-9, (double)free_bytes * 1e-9,
+        (long long)vnp_gpu_memory_tokens(&m, free_bytes));
 }
 
 static enum vnp_status check_shape(const struct vnp_model_config *c, struct vnp_err *err)
@@ -122,7 +65,7 @@ static enum vnp_status check_shape(const struct vnp_model_config *c, struct vnp_
 
 enum vnp_status vnp_esm2_gpu_reserve(struct vnp_esm2_gpu *m, int64_t tokens, struct vnp_err *err)
 {
-    const struct parts p = parts_of(&m->c, &m->o);
+    const struct vnp_gpu_parts p = vnp_gpu_parts(&m->c, &m->o);
     char *slab;
     if (tokens <= m->cap)
         return VNP_OK;
@@ -156,7 +99,7 @@ enum vnp_status vnp_esm2_gpu_open(struct vnp_esm2_gpu **out, const struct vnp_mo
     struct vnp_esm2_gpu *m = xcalloc(1, sizeof *m);
     m->c = *c;
     m->o = *options;
-    m->dtype = storage(options->type);
+    m->dtype = vnp_gpu_storage(options->type);
     m->residual = VNP_RESIDUAL_F32 ? VNP_F32 : m->dtype;
     CUDA_CHECK(cudaStreamCreateWithFlags(&m->in, cudaStreamNonBlocking));
     CUDA_CHECK(cudaStreamCreateWithFlags(&m->compute, cudaStreamNonBlocking));

@@ -7,18 +7,11 @@
 
 #include "batch_gpu.h"
 #include "gemm.h"
+#include "gpu_memory.h"
 #include "model.h"
 #include "status.h"
 
 struct vnp_esm2_gpu;
-
-struct vnp_esm2_gpu_options {
-    enum vnp_gemm_type type; /* numbers: F16, BF16, F32 or TF32 */
-    int layer;          /* representation: 0 the embedding, n the raw output of layer n, the last after its LayerNorm */
-    enum vnp_pool pool; /* none: a vector a token */
-    int prefix, suffix; /* special tokens around the residues, for pooling */
-    int64_t tokens;     /* of a batch, at most */
-};
 
 /* Before any work: would `batches` of o->tokens in flight fit the memory that is free on the calling thread's device,
  * beside the weights and, with second_opinion, the weights in FP32? VNP_OS when not, with what would. */
@@ -70,8 +63,4 @@ cudaStream_t vnp_esm2_gpu_stream(struct vnp_esm2_gpu *m);
 
 /* NULL is allowed. */
 void vnp_esm2_gpu_close(struct vnp_esm2_gpu *m);
-
-/* "fp16", "bf16", "fp32", "tf32" */
-const char *vnp_gpu_type_name(enum vnp_gemm_type type);
-
 #endif

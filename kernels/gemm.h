@@ -9,17 +9,11 @@
 #include <cuda_runtime_api.h>
 #include <stdint.h>
 
+#include "gemm_type.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/* Element type of A, W, residual and out. Sums, bias and epilogues are FP32 in all of them. */
-enum vnp_gemm_type {
-    VNP_GEMM_F16,
-    VNP_GEMM_BF16,
-    VNP_GEMM_F32, /* FP32 storage, true FP32 multiply-add */
-    VNP_GEMM_TF32 /* FP32 storage, operands rounded to nearest TF32 in the tensor cores */
-};
 
 /* Everything happens in FP32 on v = sum + bias; one rounding to the output type at the end. */
 enum vnp_gemm_epilogue {

@@ -70,8 +70,20 @@ static enum vnp_status load(struct vnp_cpu_net *m, const struct vnp_model *model
     return st;
 }
 
-enum vnp_status vnp_cpu_net_open(struct vnp_cpu_net **out, const struct vnp_model *model,
-                                 struct vnp_cpu_threads *threads, struct vnp_err *err)
+int64_t vnp_cpu_net_weights_bytes(const struct vnp_model *model)
+{
+    int64_t bytes = 0;
+    for (int l = 0; l < vnp_model_config(model)->layers; l++)
+        for (int r = l == 0 ? 0 : VNP_N_GLOBAL_ROLES; r < VNP_N_ROLES; r++) {
+            const struct vnp_tensor *t = vnp_model_tensor(model, r, l);
+            if (t)
+                bytes += (int64_t)t->bytes + (in_place(t) ? 0 : t->shape[0] * t->shape[1] * (int64_t)sizeof(float));
+        }
+    return bytes;
+}
+
+enum vnp_status vnp_cpu_net_new(struct vnp_cpu_net **out, const struct vnp_model_config *config,
+                                struct vnp_cpu_threads *threads, struct vnp_err *err)
 {
     static const struct vnp_cpu_walk *const walks[] = {
         [VNP_ESM2] = &vnp_esm2_walk, [VNP_DNABERT_S] = &vnp_dnabert_walk};
@@ -83,13 +95,24 @@ enum vnp_status vnp_cpu_net_open(struct vnp_cpu_net **out, const struct vnp_mode
                          "no address space for the matrix buffers of %d threads; raise ulimit -v, or lower --threads",
                          vnp_cpu_threads_n(threads));
     m = xcalloc(1, sizeof *m);
-    m->config = vnp_model_config(model);
-    m->walk = walks[m->config->arch];
+    m->config = config;
+    m->walk = walks[config->arch];
     m->threads = threads;
     m->scratch = xcalloc((size_t)vnp_cpu_threads_n(threads), sizeof *m->scratch);
-    m->slopes = xcalloc((size_t)m->config->heads, sizeof *m->slopes);
-    if (m->config->arch == VNP_DNABERT_S)
-        vnp_alibi_slopes(m->slopes, m->config->heads);
+    m->slopes = xcalloc((size_t)config->heads, sizeof *m->slopes);
+    if (config->arch == VNP_DNABERT_S)
+        vnp_alibi_slopes(m->slopes, config->heads);
+    *out = m;
+    return VNP_OK;
+}
+
+enum vnp_status vnp_cpu_net_open(struct vnp_cpu_net **out, const struct vnp_model *model,
+                                 struct vnp_cpu_threads *threads, struct vnp_err *err)
+{
+    struct vnp_cpu_net *m;
+    *out = NULL;
+    if (vnp_cpu_net_new(&m, vnp_model_config(model), threads, err) != VNP_OK)
+        return err->status;
     const enum vnp_status st = load(m, model, err);
     if (st != VNP_OK) {
         vnp_cpu_net_close(m);
@@ -148,21 +171,38 @@ static void make_tiles(struct vnp_cpu_tile **tiles, int64_t *n, int64_t *cap, co
     vnp_cpu_tiles(*tiles, b->tokens, b->n, limit);
 }
 
+/* Floats of scratch that a thread needs for a sequence of `length`: scores, or a product. */
+static int64_t scratch_of(int64_t length)
+{
+    const int64_t queries = length < vnp_cpu_queries(length) ? length : vnp_cpu_queries(length);
+    const int64_t scores = queries * (length + 1), product = (int64_t)VNP_CPU_ROWS * VNP_CPU_COLUMNS;
+    return scores > product ? scores : product;
+}
+
+static int64_t wide_of(const struct vnp_model_config *c)
+{
+    return c->ffn > 3 * c->width ? c->ffn : 3 * c->width;
+}
+
+int64_t vnp_cpu_net_batch_bytes(const struct vnp_model_config *c, int64_t tokens, int64_t longest, int threads)
+{
+    return (tokens * (2 * c->width + wide_of(c)) + threads * scratch_of(longest) + longest * c->head_dim) *
+           (int64_t)sizeof(float);
+}
+
 static enum vnp_status prepare(struct vnp_cpu_net *m, const struct vnp_cpu_batch *b, struct vnp_err *err)
 {
     const struct vnp_model_config *c = m->config;
-    int64_t rows = 0, longest = 0, scratch = (int64_t)VNP_CPU_ROWS * VNP_CPU_COLUMNS;
+    int64_t rows = 0, longest = 0, scratch = 0;
     for (int64_t s = 0; s < b->n; s++) {
         const int64_t length = b->tokens[s];
-        const int64_t queries = length < vnp_cpu_queries(length) ? length : vnp_cpu_queries(length);
         rows += length;
         longest = length > longest ? length : longest;
-        scratch = queries * (length + 1) > scratch ? queries * (length + 1) : scratch;
+        scratch = scratch_of(length) > scratch ? scratch_of(length) : scratch;
     }
-    const int64_t wide = c->ffn > 3 * c->width ? c->ffn : 3 * c->width;
     if (vnp_cpu_area_grow(&m->x, rows * c->width, err) != VNP_OK ||
         vnp_cpu_area_grow(&m->y, rows * c->width, err) != VNP_OK ||
-        vnp_cpu_area_grow(&m->big, rows * wide, err) != VNP_OK)
+        vnp_cpu_area_grow(&m->big, rows * wide_of(c), err) != VNP_OK)
         return err->status;
     for (int i = 0; i < vnp_cpu_threads_n(m->threads); i++)
         if (vnp_cpu_area_grow(&m->scratch[i], scratch, err) != VNP_OK)

@@ -33,6 +33,18 @@ VNP_MUST_CHECK enum vnp_status vnp_cpu_net_forward(struct vnp_cpu_net *m, const 
 /* Floating-point operations (2 a multiply-add) of the matrices and of attention for a sequence of `tokens`. */
 double vnp_cpu_net_flops(const struct vnp_model_config *c, int layer, int64_t tokens);
 
+/* What it takes of memory: the weights as in the file and, where they are not FP32, beside that in FP32; a batch of
+ * `tokens`, of which `longest` in one sequence. */
+int64_t vnp_cpu_net_weights_bytes(const struct vnp_model *model);
+int64_t vnp_cpu_net_batch_bytes(const struct vnp_model_config *c, int64_t tokens, int64_t longest, int threads);
+
+/* How fast a model of this shape is on this machine, without its weights: one layer of made-up ones computes sequences
+ * of tokens[0 .. n) for `seconds` or a little longer. *flops_s: operations a second, counted as above. VNP_OS when there
+ * is no memory. */
+VNP_MUST_CHECK enum vnp_status vnp_cpu_net_trial(const struct vnp_model_config *c, struct vnp_cpu_threads *threads,
+                                                 const uint32_t *tokens, int64_t n, double seconds, double *flops_s,
+                                                 struct vnp_err *err);
+
 /* NULL is allowed. */
 void vnp_cpu_net_close(struct vnp_cpu_net *m);
 

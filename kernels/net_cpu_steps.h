@@ -52,6 +52,11 @@ struct vnp_cpu_net {
     int64_t n_tiles, n_queries, cap_tiles, cap_queries;
 };
 
+/* A net without weights, which the caller adds; for net_cpu.c and the trial. As vnp_cpu_net_open() otherwise; `config`
+ * is borrowed. */
+VNP_MUST_CHECK enum vnp_status vnp_cpu_net_new(struct vnp_cpu_net **out, const struct vnp_model_config *config,
+                                               struct vnp_cpu_threads *threads, struct vnp_err *err);
+
 /* Columns of a weight that one task multiplies by, at most: enough tasks for many cores, few enough that packing the
  * rows again for each costs little. */
 #define VNP_CPU_COLUMNS 320

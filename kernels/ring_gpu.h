@@ -8,9 +8,8 @@
 #include <stdbool.h>
 
 #include "batch_gpu.h"
+#include "gpu_memory.h"
 #include "rows.h"
-
-#define VNP_SLOTS 4
 
 enum vnp_slot_state { VNP_SLOT_EMPTY, VNP_SLOT_FILLED, VNP_SLOT_STARTED };
 

@@ -7,11 +7,11 @@
 
 #include "convert.h"
 #include "cuda_check.h"
+#include "gpu_memory.h"
 #include "xmalloc.h"
 
 #define CHUNK ((int64_t)8 << 20) /* source bytes that travel at once */
 #define MAX_THREADS 8
-#define ALIGN 256
 
 /* A stretch of one tensor: where from, where to. */
 struct job {
@@ -59,7 +59,7 @@ static void *place(struct loader *l, const enum vnp_role *roles, int n, int laye
             add_jobs(l, t, l->slab + l->used, to);
         l->used += t->shape[0] * t->shape[1] * (int64_t)vnp_dtype_bytes(to);
     }
-    l->used = (l->used + ALIGN - 1) / ALIGN * ALIGN;
+    l->used = vnp_gpu_aligned(l->used);
     return first;
 }
 static void *vector(struct loader *l, enum vnp_role role, int layer)
@@ -94,14 +94,6 @@ static void place_all(struct loader *l, struct vnp_gpu_weights *w, int layers, b
         w->final_ln_w = vector(l, VNP_FINAL_LN_W, 0);
         w->final_ln_b = vector(l, VNP_FINAL_LN_B, 0);
     }
-}
-
-int64_t vnp_gpu_weights_bytes(const struct vnp_model_config *c, enum vnp_dtype dtype, int layers)
-{
-    const int64_t w = c->width, f = c->ffn;
-    const int64_t matrices = 4 * w * w + 2 * w * f, vectors = 9 * w + f;
-    return layers * (matrices * (int64_t)vnp_dtype_bytes(dtype) + vectors * 4 + 12 * ALIGN) + (c->vocab + 2) * w * 4 +
-           3 * ALIGN;
 }
 
 /* One thread: two pinned buffers, so that one is filled while the other travels. */

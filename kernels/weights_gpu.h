@@ -32,9 +32,6 @@ struct vnp_gpu_weights {
     struct vnp_gpu_layer layer[VNP_MAX_LAYERS];
 };
 
-/* Bytes of the slab for `layers` layers with matrices of `dtype`. */
-int64_t vnp_gpu_weights_bytes(const struct vnp_model_config *c, enum vnp_dtype dtype, int layers);
-
 /* Reads the tensors of `layers` layers (all of them: the final LayerNorm too) through pinned buffers on several
  * threads, converts them on the device and returns when all are there. VNP_OS when the device has not the memory. */
 VNP_MUST_CHECK enum vnp_status vnp_gpu_weights_load(struct vnp_gpu_weights *w, const struct vnp_model *model,

@@ -152,23 +152,18 @@ run_slots() {
     printf '1/%s\n' "${slots[@]}" | sort -u | keep slots || exit
 }
 
-choose_device() { # $device: auto becomes cpu or gpu; its stage must be there
-    case $device in
-    cpu | gpu) ;;
-    auto)
-        device=cpu
-        if [ -n "$hosts" ]; then
-            ! command -v vnp-gpu-forward >/dev/null || device=gpu
-        elif command -v vnp-gpu-forward >/dev/null && vnp-gpu-forward --probe >/dev/null 2>&1; then
-            device=gpu
-        fi
-        ;;
-    *) misuse "--device: auto, cpu or gpu, not $device" ;;
-    esac
-    command -v "vnp-$device-forward" >/dev/null || die 69 "vnp-$device-forward is not installed beside $me: this build has no ${device^^} stage"
-    [ -z "$hosts" ] || [ -r "$hosts" ] || die 66 "$hosts: no such file, or not readable"
+check_devices() { # $device, $gpus and $hosts, as far as that goes without looking
+    case $device in auto | cpu | gpu) ;; *) misuse "--device: auto, cpu or gpu, not $device" ;; esac
     [ -z "$gpus" ] || [[ $gpus =~ ^(all|[0-9]{1,4}(,[0-9]{1,4})*)$ ]] || misuse "--gpus: all, or numbers as 0,2, not $gpus"
-    [ -z "$gpus" ] || [ "$device" = gpu ] || die 2 "--gpus $gpus: the device is the CPU"
+    [ -z "$gpus" ] || [ "$device" != cpu ] || misuse "--gpus $gpus goes with --device gpu"
+    [ -z "$hosts" ] || [ -r "$hosts" ] || die 66 "$hosts: no such file, or not readable"
+}
+choose_device() { # auto becomes cpu or gpu; its stage must be there
+    if [ "$device" = auto ]; then
+        device=cpu
+        if command -v vnp-gpu-forward >/dev/null && { [ -n "$hosts" ] || vnp-gpu-forward --probe >/dev/null 2>&1; }; then device=gpu; fi
+    fi
+    command -v "vnp-$device-forward" >/dev/null || die 69 "vnp-$device-forward is not installed beside $me: this build has no ${device^^} stage"
 }
 
 # model_facts MODEL [PREFIX]: sets $architecture, $fingerprint, $parameters, $width, $model_bytes and $model_file, or says what is

@@ -17,11 +17,11 @@ batch() { # batch STAGE
 { line vnp-fasta2tok 11 1 3 7 70 7000 2; line vnp-pack 10 0 0.5 9.5 70 7000 2
   line vnp-cpu-forward 15 0.5 14 0.5 70 7000 2; line vnp-pool 15 15 0 0 70 7000 2; } >two
 cat >want <<'EOF'
-stage                busy s  for input for output    busy    sequences          tokens     tokens/s
-vnp-fasta2tok           5.0        2.0       13.0   25.0%          120           12000         2400
-vnp-pack                1.0        0.5       18.5    5.0%          120           12000        12000
-vnp-cpu-forward        24.0        0.5        0.5   96.0%          120           12000          500
-vnp-pool                0.2       24.5        0.2    1.0%          120           12000        48000
+stage                    busy s  for input for output    busy    sequences          tokens     tokens/s
+vnp-fasta2tok               5.0        2.0       13.0   25.0%          120           12000         2400
+vnp-pack                    1.0        0.5       18.5    5.0%          120           12000        12000
+vnp-cpu-forward            24.0        0.5        0.5   96.0%          120           12000          500
+vnp-pool                    0.2       24.5        0.2    1.0%          120           12000        48000
 slowest stage: vnp-cpu-forward (busy 96.0% of the time)
 EOF
 table() { # table NAME COMMAND...: prints what is wanted
@@ -49,6 +49,10 @@ table 'lines cut short are passed over' vnp-log damaged
 name='\"what\":\"summary\",\"busy_s\":777, \"stage\":\"x\",{\"t\":'
 { cat one && line vnp-fasta2tok 11 1 3 7 70 7000 "$name" && sed 1d two; } >names
 table 'what is in a name counts for nothing' vnp-log names
+
+sed 's/"block":"2"/"block":"2\/dna"/' two >parts
+check 'blocks with parts' vnp-log one parts
+check 'are a line for each part' [ "$(cut -d ' ' -f 1,2 out | grep -c '^vnp-[a-z0-9-]* dna$')" = 4 ]
 
 line vnp-orf 2 1 1 0 5 0 >orf
 check 'a stage without tokens' vnp-log orf

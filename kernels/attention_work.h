@@ -1,0 +1,17 @@
+/* How attention on the GPU is cut into work. Apart from attention.h, because this can be read without CUDA. */
+#ifndef VNP_ATTENTION_WORK_H
+#define VNP_ATTENTION_WORK_H
+
+#include <stdint.h>
+
+#define VNP_ATTENTION_ROWS 64 /* query rows of a tile */
+
+/* One tile of work: up to VNP_ATTENTION_ROWS query rows of one sequence, which attend to all its tokens. */
+struct vnp_attention_tile {
+    int32_t first;  /* the sequence's first token in the batch */
+    int32_t length; /* its tokens */
+    int32_t query;  /* the tile's first query row within the sequence */
+    int32_t unused; /* 16 bytes: one load */
+};
+
+#endif

@@ -1,0 +1,13 @@
+/* The numbers of the matrix products on the GPU. Apart from gemm.h, because this can be read without CUDA. */
+#ifndef VNP_GEMM_TYPE_H
+#define VNP_GEMM_TYPE_H
+
+/* Element type of A, W, residual and out. Sums, bias and epilogues are FP32 in all of them. */
+enum vnp_gemm_type {
+    VNP_GEMM_F16,
+    VNP_GEMM_BF16,
+    VNP_GEMM_F32, /* FP32 storage, true FP32 multiply-add */
+    VNP_GEMM_TF32 /* FP32 storage, operands rounded to nearest TF32 in the tensor cores */
+};
+
+#endif

@@ -1,0 +1,91 @@
+#include "gpu_memory.h"
+
+#include "attention_work.h"
+
+#define MARGIN ((int64_t)512 << 20)
+#define SECOND_TOKENS 2048 /* of a batch of the second opinion */
+
+const char *vnp_gpu_type_name(enum vnp_gemm_type type)
+{
+    static const char *const names[] = {
+        [VNP_GEMM_F16] = "fp16", [VNP_GEMM_BF16] = "bf16", [VNP_GEMM_F32] = "fp32", [VNP_GEMM_TF32] = "tf32"};
+    return names[type];
+}
+
+enum vnp_dtype vnp_gpu_storage(enum vnp_gemm_type type)
+{
+    return type == VNP_GEMM_F16 ? VNP_F16 : type == VNP_GEMM_BF16 ? VNP_BF16 : VNP_F32;
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+struct vnp_gpu_parts vnp_gpu_parts(const struct vnp_model_config *c, const struct vnp_esm2_gpu_options *o)
+{
+    const enum vnp_dtype dtype = vnp_gpu_storage(o->type);
+    const int64_t w = c->width, s = (int64_t)vnp_dtype_bytes(dtype);
+    return (struct vnp_gpu_parts){.x = w * (VNP_RESIDUAL_F32 ? 4 : s),
+                                  .h = w * s,
+                                  .wide = larger(3 * w, c->ffn) * s,
+                                  .hidden = o->pool == VNP_POOL_NONE ? 0 : w * 4,
+                                  .rotary = c->head_dim * 4};
+}
+
+int64_t vnp_gpu_weights_bytes(const struct vnp_model_config *c, enum vnp_dtype dtype, int layers)
+{
+    const int64_t w = c->width, f = c->ffn;
+    const int64_t matrices = 4 * w * w + 2 * w * f, vectors = 9 * w + f;
+    return layers * (matrices * (int64_t)vnp_dtype_bytes(dtype) + vectors * 4 + 12 * VNP_GPU_ALIGN) +
+           (c->vocab + 2) * w * 4 + 3 * VNP_GPU_ALIGN;
+}
+
+/* Every section with its padding. */
+int64_t vnp_gpu_batch_in_bytes(int64_t tokens, int64_t sequences)
+{
+    const int64_t tiles = tokens / VNP_ATTENTION_ROWS + sequences;
+    return vnp_gpu_aligned(tokens * 2) + 2 * vnp_gpu_aligned(tokens * 4) + vnp_gpu_aligned((sequences + 1) * 4) +
+           vnp_gpu_aligned(sequences * 4) + vnp_gpu_aligned(tiles * (int64_t)sizeof(struct vnp_attention_tile));
+}
+
+int64_t vnp_gpu_batch_out_bytes(int64_t tokens, int64_t sequences, int width, enum vnp_pool pool)
+{
+    return (pool == VNP_POOL_NONE ? tokens : sequences) * width * (int64_t)sizeof(float);
+}
+
+int64_t vnp_gpu_batch_bytes(int64_t tokens, int64_t sequences, int width, enum vnp_pool pool)
+{
+    return vnp_gpu_batch_in_bytes(tokens, sequences) + vnp_gpu_batch_out_bytes(tokens, sequences, width, pool) +
+           vnp_gpu_aligned(sequences);
+}
+
+/* What the weights take, and what the rest takes for each token of a batch. */
+static void bytes_of(const struct vnp_model_config *c, const struct vnp_esm2_gpu_options *o, int batches,
+                     int64_t *weights, int64_t *per_token)
+{
+    const struct vnp_gpu_parts p = vnp_gpu_parts(c, o);
+    const int64_t many = 1 << 16;
+    *weights = vnp_gpu_weights_bytes(c, vnp_gpu_storage(o->type), o->layer);
+    *per_token = p.x + p.h + p.wide + p.hidden + p.rotary +
+                 batches * vnp_gpu_batch_bytes(many, many / 2, c->width, o->pool) / many;
+}
+
+struct vnp_gpu_memory vnp_gpu_memory(const struct vnp_model_config *c, const struct vnp_esm2_gpu_options *o,
+                                     int batches, bool second_opinion)
+{
+    struct vnp_esm2_gpu_options exact = *o;
+    int64_t weights, per_token, weights32 = 0, per_token32 = 0;
+    bytes_of(c, o, batches, &weights, &per_token);
+    exact.type = VNP_GEMM_F32;
+    if (second_opinion)
+        bytes_of(c, &exact, 1, &weights32, &per_token32);
+    return (struct vnp_gpu_memory){
+        .weights = weights + weights32 + SECOND_TOKENS * per_token32, .margin = MARGIN, .per_token = per_token};
+}
+
+int64_t vnp_gpu_memory_tokens(const struct vnp_gpu_memory *m, int64_t bytes)
+{
+    const int64_t room = bytes - m->weights - m->margin;
+    return room < 0 ? -1 : room / m->per_token / 512 * 512;
+}

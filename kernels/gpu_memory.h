@@ -1,0 +1,70 @@
+/* What the GPU stage takes of the device's memory: arithmetic without CUDA, so that it can be told where there is no
+ * device. */
+#ifndef VNP_GPU_MEMORY_H
+#define VNP_GPU_MEMORY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "gemm_type.h"
+#include "model.h"
+#include "pool.h"
+
+#define VNP_SLOTS 4 /* batches in flight */
+
+/* 1 keeps the residual stream of 16-bit models in FP32: for measuring what its rounding costs. */
+#ifndef VNP_RESIDUAL_F32
+#define VNP_RESIDUAL_F32 0
+#endif
+
+struct vnp_esm2_gpu_options {
+    enum vnp_gemm_type type; /* numbers: F16, BF16, F32 or TF32 */
+    int layer;          /* representation: 0 the embedding, n the raw output of layer n, the last after its LayerNorm */
+    enum vnp_pool pool; /* none: a vector a token */
+    int prefix, suffix; /* special tokens around the residues, for pooling */
+    int64_t tokens;     /* of a batch, at most */
+};
+
+/* "fp16", "bf16", "fp32", "tf32" */
+const char *vnp_gpu_type_name(enum vnp_gemm_type type);
+
+/* How activations and matrices are stored. */
+enum vnp_dtype vnp_gpu_storage(enum vnp_gemm_type type);
+
+/* What begins on its own is aligned so, in bytes. */
+#define VNP_GPU_ALIGN 256
+static inline int64_t vnp_gpu_aligned(int64_t bytes)
+{
+    return (bytes + VNP_GPU_ALIGN - 1) / VNP_GPU_ALIGN * VNP_GPU_ALIGN;
+}
+
+/* The parts of the workspace, in bytes for each token. */
+struct vnp_gpu_parts {
+    int64_t x, h, wide, hidden, rotary;
+};
+struct vnp_gpu_parts vnp_gpu_parts(const struct vnp_model_config *c, const struct vnp_esm2_gpu_options *o);
+
+/* Bytes of the weights for `layers` layers with matrices of `dtype`. */
+int64_t vnp_gpu_weights_bytes(const struct vnp_model_config *c, enum vnp_dtype dtype, int layers);
+
+/* Memory that a batch of this capacity takes, on the device and, pinned, on the host: its inputs at most, its results,
+ * and both with a flag a sequence. */
+int64_t vnp_gpu_batch_in_bytes(int64_t tokens, int64_t sequences);
+int64_t vnp_gpu_batch_out_bytes(int64_t tokens, int64_t sequences, int width, enum vnp_pool pool);
+int64_t vnp_gpu_batch_bytes(int64_t tokens, int64_t sequences, int width, enum vnp_pool pool);
+
+/* The whole: weights + margin + per_token x the tokens of a batch. */
+struct vnp_gpu_memory {
+    int64_t weights;   /* bytes; with a second opinion, those in FP32 too, and its batch */
+    int64_t margin;    /* bytes left to the driver and to fragmentation */
+    int64_t per_token; /* bytes */
+};
+/* For `batches` of them in flight. second_opinion: the same model in FP32 beside it. */
+struct vnp_gpu_memory vnp_gpu_memory(const struct vnp_model_config *c, const struct vnp_esm2_gpu_options *o,
+                                     int batches, bool second_opinion);
+
+/* Tokens of the largest batch that fits `bytes` of memory, a multiple of 512 unless it is negative: not even the
+ * weights fit. */
+int64_t vnp_gpu_memory_tokens(const struct vnp_gpu_memory *m, int64_t bytes);
+
+#endif

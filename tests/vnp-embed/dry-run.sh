@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# vnp-embed --dry-run: the plan of the run that the same options make, and nothing else.
+. "$(dirname "$0")/../lib.sh"
+mkdir "$T/work" && cd "$T/work" || exit 2
+vnp-model synth 2x2x32 -o model --seed 1 2>/dev/null
+awk '/^>/ { n++ } n <= 12' "$PROTEINS" >in.fa
+before=$(ls -a)
+timeless() { sed -E '/^CPU time/d; s/; [0-9.]+ .B free there//' "$@"; } # what differs from one time to the next
+
+vnp-fasta2tok -q --window 100 in.fa | vnp-pack -q -b 512 |
+    vnp-plan -q -m model --none --f16 --layer 1 --threads 1 -o emb.zst | timeless >"$T/want"
+status 'a dry run' 0 vnp-embed -q --dry-run -m model --window 100 -b 512 --none --f16 --layer 1 --threads 1 in.fa
+timeless "$T/out" >"$T/got"
+cp "$T/err" "$T/said"
+same 'is the plan of these options' "$T/want" "$T/got"
+check '-q: nothing but the plan' [ ! -s "$T/said" ]
+status 'from stdin' 0 vnp-embed -q --dry-run -m model --window 100 -b 512 --none --f16 --layer 1 --threads 1 <in.fa
+timeless "$T/out" >"$T/got"
+same 'the same' "$T/want" "$T/got"
+for device in cpu gpu; do
+    status "for the $device alone" 0 vnp-embed -q --dry-run -m model -d $device --all-tokens --level 3 in.fa
+    cp "$T/out" "$T/plan"
+    check 'the plan has that one alone' [ "$(grep -Ec '^(CPU|GPU) memory' "$T/plan")" = 1 ]
+done
+status 'numbers of the GPU' 0 vnp-embed -q --dry-run -m model -d gpu --bf16 in.fa
+cp "$T/out" "$T/plan"
+check 'are planned for' grep -q 'tokens in bf16' "$T/plan"
+status 'FP16 on the CPU' 2 vnp-embed -q --dry-run -m model -d cpu --fp16 in.fa
+status 'a missing file' 66 vnp-embed -q --dry-run -m model missing.fa
+status 'a missing model' 66 vnp-embed -q --dry-run -m nowhere in.fa
+status 'a full disk' 74 sh -c 'vnp-embed -q --dry-run -m model in.fa >/dev/full'
+check 'nothing was written' [ "$before" = "$(ls -a)" ]
+finish
