@@ -25,6 +25,9 @@ for word in 'budget=512' 'layer=1' 'pool=cls' 'max-len=20' 'f16'; do
     check "the head says $word" grep -q -- "$word" summary
 done
 
+check '--fp32 on the CPU, which computes in nothing else' embed --fp32 -o fp32.zst in.fa
+same 'changes nothing' want.zst fp32.zst
+
 # A DNA model brings its tokenizer.
 vnp-model synth dnabert-s:1x2x32 -o dna --seed 1 2>/dev/null
 cp "$ROOT/tests/golden/tokenizers/dna4096.json" dna/tokenizer.json
@@ -85,10 +88,31 @@ status 'SIGHUP ends it within 5 s' 129 interrupted HUP
 status 'SIGKILL' 137 interrupted KILL
 check 'none left a file' [ -z "$(find . -name 'new*' -o -name '*.tmp')" ]
 pkill -KILL -f "$PWD/slow" # what SIGKILL left running
+suspended() { # status of a vnp-embed whose stages are stopped for a while, as a batch system does it
+    { cat in.fa && sleep 2; } | vnp-embed -q -d cpu -m model -o suspended.zst &
+    local pid=$! group
+    sleep 1
+    group=$(pgrep -P $pid)
+    kill -STOP -- "-$group" && sleep 0.3 && kill -CONT -- "-$group" || return 98
+    wait $pid
+}
+status 'stages that are suspended and go on' 0 suspended
+same 'give the same' want.zst suspended.zst
+terminal() { # terminal STATUS COMMAND: on a terminal of its own it ends with STATUS, within 20 s
+    timeout 20 script -qec "$2; echo status \$?" /dev/null </dev/null >typescript
+    grep -q "status $1" typescript
+}
 ctrl_c() { # Ctrl-C on a terminal of its own
     script -qec 'sh -c "trap : INT; vnp-embed -q -d cpu -m slow -o new.zst long.fa; echo status \$?"' /dev/null < <(sleep 1; printf '\003'; sleep 3) >typescript
     grep -q 'status 130' typescript
 }
-if script -qec true /dev/null >/dev/null 2>&1; then check 'Ctrl-C: 130' ctrl_c; else skip 'Ctrl-C' 'no script(1), or no pseudo-terminal'; fi
-check 'left no file' [ -z "$(find . -name 'new*' -o -name '*.tmp')" ]
+if script -qec true /dev/null >/dev/null 2>&1; then
+    check 'Ctrl-C: 130' ctrl_c
+    check 'and nothing of the shell that runs it' [ "$(wc -l <typescript)" = 1 ]
+    check 'left no file' [ -z "$(find . -name 'new*' -o -name '*.tmp')" ]
+    check 'a terminal as input' terminal 2 'vnp-embed -q -d cpu -m model -o new.zst -'
+    check 'a terminal that stops what writes from the background' terminal 0 'stty tostop; vnp-embed -d cpu -m model -o tostop.zst in.fa'
+else
+    skip 'on a terminal' 'no script(1), or no pseudo-terminal'
+fi
 finish

@@ -70,6 +70,16 @@ for stage in 'vnp-cpu-forward --model slow' vnp-merge 'vnp-orf -l 500 --proteins
     says 'is reported' 'was killed by signal 9'
     check 'and leaves nothing' [ ! -e new ]
 done
+suspended() { # status of a run whose stages are stopped for a while, as a batch system does it
+    { cat long.fa && sleep 2; } | vnp-predict -q -d cpu --esm esm --dnabert dnabert --classifier classifier -o suspended &
+    local pid=$! group
+    sleep 1
+    group=$(pgrep -P $pid)
+    kill -STOP -- "-$group" && sleep 0.3 && kill -CONT -- "-$group" || return 98
+    wait $pid
+}
+status 'stages that are suspended and go on' 0 suspended
+check 'give the same' diff -r long suspended
 if script -qec true /dev/null >/dev/null 2>&1; then
     ctrl_c() { # Ctrl-C on a terminal of its own
         script -qec 'sh -c "trap : INT; vnp-predict -q -d cpu --esm slow --dnabert dnabert --classifier wide -o new long-tiny.fa; echo status \$?"' \
