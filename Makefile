@@ -13,6 +13,8 @@ BUILD   ?= build
 OPT     ?= -O3 -g
 endif
 BIN := $(BUILD)/bin
+# For the scripts; abspath would split a folder with a blank in its name.
+VNP_BUILD := $(if $(filter /%,$(BUILD)),,$(CURDIR)/)$(BUILD)
 
 # A short line a step; V=1 shows the commands instead.
 Q    := $(if $(filter 1,$(V)),,@)
@@ -171,7 +173,7 @@ deps:
 ## demo: build, make a synthetic model, embed real proteins on whatever device there is, show what came out
 demo: deps
 	@$(MAKE) --no-print-directory all
-	@VNP_BUILD=$(abspath $(BUILD)) pipelines/demo
+	@VNP_BUILD='$(VNP_BUILD)' pipelines/demo
 
 units: $(UNITS) $(TOOLS)
 
@@ -180,21 +182,21 @@ check:
 	@.ci/deps test
 	$(MAKE) --no-print-directory all units
 	$(MAKE) --no-print-directory asan=1 all units
-	VNP_BUILDS='$(abspath $(BUILD)) $(abspath build/asan)' tests/run
+	VNP_BUILDS='$(BUILD) build/asan' tests/run
 
 ## test: the tests once, on what `make` builds; WORDS='pack pool' picks test files by name
 test: all units
-	VNP_BUILDS=$(abspath $(BUILD)) tests/run $(WORDS)
+	VNP_BUILDS='$(BUILD)' tests/run $(WORDS)
 
 ## check-gpu: the tests that need a GPU, on a host that has one (elsewhere they skip, counted)
 check-gpu: all units
-	VNP_BUILDS=$(abspath $(BUILD)) tests/run gpu
+	VNP_BUILDS='$(BUILD)' tests/run gpu
 
 ## bench: each CPU stage alone on a recorded stream, into RESULTS= (bench/results); WORDS='pack pool' picks some
 RESULTS ?= bench/results
 bench: bench-tools
 	@for b in $(if $(WORDS),$(filter $(WORDS),$(BENCHES)),$(BENCHES)); do \
-	  VNP_BUILD=$(abspath $(BUILD)) RESULTS=$(RESULTS) BENCH_COMMAND="make bench WORDS=$$b" bench/$$b.sh || exit 1; echo; \
+	  VNP_BUILD='$(VNP_BUILD)' RESULTS=$(RESULTS) BENCH_COMMAND="make bench WORDS=$$b" bench/$$b.sh || exit 1; echo; \
 	done
 
 bench-tools: $(STAGE_SRC:stages/%.c=$(BIN)/%) $(BENCH_TOOLS)
@@ -205,15 +207,15 @@ bench-gemm: $(BUILD)/bench/gemm_bench
 
 ## bench-gpu: the forward pass on the GPU, its kernels, the peers side by side; into bench/results
 bench-gpu: all $(GPU_BENCH) $(BUILD)/bench/synth-fasta
-	VNP_BUILD=$(abspath $(BUILD)) bench/gpu.sh
+	VNP_BUILD='$(VNP_BUILD)' bench/gpu.sh
 
 ## install: binaries and pages below PREFIX (default /usr/local); DESTDIR for packagers
 install: all
 	$(call step,INSTALL $(DESTDIR)$(PREFIX))
-	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/vnp $(foreach s,1 5 7,$(DESTDIR)$(PREFIX)/share/man/man$s)
-	$(Q)install -m 755 $(wildcard $(BIN)/*) $(DESTDIR)$(PREFIX)/bin
-	$(Q)install -m 755 $(wildcard $(DRIVER_LIB)/*) $(DESTDIR)$(PREFIX)/lib/vnp
-	$(Q)$(foreach p,$(PAGES),install -m 644 $p $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $p));)
+	$(Q)install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/lib/vnp' $(foreach s,1 5 7,'$(DESTDIR)$(PREFIX)/share/man/man$s')
+	$(Q)install -m 755 $(wildcard $(BIN)/*) '$(DESTDIR)$(PREFIX)/bin'
+	$(Q)install -m 755 $(wildcard $(DRIVER_LIB)/*) '$(DESTDIR)$(PREFIX)/lib/vnp'
+	$(Q)$(foreach s,1 5 7,install -m 644 $(filter %.$s,$(PAGES)) '$(DESTDIR)$(PREFIX)/share/man/man$s' &&) true
 
 ## dist: a tarball that runs where it is unpacked: third-party libraries are linked in
 DIST := vnp-$(VERSION)-$(shell uname -s | tr A-Z a-z)-$(shell uname -m)

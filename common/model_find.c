@@ -86,7 +86,7 @@ static char *cache_root(const char *variable, const char *fallback)
     const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     if (xdg != NULL && xdg[0] != '\0')
         return xasprintf("%s/%s", xdg, fallback);
-    return home != NULL ? xasprintf("%s/.cache/%s", home, fallback) : NULL;
+    return home != NULL && home[0] != '\0' ? xasprintf("%s/.cache/%s", home, fallback) : NULL;
 }
 
 char *vnp_model_cache(const char *name)

@@ -78,7 +78,10 @@ static int open_path(struct vnp_output *o)
     const int descriptor = descriptor_of(o->path);
     if (descriptor >= 0)
         return fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
-    o->renames = stat(o->path, &st) != 0 || S_ISREG(st.st_mode);
+    const bool there = stat(o->path, &st) == 0;
+    if (!there && (errno != ENOENT || o->path[0] == '\0'))
+        return -1; /* no name for a file: told now, and not when it shall get that name */
+    o->renames = !there || S_ISREG(st.st_mode);
     return o->renames ? open_unfinished(o) : open(o->path, O_WRONLY | O_CLOEXEC);
 }
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -24,6 +25,7 @@ void vnp_stage_init(const char *name)
     vnp_log_init(name);
     vnp_telemetry_init(name);
     fill_closed_descriptors();
+    signal(SIGXFSZ, SIG_IGN); /* ulimit -f: a write fails, and its error is told like any other */
 #ifdef F_SETPIPE_SZ
     /* Fewer switches between the stages of a pipeline; where it is refused the default serves. */
     (void)fcntl(STDIN_FILENO, F_SETPIPE_SZ, 1 << 20);

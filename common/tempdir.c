@@ -75,6 +75,8 @@ enum vnp_status vnp_tempdir_open(struct vnp_tempdir **out, const char *target, s
     size_t n = strlen(target);
     while (n > 1 && target[n - 1] == '/')
         n--;
+    if (n == 0)
+        return vnp_error(err, VNP_CANTCREAT, "the name of the directory to write is empty");
     if (access(target, F_OK) == 0 && !is_empty_dir(target))
         return vnp_error(err, VNP_CANTCREAT, "%s: already exists and is not an empty directory", target);
     struct vnp_tempdir *t = xcalloc(1, sizeof *t);

@@ -154,8 +154,11 @@ enum vnp_status vnp_cpu_area_grow(struct vnp_cpu_area *a, int64_t floats, struct
     a->p = floats > INT64_MAX / 8 ? NULL
                                   : aligned_alloc(ALIGN, ((size_t)floats * sizeof(float) + ALIGN - 1) / ALIGN * ALIGN);
     if (!a->p)
-        return vnp_error(err, VNP_OS, "out of memory: %.1f GB for this batch; give vnp-pack a smaller -b",
-                         (double)floats * sizeof(float) * 1e-9);
+        return vnp_error(
+            err, VNP_OS,
+            "out of memory: %.1f GB for this batch; give vnp-pack a smaller -b, or split long records with "
+            "vnp-fasta2tok --window",
+            (double)floats * sizeof(float) * 1e-9);
     a->cap = floats;
     return VNP_OK;
 }

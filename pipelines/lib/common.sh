@@ -15,6 +15,19 @@ misuse() {
 number() { # number OPTION TEXT LEAST MOST
     if ! [[ $2 =~ ^[0-9]{1,9}$ ]] || [ "$2" -lt "$3" ] || [ "$2" -gt "$4" ]; then misuse "$1: not a number from $3 to $4: $2"; fi
 }
+check_input() { # check_input [FILE ...]: they are there, and are not the output; without any there is something on stdin
+    local f
+    [ $# -gt 0 ] || set -- -
+    for f; do
+        if [ "$f" = - ]; then # the stages could not read a terminal: they run in the background
+            [ ! -t 0 ] || misuse 'no input: name the files, or pipe one in'
+        elif [ ! -r "$f" ]; then
+            die 66 "$f: no such file, or not readable"
+        elif [ "$f" -ef "$out" ]; then
+            die 2 "$f: is both input and output"
+        fi
+    done
+}
 say() { [ -n "${quiet-}" ] || echo "$me: $1" >&2; }
 
 # In front of a command: it is killed when the shell that started it dies, even by SIGKILL.
@@ -71,6 +84,7 @@ stop() { # stop STATUS: a signal came
     exit "$1"
 }
 catch_signals() {
+    trap '' TTIN TTOU # where a terminal stops what writes from the background (stty tostop), the stages write all the same
     trap 'stop 130' INT
     trap 'stop 143' TERM
     trap 'stop 129' HUP

@@ -159,6 +159,12 @@ if [[ $BUILD == */asan ]]; then
     skip 'a tight ulimit -v' 'AddressSanitizer needs the address space'
 else
     for kb in 100000 300000 500000; do status "ulimit -v $kb" 71 tight $kb; done
+    long() { # one record that no smaller budget helps
+        (echo '>long' && head -c 2000000 /dev/zero | tr '\0' A) | vnp-fasta2tok -q | vnp-pack -q |
+            (ulimit -v 1200000 && timeout 20 vnp-cpu-forward -q --threads 1 --model model >/dev/null)
+    }
+    status 'a record too long for the memory' 71 long
+    says 'a record too long for the memory: the way out' 'out of memory: .* --window'
 fi
 
 # Outputs that can't be written.
@@ -179,11 +185,17 @@ run() { # run STAGE with its usual input
 }
 full_disk() { run "$1" >/dev/full; }
 closed_stdout() { run "$1" >&-; }
+too_large() { (ulimit -f 1 && run "$1" -o too-large); }
 for s in vnp-fasta2tok vnp-dedup vnp-split vnp-pack vnp-cpu-forward vnp-pool vnp-concat vnp-expand vnp-cat vnp-cmp \
     vnp-embed; do
     status "$s on /dev/full" 74 full_disk $s
     says "$s on /dev/full says why" "$s: .*No space left|vnp-pool: .*No space left"
     status "$s with stdout closed" 74 closed_stdout $s
+done
+for s in vnp-fasta2tok vnp-pack vnp-cpu-forward; do
+    status "$s -o of more than ulimit -f" 74 too_large $s
+    says "$s -o of more than ulimit -f says so" "^$s: too-large: .*File too large"
+    check "$s -o of more than ulimit -f leaves nothing" [ -z "$(find . -name 'too-large*')" ]
 done
 if script -qec true /dev/null >/dev/null 2>&1; then
     for s in vnp-fasta2tok vnp-dedup vnp-pack vnp-cpu-forward vnp-pool vnp-concat vnp-expand vnp-embed; do

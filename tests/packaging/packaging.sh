@@ -17,6 +17,16 @@ done
 check 'installed: pages by section' test -f "$T/root/opt/vnp/share/man/man5/vnp-frames.5" -a \
     -f "$T/root/opt/vnp/share/man/man7/vnp.7" -a -f "$T/root/opt/vnp/share/man/man1/vnp-pack.1"
 
+# Folders with a blank in their names: where to, and where from.
+check 'make install into a folder with a blank in its name' make install DESTDIR="$T/root of it" PREFIX=/opt/vnp
+check 'holds all that the other one does' diff -r "$T/root" "$T/root of it"
+mkdir "$T/my work"
+cp -r Makefile .ci common kernels stages pipelines schemas tests man "$T/my work"
+ln -s "$BUILD" "$T/my work/build"
+check 'make test in such a folder' make -C "$T/my work" -o all -o units test WORDS='vnp-fasta2tok/test_rows vnp-cat/'
+make -C "$T/my work" -o all -n demo >"$T/steps" 2>&1
+check 'make demo is given that folder whole' grep -q "VNP_BUILD='.*/my work/build' pipelines/demo" "$T/steps"
+
 check 'make dist' make dist
 tarball=$(tail -n 1 "$T/out")
 check 'the tarball is there' test -s "$tarball"

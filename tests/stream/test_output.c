@@ -64,6 +64,22 @@ static void put(struct vnp_output *o, const char *a, const char *b)
     assert_int_equal(vnp_output_write(o, parts, 2, &err), VNP_OK);
 }
 
+static void a_name_that_no_file_can_have_is_refused_at_once(void **state)
+{
+    (void)state;
+    struct vnp_output *o;
+    char loop[128], long_name[512];
+    assert_int_equal(vnp_output_open(&o, "", 0, &err), VNP_CANTCREAT);
+    snprintf(long_name, sizeof long_name, "%s/%0300d", folder, 0);
+    assert_int_equal(vnp_output_open(&o, long_name, 0, &err), VNP_CANTCREAT);
+    assert_non_null(strstr(err.msg, "too long"));
+    snprintf(loop, sizeof loop, "%s/loop", folder);
+    assert_int_equal(symlink("loop", loop), 0);
+    assert_int_equal(vnp_output_open(&o, loop, 0, &err), VNP_CANTCREAT);
+    unlink(loop);
+    assert_int_equal(entries(), 0);
+}
+
 static void a_file_appears_when_it_is_whole(void **state)
 {
     (void)state;
@@ -220,10 +236,15 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(a_file_appears_when_it_is_whole),    TEST(an_older_file_stays_until_then),
-        TEST(a_discarded_file_leaves_nothing),    TEST(a_killed_writer_leaves_nothing),
-        TEST(each_write_is_a_zstd_frame),         TEST(a_pipe_is_written_in_place),
-        TEST(what_cannot_be_written_is_an_error), TEST(a_header_patched_in_later),
+        TEST(a_name_that_no_file_can_have_is_refused_at_once),
+        TEST(a_file_appears_when_it_is_whole),
+        TEST(an_older_file_stays_until_then),
+        TEST(a_discarded_file_leaves_nothing),
+        TEST(a_killed_writer_leaves_nothing),
+        TEST(each_write_is_a_zstd_frame),
+        TEST(a_pipe_is_written_in_place),
+        TEST(what_cannot_be_written_is_an_error),
+        TEST(a_header_patched_in_later),
         TEST(an_array),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

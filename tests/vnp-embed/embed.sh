@@ -66,6 +66,19 @@ cp in.fa same.fa
 status 'input and output the same file' 2 embed -o same.fa same.fa
 same 'the input is untouched' in.fa same.fa
 
+check '--fp32 on the CPU, which computes in nothing else' embed --fp32 -o fp32.zst in.fa
+same 'changes nothing' want.zst fp32.zst
+suspended() { # status of a vnp-embed whose stages are stopped for a while, as a batch system does it
+    { cat in.fa && sleep 2; } | vnp-embed -q -d cpu -m model -o suspended.zst &
+    local pid=$! group
+    sleep 1
+    group=$(pgrep -P $pid)
+    kill -STOP -- "-$group" && sleep 0.3 && kill -CONT -- "-$group" || return 98
+    wait $pid
+}
+status 'stages that are suspended and go on' 0 suspended
+same 'give the same' want.zst suspended.zst
+
 # Signals, in the middle of long work: nothing under the output's name, and the same command goes on.
 for i in $(seq 300); do sed "s/^>/>$i/" in.fa; done >long.fa
 vnp-model synth 12x4x256 -o slow --seed 1 2>/dev/null
@@ -110,5 +123,16 @@ ctrl_c() { # Ctrl-C on a terminal of its own
     script -qec 'sh -c "trap : INT; vnp-embed -q -d cpu -m slow -o new.zst long.fa; echo status \$?"' /dev/null < <(sleep 2; printf '\003'; sleep 3) >typescript
     grep -q 'status 130' typescript && [ ! -e new.zst ]
 }
-if script -qec true /dev/null >/dev/null 2>&1; then check 'Ctrl-C: 130' ctrl_c; else skip 'Ctrl-C' 'no script(1), or no pseudo-terminal'; fi
+terminal() { # terminal STATUS COMMAND: on a terminal of its own it ends with STATUS, within 20 s
+    timeout 20 script -qec "$2; echo status \$?" /dev/null </dev/null >typescript
+    grep -q "status $1" typescript
+}
+if script -qec true /dev/null >/dev/null 2>&1; then
+    check 'Ctrl-C: 130' ctrl_c
+    check 'and nothing of the shell that runs it' [ "$(wc -l <typescript)" = 1 ]
+    check 'a terminal as input' terminal 2 'vnp-embed -q -d cpu -m model -o new.zst -'
+    check 'a terminal that stops what writes from the background' terminal 0 'stty tostop; vnp-embed -d cpu -m model -o tostop.zst in.fa'
+else
+    skip 'on a terminal' 'no script(1), or no pseudo-terminal'
+fi
 finish

@@ -64,7 +64,7 @@ static struct result run(const char *options, const char *text)
     close(mkstemp(out));
     char *in = file_of(text, strlen(text));
     snprintf(log, sizeof log, "%s.err", out);
-    snprintf(cmd, sizeof cmd, "%s/bin/vnp-fasta2tok %s <%s >%s 2>%s", build ? build : "build", options, in, out, log);
+    snprintf(cmd, sizeof cmd, "'%s'/bin/vnp-fasta2tok %s <%s >%s 2>%s", build ? build : "build", options, in, out, log);
     int rc = system(cmd);
     r.status = WIFEXITED(rc) ? WEXITSTATUS(rc) : -1;
     FILE *f = fopen(log, "r");
@@ -221,7 +221,7 @@ static void blocks_are_of_bounded_size(void **state)
     char cmd[1024], out[64] = "/tmp/vnp-rows.XXXXXX";
     const char *build = getenv("VNP_BUILD");
     close(mkstemp(out));
-    snprintf(cmd, sizeof cmd, "%s/bin/vnp-fasta2tok -q %s >%s", build ? build : "build", path, out);
+    snprintf(cmd, sizeof cmd, "'%s'/bin/vnp-fasta2tok -q %s >%s", build ? build : "build", path, out);
     assert_int_equal(system(cmd), 0);
     static const int64_t rows[] = {4096, 4096, 809, 1, 1};
     struct vnp_reader *in;

@@ -51,7 +51,7 @@ tokens --tokenizer "$dna" --window 10 --overlap 4 upper.fa >got
 printf '>1\nACGTNACCGA\n>2\nCCGATTACAG\n>3\nACAGATTACA\n' >windows.fa
 tokens --tokenizer "$dna" windows.fa >want
 same 'a window is tokenized alone' want got
-check 'packing takes its frames' sh -c "vnp-fasta2tok -q --tokenizer $dna $golden/seqs.fa | vnp-pack -q -b 4096 | vnp-cat --check"
+check 'packing takes its frames' sh -c "vnp-fasta2tok -q --tokenizer '$dna' '$golden/seqs.fa' | vnp-pack -q -b 4096 | vnp-cat --check"
 
 # Letters outside the vocabulary, and nothing at all.
 printf '>a\nACRRNT\n>b\n' >odd.fa

@@ -95,6 +95,7 @@ status "another fetch at work" 73 vnp-model fetch tiny --models list --dir f
 says "another fetch at work: says so" 'another fetch is at work'
 
 check "into the cache" env HF_HOME=hf vnp-model fetch tiny --models list
+status "no cache: HOME is empty" 73 env -u HF_HOME -u XDG_CACHE_HOME HOME= vnp-model fetch tiny --models list
 check "and found there by its bare name" env HF_HOME=hf vnp-model verify tiny
 check "the commit is noted" grep -q '^r1$' hf/hub/models--facebook--tiny/refs/main
 echo other >hf/hub/models--facebook--tiny/refs/main

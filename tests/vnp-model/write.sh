@@ -75,6 +75,8 @@ check "SIGTERM: nothing is left" test -z "$(ls -d slow* 2>/dev/null)"
 status "no command" 2 vnp-model
 status "an unknown command" 2 vnp-model frobnicate
 status "an unknown option" 2 vnp-model inspect --frobnicate
+status "an empty name" 73 vnp-model synth 3x4x64 -o ''
+says "an empty name is said to be one" 'name .* is empty'
 status "synth without -o" 2 vnp-model synth 8M
 status "synth without a shape" 2 vnp-model synth -o x
 status "two models" 2 vnp-model inspect a b

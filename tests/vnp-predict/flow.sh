@@ -78,6 +78,16 @@ cut_short() { # the death of vnp-orf, which has all the input to read still
 status 'a death of vnp-orf' 137 cut_short
 says 'is reported' 'was killed by signal 9'
 check 'and leaves nothing' [ -z "$(find . -maxdepth 1 -name 'dead*')" ]
+suspended() { # status of a run whose stages are stopped for a while, as a batch system does it
+    { cat long.fa && sleep 2; } | vnp-predict -q -d cpu --esm esm --dnabert dnabert --classifier classifier -o suspended &
+    local pid=$! group
+    sleep 1
+    group=$(pgrep -P $pid)
+    kill -STOP -- "-$group" && sleep 0.3 && kill -CONT -- "-$group" || return 98
+    wait $pid
+}
+status 'stages that are suspended and go on' 0 suspended
+check 'give the same' diff -r long suspended
 if script -qec true /dev/null >/dev/null 2>&1; then
     ctrl_c() { # Ctrl-C on a terminal of its own
         script -qec 'sh -c "trap : INT; vnp-predict -q -d cpu --esm slow --dnabert dnabert --classifier wide -o new --restart long-tiny.fa; echo status \$?"' \
