@@ -99,7 +99,8 @@ static enum vnp_status same_stages(const struct pair *p)
     for (int k = 0; k < 2; k++)
         list_stages(text[k], sizeof text[k], p->head[k]);
     if (strcmp(text[0], text[1]) != 0)
-        return vnp_error(p->err, VNP_DATA, "%s: was made by %s, but %s by %s", p->name[0], text[0], p->name[1], text[1]);
+        return vnp_error(p->err, VNP_DATA, "%s: was made by %s, but %s by %s", p->name[0], text[0], p->name[1],
+                         text[1]);
     for (int s = 0; s < p->head[0]->n_by; s++) {
         const struct vnp_producer *a = &p->head[0]->by[s], *b = &p->head[1]->by[s];
         if (strcmp(a->version, b->version) != 0)

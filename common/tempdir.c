@@ -21,7 +21,8 @@ struct vnp_tempdir {
 static const int fatal_signals[] = {SIGINT, SIGTERM, SIGHUP};
 static struct vnp_tempdir *volatile unfinished; /* what the handler removes */
 
-/* Called from the handler too: system calls alone, so no readdir(). A pass may miss what others remove or add meanwhile. */
+/* Called from the handler too: system calls alone, so no readdir(). A pass may miss what others remove or add
+ * meanwhile. */
 static void remove_all(const struct vnp_tempdir *t)
 {
     _Alignas(struct dirent64) char entries[4096];

@@ -39,16 +39,17 @@ struct work {
 
 static void usage(FILE *f)
 {
-    fprintf(f,
-            "usage: vnp-concat [options] [FILE ...]\n"
-            "       vnp-concat [options] --files-from LIST\n"
-            "Writes streams of embeddings, or of tokens, that continue each other as one: the blocks of vnp-split,\n"
-            "or what the stages made of them. Each FILE must begin with the record after the last of the one before.\n\n"
-            "      --files-from LIST read the names of the files from LIST, one a line; - is stdin\n"
-            "      --sequences N     fail unless the result has N sequences\n"
-            "      --level N         zstd level, 1 to 19 (default: %d)\n"
-            "      --plain           no compression\n" VNP_HELP_OUTPUT VNP_HELP_COMMON,
-            defaults.level);
+    fprintf(
+        f,
+        "usage: vnp-concat [options] [FILE ...]\n"
+        "       vnp-concat [options] --files-from LIST\n"
+        "Writes streams of embeddings, or of tokens, that continue each other as one: the blocks of vnp-split,\n"
+        "or what the stages made of them. Each FILE must begin with the record after the last of the one before.\n\n"
+        "      --files-from LIST read the names of the files from LIST, one a line; - is stdin\n"
+        "      --sequences N     fail unless the result has N sequences\n"
+        "      --level N         zstd level, 1 to 19 (default: %d)\n"
+        "      --plain           no compression\n" VNP_HELP_OUTPUT VNP_HELP_COMMON,
+        defaults.level);
 }
 
 static void parse_options(struct options *o, int argc, char **argv)
@@ -63,12 +64,23 @@ static void parse_options(struct options *o, int argc, char **argv)
     int c;
     while ((c = getopt_long(argc, argv, "hqvo:", table, NULL)) != -1)
         switch (c) {
-        case FILES_FROM: o->files_from = optarg; break;
-        case SEQUENCES: o->sequences = vnp_option_int("--sequences", optarg, 0, INT64_MAX); break;
-        case LEVEL: o->level = (int)vnp_option_int("--level", optarg, 1, 19); break;
-        case PLAIN: o->level = 0; break;
-        case 'o': o->output = optarg; break;
-        default: vnp_common_option(c, usage);
+        case FILES_FROM:
+            o->files_from = optarg;
+            break;
+        case SEQUENCES:
+            o->sequences = vnp_option_int("--sequences", optarg, 0, INT64_MAX);
+            break;
+        case LEVEL:
+            o->level = (int)vnp_option_int("--level", optarg, 1, 19);
+            break;
+        case PLAIN:
+            o->level = 0;
+            break;
+        case 'o':
+            o->output = optarg;
+            break;
+        default:
+            vnp_common_option(c, usage);
         }
     if (o->files_from != NULL && optind < argc)
         vnp_die(VNP_USAGE, "--files-from, or files on the command line: one of them");
@@ -107,7 +119,8 @@ static enum vnp_status next_name(struct names *n, const char **name, struct vnp_
             n->line[--got] = '\0';
     } while (got == 0);
     if (strlen(n->line) != (size_t)got)
-        return vnp_error(err, VNP_DATA, "%s:%" PRIu64 ": holds a NUL: names are wanted, one a line", n->list_name, n->n);
+        return vnp_error(err, VNP_DATA, "%s:%" PRIu64 ": holds a NUL: names are wanted, one a line", n->list_name,
+                         n->n);
     if (n->list == stdin && strcmp(n->line, "-") == 0)
         return vnp_error(err, VNP_DATA, "stdin:%" PRIu64 ": is the list, and can't be a file of it too", n->n);
     *name = n->line;
@@ -139,11 +152,10 @@ static enum vnp_status check_place(const struct work *w, const struct vnp_reader
     if (first == w->next)
         return VNP_OK;
     if (first > w->next)
-        return vnp_error(err, VNP_DATA,
-                         "%s: begins with record %" PRIu64 ", but record %" PRIu64 " is due after %s: %" PRIu64
-                         " record%s missing",
-                         vnp_reader_name(in), first, w->next, w->before, first - w->next,
-                         first - w->next == 1 ? " is" : "s are");
+        return vnp_error(
+            err, VNP_DATA,
+            "%s: begins with record %" PRIu64 ", but record %" PRIu64 " is due after %s: %" PRIu64 " record%s missing",
+            vnp_reader_name(in), first, w->next, w->before, first - w->next, first - w->next == 1 ? " is" : "s are");
     return vnp_error(err, VNP_DATA,
                      "%s: begins with record %" PRIu64 ", but record %" PRIu64
                      " is due after %s: is it out of order, or given twice?",
@@ -188,8 +200,7 @@ static enum vnp_status check_result(const struct work *w, struct vnp_err *err)
     if (n->sequences != w->next - w->head.first || n->rows != w->rows)
         return vnp_error(err, VNP_SOFTWARE, "%" PRIu64 " rows came in, %" PRIu64 " went out", w->rows, n->rows);
     if (w->opt.sequences >= 0 && n->sequences != (uint64_t)w->opt.sequences)
-        return vnp_error(err, VNP_DATA, "%s: ends at %" PRIu64 " sequence%s, not the %" PRId64
-                         " of --sequences: %s",
+        return vnp_error(err, VNP_DATA, "%s: ends at %" PRIu64 " sequence%s, not the %" PRId64 " of --sequences: %s",
                          w->before, n->sequences, vnp_plural(n->sequences), w->opt.sequences,
                          n->sequences < (uint64_t)w->opt.sequences ? "files are missing behind it"
                                                                    : "these are files of another run");

@@ -2,15 +2,13 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "cutter.h"
 #include "fasta.h"
 #include "nucleotide.h"
 #include "output.h"
-#include "rows.h"
 #include "stage.h"
 #include "tokenizer.h"
 
-#define BLOCK_BYTES ((size_t)1 << 20) /* of tokens in a block, and of ids; a longer row has a block of its own */
-#define BLOCK_ROWS 4096
 #define ROW_LIMIT                                                                                                      \
     (VNP_FRAME_LIMIT - (128u << 10)) /* bytes of tokens; the rest of a frame is for an id and the other columns */
 
@@ -37,7 +35,7 @@ struct work {
     struct vnp_fasta *in;
     struct vnp_writer *out;
     size_t token_bytes;
-    struct vnp_rows rows;
+    struct vnp_cutter cutter;
     struct counts n;
 };
 
@@ -119,20 +117,9 @@ static void write_head(struct work *w)
         vnp_producer_param(self, "window", "%lld", (long long)w->opt.window);
         vnp_producer_param(self, "overlap", "%lld", (long long)w->opt.overlap);
     }
+    vnp_cutter_to(&w->cutter, w->out, head.kind);
     if (vnp_writer_head(w->out, &head, &err) != VNP_OK)
         vnp_stage_fail(w->out, &err);
-}
-
-static void flush(struct work *w)
-{
-    struct vnp_err err;
-    if (w->rows.n == 0)
-        return;
-    const struct vnp_block block = vnp_rows_block(&w->rows);
-    if (vnp_writer_block(w->out, &block, &err) != VNP_OK)
-        vnp_stage_fail(w->out, &err);
-    vnp_rows_clear(&w->rows);
-    vnp_progress("%llu records, %llu residues", (unsigned long long)w->n.records, (unsigned long long)w->n.residues);
 }
 
 /* Adds residues [row->start, row->start + row->residues) of a record to the block under construction. */
@@ -141,17 +128,20 @@ static void add_row(struct work *w, const struct vnp_record *rec, struct vnp_row
     struct vnp_err err;
     char place[256];
     const uint64_t bound = vnp_tokenizer_bound(w->tokenizer, row->residues) * w->token_bytes;
-    if (w->rows.n == BLOCK_ROWS || w->rows.bulk.n + bound > BLOCK_BYTES || w->rows.text.n + rec->id.n > BLOCK_BYTES)
-        flush(w);
-    void *tokens = vnp_rows_room(&w->rows, bound);
-    if (tokens == NULL || !vnp_tokenizer_reserve(w->tokenizer, row->residues)) {
+    void *tokens;
+    if (vnp_cutter_room(&w->cutter, bound, rec->id.n, &tokens, &err) != VNP_OK)
+        vnp_stage_fail(w->out, &err);
+    if (w->cutter.rows.n == 0)
+        vnp_progress("%llu records, %llu residues", (unsigned long long)w->n.records,
+                     (unsigned long long)w->n.residues);
+    if (!vnp_tokenizer_reserve(w->tokenizer, row->residues)) {
         vnp_error(&err, VNP_OS, "%s: out of memory for its tokens", vnp_fasta_place(w->in, rec, place, sizeof place));
         vnp_stage_fail(w->out, &err);
     }
     row->tokens = (uint32_t)vnp_tokenize(w->tokenizer, rec->seq + row->start, row->residues, tokens, &w->n.unknown);
     row->data = tokens;
     row->bytes = row->tokens * w->token_bytes;
-    if (vnp_rows_add(&w->rows, row, &err) != VNP_OK)
+    if (vnp_cutter_put(&w->cutter, row, &err) != VNP_OK)
         vnp_stage_fail(w->out, &err);
 }
 
@@ -261,13 +251,14 @@ int main(int argc, char **argv)
         add_record(&w, &rec);
     if (st != VNP_END)
         vnp_stage_fail(w.out, &err);
-    flush(&w);
+    if (vnp_cutter_flush(&w.cutter, &err) != VNP_OK)
+        vnp_stage_fail(w.out, &err);
     summarise(&w, vnp_now() - begin);
     if (vnp_writer_finish(w.out, &err) != VNP_OK)
         vnp_stage_fail(NULL, &err);
 
     vnp_fasta_close(w.in);
-    vnp_rows_free(&w.rows);
+    vnp_cutter_free(&w.cutter);
     vnp_tokenizer_close(w.tokenizer);
     return VNP_OK;
 }

@@ -23,15 +23,15 @@ static const struct options defaults = {.tokens = 10000000};
 struct work {
     struct options opt;
     struct vnp_reader *in;
-    struct vnp_tempdir *temp;  /* NULL with --list */
-    struct vnp_output *table;  /* blocks.tsv */
-    struct vnp_text lines;     /* of the table, not yet written */
-    struct vnp_head head;      /* of the newest block */
-    struct vnp_writer *out;    /* of the newest block, while it is open */
+    struct vnp_tempdir *temp; /* NULL with --list */
+    struct vnp_output *table; /* blocks.tsv */
+    struct vnp_text lines;    /* of the table, not yet written */
+    struct vnp_head head;     /* of the newest block */
+    struct vnp_writer *out;   /* of the newest block, while it is open */
     struct vnp_cutter cutter;
-    struct vnp_rows record;    /* the windows, so far, of the record that is coming in */
-    uint64_t records, tokens;  /* in the newest block */
-    struct vnp_totals totals;  /* of all blocks */
+    struct vnp_rows record;   /* the windows, so far, of the record that is coming in */
+    uint64_t records, tokens; /* in the newest block */
+    struct vnp_totals totals; /* of all blocks */
     int64_t blocks;
 };
 
@@ -61,14 +61,21 @@ static void parse_options(struct options *o, int argc, char **argv)
     bool tokens = false;
     while ((c = getopt_long(argc, argv, "hqvo:", table, NULL)) != -1)
         switch (c) {
-        case RECORDS: o->records = vnp_option_int("--records", optarg, 1, INT64_MAX); break;
+        case RECORDS:
+            o->records = vnp_option_int("--records", optarg, 1, INT64_MAX);
+            break;
         case TOKENS:
             o->tokens = vnp_option_int("--tokens", optarg, 1, INT64_MAX);
             tokens = true;
             break;
-        case LIST: o->list = true; break;
-        case 'o': o->dir = optarg; break;
-        default: vnp_common_option(c, usage);
+        case LIST:
+            o->list = true;
+            break;
+        case 'o':
+            o->dir = optarg;
+            break;
+        default:
+            vnp_common_option(c, usage);
         }
     if (argc - optind > 1)
         vnp_die(VNP_USAGE, "one stream at a time: %s, %s", argv[optind], argv[optind + 1]);
@@ -184,8 +191,9 @@ static enum vnp_status split_stream(struct work *w, struct vnp_err *err)
         return st;
     const struct vnp_totals *in = vnp_reader_totals(w->in), *out = &w->totals;
     if (in->sequences != out->sequences || in->rows != out->rows || in->tokens != out->tokens)
-        return vnp_error(err, VNP_SOFTWARE, "%s: %" PRIu64 " sequences and %" PRIu64 " tokens came in, %" PRIu64
-                         " and %" PRIu64 " went out",
+        return vnp_error(err, VNP_SOFTWARE,
+                         "%s: %" PRIu64 " sequences and %" PRIu64 " tokens came in, %" PRIu64 " and %" PRIu64
+                         " went out",
                          vnp_reader_name(w->in), in->sequences, in->tokens, out->sequences, out->tokens);
     return flush_table(w, err);
 }

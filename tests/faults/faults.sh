@@ -217,10 +217,10 @@ mount -t tmpfs -o size=64k none small || exit 99
 vnp-fasta2tok -q more.fa | vnp-pack -q | vnp-cpu-forward -q --model model -o small/hidden.vnp
 [ $? = 74 ] && [ -z "$(ls small)" ] || exit 1
 VNP_MODEL=model vnp-embed -q --device cpu --none -o small/emb.zst more.fa
-[ $? = 74 ] && [ -z "$(ls small)" ]
+[ $? = 74 ] && [ "$(ls small)" = emb.zst.run ] # what the same command goes on from
 EOF
-    check 'ENOSPC on -o: status 74, nothing left' unshare -rm bash small.sh
-    says 'ENOSPC is named' 'vnp-pool: .*No space left'
+    check 'ENOSPC on -o: status 74, nothing left under the name' unshare -rm bash small.sh
+    says 'ENOSPC is named' 'vnp-embed: .*No space left'
 else
     skip 'ENOSPC on -o' 'no user namespaces here'
 fi

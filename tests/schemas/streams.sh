@@ -35,6 +35,11 @@ matches 'pool --none --f16' none "$many"
 matches 'forward --pool' cls "$many"
 matches 'classify --scores' scores 3
 for f in unique copies unique.emb all.emb; do matches "dedup and expand: $f" $f "$many"; done
+vnp-split -q --records 5 -o blocks windows
+matches 'split: the first block' blocks/000000.vnp "$many"
+matches 'split: another block' blocks/000001.vnp "$many"
+vnp-pack -q <blocks/000001.vnp | vnp-cpu-forward -q --model model | vnp-pool -q | vnp-concat -q >part
+matches 'concat of a part' part "$many"
 check 'kinds are what they say' sh -c 'for f in tokens:tokens windows:tokens batches:batches hidden:hidden emb.zst:embeddings; do
     vnp-cat --summary "${f%%:*}" | head -n 1 | grep -q ": ${f##*:}, whole" || exit 1; done'
 
