@@ -188,6 +188,8 @@ static struct options parse(int argc, char **argv)
         vnp_die(VNP_USAGE, "one FILE at most, not %d", argc - optind);
     if (o.devices == ON_CPU && o.typed && o.type != VNP_GEMM_F32)
         vnp_die(VNP_USAGE, "--%s needs a GPU: the CPU computes in FP32", vnp_gpu_type_name(o.type));
+    if (vnp_env_true("VIRNUCPRO_DISABLE_FP16")) /* as the GPU stage */
+        o.type = VNP_GEMM_F32;
     return o;
 }
 
