@@ -22,7 +22,7 @@
 #define ZSTD_LEAVES 0.92   /* of float32 at level 1: bench/NOTES.md */
 #define ROW_BYTES 32       /* of the output beside vectors and id: the columns of vnp-frames(5) */
 #define PROGRAM_BYTES 10e6 /* of vnp-cpu-forward beside weights and batch, and for each thread OpenBLAS's buffer */
-#define THREAD_BYTES 1.5e6
+#define THREAD_BYTES 0.5e6
 
 enum { ON_CPU = 1, ON_GPU = 2 };
 
