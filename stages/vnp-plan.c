@@ -22,7 +22,7 @@
 #define ZSTD_LEAVES 0.92   /* of float32 at level 1: bench/NOTES.md */
 #define ROW_BYTES 32       /* of the output beside vectors and id: the columns of vnp-frames(5) */
 #define PROGRAM_BYTES 10e6 /* of vnp-cpu-forward beside weights and batch, and for each thread OpenBLAS's buffer */
-#define THREAD_BYTES 1.5e6
+#define THREAD_BYTES 0.5e6
 
 enum { ON_CPU = 1, ON_GPU = 2 };
 
@@ -188,6 +188,8 @@ static struct options parse(int argc, char **argv)
         vnp_die(VNP_USAGE, "one FILE at most, not %d", argc - optind);
     if (o.devices == ON_CPU && o.typed && o.type != VNP_GEMM_F32)
         vnp_die(VNP_USAGE, "--%s needs a GPU: the CPU computes in FP32", vnp_gpu_type_name(o.type));
+    if (vnp_env_true("VIRNUCPRO_DISABLE_FP16")) /* as the GPU stage */
+        o.type = VNP_GEMM_F32;
     return o;
 }
 

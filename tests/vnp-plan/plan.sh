@@ -73,6 +73,9 @@ planned 'the CPU is tried' vnp-plan -q -m model --json batches
 check 'and its time is operations over the rate that came out' time_is "$(inside cpu seconds)" "$(inside cpu tflops)"
 planned 'numbers that nobody measured' plan --fp32 batches
 check 'have no time' [ "$(inside gpu seconds)" = null ]
+cp out fp32
+planned 'FP32 by the environment' env VIRNUCPRO_DISABLE_FP16=1 vnp-plan -q -m model -d gpu --json --fp16 batches
+same 'is --fp32' fp32 out
 
 # Memory on the GPU: what is said to fit, fits.
 planned 'a budget too large for the GPU' plan --gpu-memory 0.6 <(vnp-fasta2tok -q "$PROTEINS" | vnp-pack -q -b 1000000)
