@@ -320,7 +320,7 @@ enum vnp_status vnp_writer_block(struct vnp_writer *w, const struct vnp_block *b
         return st;
     vnp_totals_add(&w->totals, block);
     st = send(w, block->bulk, (size_t)block->bulk_bytes, err);
-    if (st == VNP_OK)
+    if (st == VNP_OK && w->head.kind != VNP_COPIES) /* not copies: the unique records beside them count */
         vnp_telemetry_block(VNP_OUT, block);
     return st;
 }

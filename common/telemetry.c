@@ -212,7 +212,8 @@ void vnp_telemetry_open(enum vnp_flow way)
     if (!vnp_telemetry_active())
         return;
     pthread_mutex_lock(&lock);
-    now.writes |= way == VNP_OUT;
+    /* What opens its output behind its first block, or opens several, is counted by what it reads. */
+    now.writes |= way == VNP_OUT && now.batches == 0;
     if (now.fd < 0) {
         now.fd = open(now.path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
         if (now.fd < 0)

@@ -24,7 +24,7 @@ static inline bool vnp_telemetry_active(void)
 void vnp_telemetry_init(const char *stage);
 
 /* A stream of sequences is about to be opened: from now on the stage is in the log, with a summary when it exits. A
- * stage that writes frames counts those, any other the frames that it reads. */
+ * stage that opens a stream to write before the first block comes counts what it writes, any other what it reads. */
 void vnp_telemetry_open(enum vnp_flow way);
 
 /* The head of what comes in or goes out, which may name the budget of its batches. */

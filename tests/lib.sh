@@ -22,10 +22,18 @@ tap() { # tap ok|'not ok' NAME [REASON]
     echo "$1 $n_tap - $2${3:+ # SKIP $3}"
 }
 skip() { tap ok "$1" "$2"; }
+# The command's output is put in place when it has ended, so that it can look at the output of the one before.
+run_into_files() {
+    "$@" >"$T/out.new" 2>"$T/err.new"
+    local rc=$?
+    mv "$T/out.new" "$T/out"
+    mv "$T/err.new" "$T/err"
+    return $rc
+}
 check() {
     local name=$1
     shift
-    if "$@" >"$T/out" 2>"$T/err"; then tap ok "$name"; else
+    if run_into_files "$@"; then tap ok "$name"; else
         local rc=$?
         tap 'not ok' "$name"
         echo "# exit $rc: $*"
@@ -35,7 +43,7 @@ check() {
 status() {
     local name=$1 want=$2 rc
     shift 2
-    "$@" >"$T/out" 2>"$T/err"
+    run_into_files "$@"
     rc=$?
     if [ "$rc" = "$want" ]; then tap ok "$name"; else
         tap 'not ok' "$name"
