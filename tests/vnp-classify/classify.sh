@@ -128,7 +128,7 @@ check '--scores: blocks of 256 rows' grep -q "\"frames\":$((($(vnp-cat --json ma
 printf 'head embeddings 48 f32 cls 1 x\n' | mk none
 in=none
 alike 'no rows'
-{ printf 'head embeddings 48 f16 max 1 x\n'; for i in 7 8; do printf 'row %s %%ff%s_chunk_1F1 5 %s' $i $i $((i - 7)); for k in $(seq 48); do printf ' %s' "$((i * k % 9))"; done; echo; done; } | mk part
+{ printf 'first 7\nhead embeddings 48 f16 max 1 x\n'; for i in 7 8; do printf 'row %s %%ff%s_chunk_1F1 5 %s' $i $i $((i - 7)); for k in $(seq 48); do printf ' %s' "$((i * k % 9))"; done; echo; done; } | mk part
 in=part
 alike 'a part of an input'
 status 'a part of an input: scores' 0 score -q -o scored part
@@ -174,7 +174,7 @@ refused 'an id twice' 65 'a_chunk_1F1 comes twice' --model "$G/zip.pth" twice
 printf 'a_chunk_1F1\nread/2\n' | embeddings 48 >ids
 refused 'another id' 65 'read/2 is no id of vnp-orf' --model "$G/zip.pth" ids
 for x in nan inf -inf; do
-    { printf 'head embeddings 48 f32 mean 1 x\nrow 7 a_chunk_1F1 5 0'; for _ in $(seq 47); do printf ' 1'; done; echo " $x"; } | mk "$x"
+    { printf 'first 7\nhead embeddings 48 f32 mean 1 x\nrow 7 a_chunk_1F1 5 0'; for _ in $(seq 47); do printf ' 1'; done; echo " $x"; } | mk "$x"
     refused "$x" 65 "$x: record 7 \(a_chunk_1F1\): its embedding holds NaN or an infinity" --model "$G/zip.pth" "./$x"
     refused "$x with --scores" 65 "$x: record 7 \(a_chunk_1F1\): its embedding holds NaN or an infinity" --model "$G/zip.pth" --scores "./$x"
 done

@@ -182,7 +182,7 @@ fi
 interrupted() { # interrupted SIGNAL: while the input is held open behind whole blocks
     rm -rf new*
     mkfifo feed
-    { head -c 6000 whole && exec sleep 30; } >feed &
+    { head -c -40 whole && exec sleep 30; } >feed &
     local feeder=$! pid rc
     vnp-split -q --records 1 -o new feed &
     pid=$!
