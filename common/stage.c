@@ -80,6 +80,19 @@ void vnp_common_option(int c, void (*usage)(FILE *))
     }
 }
 
+bool vnp_writer_option(int c, struct vnp_writer_options *file)
+{
+    if (c == 'o')
+        file->path = optarg;
+    else if (c == VNP_OPT_LEVEL)
+        file->zstd_level = (int)vnp_option_int("--level", optarg, 1, 19);
+    else if (c == VNP_OPT_PLAIN)
+        file->zstd_level = 0;
+    else
+        return false;
+    return true;
+}
+
 int64_t vnp_option_int(const char *option, const char *text, int64_t lo, int64_t hi)
 {
     char *end;

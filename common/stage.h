@@ -3,6 +3,7 @@
 #define VNP_STAGE_H
 
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -12,10 +13,14 @@
 
 /* Long options that every stage takes; put VNP_COMMON_OPTIONS at the end of a stage's table, before the zeros, and
  * "hqvo:" (or "hqv" for a stage without -o) at the end of its short ones. */
-enum { VNP_OPT_VERSION = 0x1000, VNP_OPT_OWN = 0x2000 /* a stage's own long-only options count from here */ };
+enum { VNP_OPT_VERSION = 0x1000, VNP_OPT_LEVEL, VNP_OPT_PLAIN, VNP_OPT_OWN = 0x2000 /* a stage's own long-only options count from here */ };
 #define VNP_COMMON_OPTIONS                                                                                            \
     {"help", no_argument, NULL, 'h'}, {"quiet", no_argument, NULL, 'q'}, {"verbose", no_argument, NULL, 'v'},         \
     {"version", no_argument, NULL, VNP_OPT_VERSION}, {"output", required_argument, NULL, 'o'}
+
+/* Long options of a stage that writes a file of embeddings, compressed by default. */
+#define VNP_ZSTD_OPTIONS {"level", required_argument, NULL, VNP_OPT_LEVEL}, {"plain", no_argument, NULL, VNP_OPT_PLAIN}
+#define VNP_ZSTD_LEVEL 1
 
 /* The lines of --help that say the same everywhere; a stage's own options are set in the same column. */
 #define VNP_HELP_OUTPUT "  -o, --output FILE     write to FILE, which appears when it is whole (default: stdout)\n"
@@ -24,6 +29,13 @@ enum { VNP_OPT_VERSION = 0x1000, VNP_OPT_OWN = 0x2000 /* a stage's own long-only
     "  -v, --verbose         more on stderr\n"                                                                        \
     "  -h, --help            this text\n"                                                                             \
     "      --version         version and build\n"
+
+#define VNP_HELP_ZSTD                                                                                                 \
+    "      --level N         zstd level, 1 to 19 (default: 1)\n"                                                      \
+    "      --plain           no compression\n"
+
+/* Takes -o, --level and --plain. False for any other option. */
+bool vnp_writer_option(int c, struct vnp_writer_options *file);
 
 /* Handles -h, -q, -v, --version and an unknown option ('?'); -h and --version exit 0, misuse exits 2 after `usage`.
  * Returns for anything it does not know (then the caller's switch was incomplete: a bug, status 70). */

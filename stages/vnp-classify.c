@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "classifier.h"
+#include "cutter.h"
 #include "pool.h"
 #include "rows.h"
 #include "scores.h"
@@ -14,13 +15,12 @@
 #include "verdicts.h"
 #include "xmalloc.h"
 
-#define BATCH 1024     /* rows that are scored at a time: whole blocks */
-#define BLOCK_ROWS 256 /* rows in a block of scores, as in those of vnp-pool: equal rows are equal bytes */
+#define BATCH 1024 /* rows that are scored at a time */
 
 struct options {
-    const char *model, *input, *output;
+    const char *model, *input;
+    struct vnp_writer_options file; /* the output */
     bool scores, gff;
-    int level; /* of scores; 0: plain */
     int64_t threads;
     struct vnp_verdict_options verdicts;
 };
@@ -37,12 +37,15 @@ struct work {
     struct vnp_rows rows; /* their rows; the data is scores: [n, 2] */
     /* Where scores go: a stream or the second half. */
     struct vnp_writer *out;
+    struct vnp_head head; /* of that stream */
+    struct vnp_cutter cutter;
     struct vnp_verdicts *verdicts;
 };
 
 static struct options defaults(void)
 {
-    return (struct options){.level = 1, .threads = vnp_cpu_count(), .verdicts = {.min_viral = 0.5}};
+    return (struct options){
+        .file.zstd_level = VNP_ZSTD_LEVEL, .threads = vnp_cpu_count(), .verdicts = {.min_viral = 0.5}};
 }
 
 static void usage(FILE *f)
@@ -65,7 +68,7 @@ static void usage(FILE *f)
             "      --level N         zstd level of --scores, 1 to 19 (default: %d)\n"
             "      --plain           no compression of --scores\n"
             "      --threads N       threads (default: %" PRId64 ", the CPUs this process may use)\n" VNP_HELP_COMMON,
-            d.verdicts.min_viral, d.level, d.threads);
+            d.verdicts.min_viral, d.file.zstd_level, d.threads);
 }
 
 static void check_options(struct options *o)
@@ -77,18 +80,18 @@ static void check_options(struct options *o)
     if (o->scores && (v->json || v->max_scores || v->min_viral != d.verdicts.min_viral || o->gff || v->chunks != NULL))
         vnp_die(VNP_USAGE, "--scores draws no verdicts: give --json, --max-scores, --min-viral, --gff and --chunks to "
                            "the vnp-classify that reads the scores");
-    if (!o->scores && o->level != d.level)
+    if (!o->scores && o->file.zstd_level != d.file.zstd_level)
         vnp_die(VNP_USAGE, "--level and --plain go with --scores");
-    if (!o->scores && o->output == NULL && !v->json)
+    if (!o->scores && o->file.path == NULL && !v->json)
         vnp_die(VNP_USAGE, "where to? give -o DIR, --json or both");
-    if (o->gff != (v->chunks != NULL) || (o->gff && o->output == NULL))
+    if (o->gff != (v->chunks != NULL) || (o->gff && o->file.path == NULL))
         vnp_die(VNP_USAGE, "--gff goes with -o DIR and --chunks FILE, and --chunks with --gff");
-    v->dir = o->scores ? NULL : o->output;
+    v->dir = o->scores ? NULL : o->file.path;
 }
 
 static struct options parse(int argc, char **argv)
 {
-    enum { MODEL = VNP_OPT_OWN, JSON, MAX_SCORES, MIN_VIRAL, GFF, CHUNKS, SCORES, LEVEL, PLAIN, THREADS };
+    enum { MODEL = VNP_OPT_OWN, JSON, MAX_SCORES, MIN_VIRAL, GFF, CHUNKS, SCORES, THREADS };
     static const struct option table[] = {{"model", required_argument, NULL, MODEL},
                                           {"json", no_argument, NULL, JSON},
                                           {"max-scores", no_argument, NULL, MAX_SCORES},
@@ -96,8 +99,7 @@ static struct options parse(int argc, char **argv)
                                           {"gff", no_argument, NULL, GFF},
                                           {"chunks", required_argument, NULL, CHUNKS},
                                           {"scores", no_argument, NULL, SCORES},
-                                          {"level", required_argument, NULL, LEVEL},
-                                          {"plain", no_argument, NULL, PLAIN},
+                                          VNP_ZSTD_OPTIONS,
                                           {"threads", required_argument, NULL, THREADS},
                                           VNP_COMMON_OPTIONS,
                                           {NULL, 0, NULL, 0}};
@@ -115,11 +117,10 @@ static struct options parse(int argc, char **argv)
             o.scores = true;
             vnp_stage_init_frames("vnp-classify"); /* stdout is for frames after all */
             break;
-        case LEVEL: o.level = (int)vnp_option_int("--level", optarg, 1, 19); break;
-        case PLAIN: o.level = 0; break;
         case THREADS: o.threads = vnp_option_int("--threads", optarg, 1, 1024); break;
-        case 'o': o.output = optarg; break;
-        default: vnp_common_option(c, usage);
+        default:
+            if (!vnp_writer_option(c, &o.file))
+                vnp_common_option(c, usage);
         }
     if (argc - optind > 1)
         vnp_die(VNP_USAGE, "one stream at a time: %s, %s", argv[optind], argv[optind + 1]);
@@ -173,17 +174,16 @@ static enum vnp_status open_input(struct work *w, struct vnp_err *err)
 
 static enum vnp_status begin_scores(struct work *w, struct vnp_err *err)
 {
-    struct vnp_head head;
-    enum vnp_status st = vnp_scores_head(&head, w->from, vnp_reader_name(w->in), w->classifier, err);
-    return st == VNP_OK ? vnp_writer_head(w->out, &head, err) : st;
+    enum vnp_status st = vnp_scores_head(&w->head, w->from, vnp_reader_name(w->in), w->classifier, err);
+    vnp_cutter_to(&w->cutter, w->out, w->head.kind);
+    return st == VNP_OK ? vnp_writer_head(w->out, &w->head, err) : st;
 }
 
 /* Everything that can be wrong is, before tables are made; a stream is opened first, so that the next stage learns of
  * it. */
 static enum vnp_status set_up(struct work *w, struct vnp_err *err)
 {
-    const struct vnp_writer_options file = {.path = w->opt.output, .zstd_level = w->opt.level};
-    enum vnp_status st = w->opt.scores ? vnp_writer_open(&w->out, &file, err) : VNP_OK;
+    enum vnp_status st = w->opt.scores ? vnp_writer_open(&w->out, &w->opt.file, err) : VNP_OK;
     if (st == VNP_OK)
         st = open_input(w, err);
     if (st != VNP_OK)
@@ -192,25 +192,6 @@ static enum vnp_status set_up(struct work *w, struct vnp_err *err)
 }
 
 /* --- scores ------------------------------------------------------------------------------------------------------- */
-
-static enum vnp_status write_scores(struct work *w, const struct vnp_block *b, struct vnp_err *err)
-{
-    enum vnp_status st = VNP_OK;
-    for (int64_t at = 0, n; at < b->n && st == VNP_OK; at += n) {
-        n = b->n - at < BLOCK_ROWS ? b->n - at : BLOCK_ROWS;
-        const struct vnp_block part = {.n = n,
-                                       .ordinal = b->ordinal + at,
-                                       .id = b->id + at,
-                                       .residues = b->residues + at,
-                                       .total = b->total + at,
-                                       .flags = b->flags + at,
-                                       .tokens = b->tokens + at,
-                                       .bulk = (const float *)b->bulk + at * VNP_CLASSES,
-                                       .bulk_bytes = n * VNP_CLASSES * (int64_t)sizeof(float)};
-        st = vnp_writer_block(w->out, &part, err);
-    }
-    return st;
-}
 
 static enum vnp_status draw_verdicts(struct work *w, const struct vnp_block *b, struct vnp_err *err)
 {
@@ -224,7 +205,7 @@ static enum vnp_status draw_verdicts(struct work *w, const struct vnp_block *b, 
 /* Rows with scores, [n, 2], go out or on to the verdicts. */
 static enum vnp_status put_scores(struct work *w, const struct vnp_block *b, struct vnp_err *err)
 {
-    enum vnp_status st = w->out != NULL ? write_scores(w, b, err) : draw_verdicts(w, b, err);
+    enum vnp_status st = w->out != NULL ? vnp_cutter_put_block(&w->cutter, &w->head, b, err) : draw_verdicts(w, b, err);
     w->n += (uint64_t)b->n;
     vnp_progress("%" PRIu64 " frames", w->n);
     return st;
@@ -281,6 +262,8 @@ static enum vnp_status classify(struct work *w, struct vnp_err *err)
     }
     if (st == VNP_END)
         st = score_batch(w, err);
+    if (st == VNP_OK && w->out != NULL)
+        st = vnp_cutter_flush(&w->cutter, err);
     if (st == VNP_OK && w->n != vnp_reader_totals(w->in)->sequences)
         st = vnp_error(err, VNP_SOFTWARE, "%s: %" PRIu64 " sequences came in, %" PRIu64 " were scored",
                        vnp_reader_name(w->in), vnp_reader_totals(w->in)->sequences, w->n);
@@ -334,6 +317,7 @@ int main(int argc, char **argv)
     vnp_classifier_close(w.classifier);
     vnp_reader_close(w.in);
     vnp_rows_free(&w.rows);
+    vnp_cutter_free(&w.cutter);
     free(w.x);
     return VNP_OK;
 }

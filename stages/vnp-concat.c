@@ -10,11 +10,11 @@
 #include "xmalloc.h"
 
 struct options {
-    int level;         /* 0: plain */
     int64_t sequences; /* that the result must have; -1: any number */
-    const char *files_from, *output;
+    const char *files_from;
+    struct vnp_writer_options file; /* the output */
 };
-static const struct options defaults = {.level = 1, .sequences = -1};
+static const struct options defaults = {.file.zstd_level = VNP_ZSTD_LEVEL, .sequences = -1};
 
 /* The names of the files, one at a time: arguments, or lines of a list. */
 struct names {
@@ -39,26 +39,22 @@ struct work {
 
 static void usage(FILE *f)
 {
-    fprintf(
-        f,
-        "usage: vnp-concat [options] [FILE ...]\n"
-        "       vnp-concat [options] --files-from LIST\n"
-        "Writes streams of embeddings, or of tokens, that continue each other as one: the blocks of vnp-split,\n"
-        "or what the stages made of them. Each FILE must begin with the record after the last of the one before.\n\n"
-        "      --files-from LIST read the names of the files from LIST, one a line; - is stdin\n"
-        "      --sequences N     fail unless the result has N sequences\n"
-        "      --level N         zstd level, 1 to 19 (default: %d)\n"
-        "      --plain           no compression\n" VNP_HELP_OUTPUT VNP_HELP_COMMON,
-        defaults.level);
+    fputs("usage: vnp-concat [options] [FILE ...]\n"
+          "       vnp-concat [options] --files-from LIST\n"
+          "Writes streams of embeddings, or of tokens, that continue each other as one: the blocks of vnp-split,\n"
+          "or what the stages made of them. Each FILE must begin with the record after the last of the one before.\n\n"
+          "      --files-from LIST read the names of the files from LIST, one a line; - is stdin\n"
+          "      --sequences N     fail unless the result has N sequences\n"
+          VNP_HELP_ZSTD VNP_HELP_OUTPUT VNP_HELP_COMMON,
+          f);
 }
 
 static void parse_options(struct options *o, int argc, char **argv)
 {
-    enum { FILES_FROM = VNP_OPT_OWN, SEQUENCES, LEVEL, PLAIN };
+    enum { FILES_FROM = VNP_OPT_OWN, SEQUENCES };
     static const struct option table[] = {{"files-from", required_argument, NULL, FILES_FROM},
                                           {"sequences", required_argument, NULL, SEQUENCES},
-                                          {"level", required_argument, NULL, LEVEL},
-                                          {"plain", no_argument, NULL, PLAIN},
+                                          VNP_ZSTD_OPTIONS,
                                           VNP_COMMON_OPTIONS,
                                           {NULL, 0, NULL, 0}};
     int c;
@@ -70,17 +66,9 @@ static void parse_options(struct options *o, int argc, char **argv)
         case SEQUENCES:
             o->sequences = vnp_option_int("--sequences", optarg, 0, INT64_MAX);
             break;
-        case LEVEL:
-            o->level = (int)vnp_option_int("--level", optarg, 1, 19);
-            break;
-        case PLAIN:
-            o->level = 0;
-            break;
-        case 'o':
-            o->output = optarg;
-            break;
         default:
-            vnp_common_option(c, usage);
+            if (!vnp_writer_option(c, &o->file))
+                vnp_common_option(c, usage);
         }
     if (o->files_from != NULL && optind < argc)
         vnp_die(VNP_USAGE, "--files-from, or files on the command line: one of them");
@@ -235,8 +223,7 @@ int main(int argc, char **argv)
     vnp_stage_init_frames("vnp-concat");
     parse_options(&w.opt, argc, argv);
 
-    const struct vnp_writer_options file = {.path = w.opt.output, .zstd_level = w.opt.level};
-    enum vnp_status st = vnp_writer_open(&w.out, &file, &err);
+    enum vnp_status st = vnp_writer_open(&w.out, &w.opt.file, &err);
     if (st == VNP_OK)
         st = open_names(&w.names, &w.opt, argv + optind, &err);
     if (st == VNP_OK)

@@ -9,8 +9,8 @@
 #define OF_THE_VECTOR (VNP_REDONE | VNP_NONFINITE) /* flags; the others are the record's */
 
 struct options {
-    int level; /* 0: plain */
-    const char *output, *copies;
+    const char *copies;
+    struct vnp_writer_options file; /* the output */
 };
 
 /* A stream and where it is. */
@@ -30,18 +30,16 @@ struct work {
     struct vnp_shelf *shelf;
 };
 
-static const struct options defaults = {.level = 1};
+static const struct options defaults = {.file.zstd_level = VNP_ZSTD_LEVEL};
 
 static void usage(FILE *f)
 {
-    fprintf(f,
-            "usage: vnp-expand --copies FILE [options] [FILE]\n"
-            "Gives every record its embedding, in input order, from those of the unique ones (FILE or stdin, out of\n"
-            "vnp-pool) and the file of copies that vnp-dedup wrote: the same bytes as without both of them.\n\n"
-            "      --copies FILE     what vnp-dedup --copies wrote of this input\n"
-            "      --level N         zstd level, 1 to 19 (default: %d)\n"
-            "      --plain           no compression\n" VNP_HELP_OUTPUT VNP_HELP_COMMON,
-            defaults.level);
+    fputs("usage: vnp-expand --copies FILE [options] [FILE]\n"
+          "Gives every record its embedding, in input order, from those of the unique ones (FILE or stdin, out of\n"
+          "vnp-pool) and the file of copies that vnp-dedup wrote: the same bytes as without both of them.\n\n"
+          "      --copies FILE     what vnp-dedup --copies wrote of this input\n"
+          VNP_HELP_ZSTD VNP_HELP_OUTPUT VNP_HELP_COMMON,
+          f);
 }
 
 static void check_paths(const struct options *o, const char *input)
@@ -51,18 +49,17 @@ static void check_paths(const struct options *o, const char *input)
         vnp_die(VNP_USAGE, "--copies FILE is wanted: what vnp-dedup wrote of this input");
     if (strcmp(o->copies, "-") == 0 && from_stdin)
         vnp_die(VNP_USAGE, "--copies and the embeddings can't both come from stdin");
-    if (o->output == NULL)
+    if (o->file.path == NULL)
         return;
-    if (vnp_same_file(o->output, o->copies) || (!from_stdin && vnp_same_file(o->output, input)))
-        vnp_die(VNP_USAGE, "%s: is an input; choose another name for the output", o->output);
+    if (vnp_same_file(o->file.path, o->copies) || (!from_stdin && vnp_same_file(o->file.path, input)))
+        vnp_die(VNP_USAGE, "%s: is an input; choose another name for the output", o->file.path);
 }
 
 static void parse_options(struct options *o, int argc, char **argv)
 {
-    enum { COPIES = VNP_OPT_OWN, LEVEL, PLAIN };
+    enum { COPIES = VNP_OPT_OWN };
     static const struct option table[] = {{"copies", required_argument, NULL, COPIES},
-                                          {"level", required_argument, NULL, LEVEL},
-                                          {"plain", no_argument, NULL, PLAIN},
+                                          VNP_ZSTD_OPTIONS,
                                           VNP_COMMON_OPTIONS,
                                           {NULL, 0, NULL, 0}};
     int c;
@@ -71,17 +68,9 @@ static void parse_options(struct options *o, int argc, char **argv)
         case COPIES:
             o->copies = optarg;
             break;
-        case LEVEL:
-            o->level = (int)vnp_option_int("--level", optarg, 1, 19);
-            break;
-        case PLAIN:
-            o->level = 0;
-            break;
-        case 'o':
-            o->output = optarg;
-            break;
         default:
-            vnp_common_option(c, usage);
+            if (!vnp_writer_option(c, &o->file))
+                vnp_common_option(c, usage);
         }
     if (argc - optind > 1)
         vnp_die(VNP_USAGE, "one stream at a time: %s, %s", argv[optind], argv[optind + 1]);
@@ -128,8 +117,7 @@ static enum vnp_status check_heads(const struct work *w, struct vnp_err *err)
 /* The copies are opened when the embeddings have begun: in a pipe, vnp-dedup has written them by then. */
 static enum vnp_status open_all(struct work *w, const char *input, struct vnp_err *err)
 {
-    const struct vnp_writer_options file = {.path = w->opt.output, .zstd_level = w->opt.level};
-    enum vnp_status st = vnp_writer_open(&w->out, &file, err);
+    enum vnp_status st = vnp_writer_open(&w->out, &w->opt.file, err);
     if (st == VNP_OK)
         st = vnp_reader_open(&w->unique.reader, input, err);
     if (st == VNP_OK)

@@ -16,10 +16,10 @@
 #define MAX_WIDTH (1 << 20)
 
 struct options {
-    int level; /* 0: plain */
-    const char *path[2], *output;
+    const char *path[2];
+    struct vnp_writer_options file; /* the output */
 };
-static const struct options defaults = {.level = 1};
+static const struct options defaults = {.file.zstd_level = VNP_ZSTD_LEVEL};
 
 /* One of the two streams, at a row. */
 struct side {
@@ -43,39 +43,23 @@ struct merge {
 
 static void usage(FILE *f)
 {
-    fprintf(
-        f,
-        "usage: vnp-merge [options] A B\n"
-        "Joins two streams of embeddings row by row into one: the vector of A (DNABERT-S of the nucleotides), then\n"
-        "that of B (ESM-2 of the proteins). The ids must be the same in the same order. One of them may be - for\n"
-        "stdin.\n\n"
-        "      --level N         zstd level, 1 to 19 (default: %d)\n"
-        "      --plain           no compression\n" VNP_HELP_OUTPUT VNP_HELP_COMMON,
-        defaults.level);
+    fputs("usage: vnp-merge [options] A B\n"
+          "Joins two streams of embeddings row by row into one: the vector of A (DNABERT-S of the nucleotides), then\n"
+          "that of B (ESM-2 of the proteins). The ids must be the same in the same order. One of them may be - for\n"
+          "stdin.\n\n"
+          VNP_HELP_ZSTD VNP_HELP_OUTPUT VNP_HELP_COMMON,
+          f);
 }
 
 static void parse_options(struct options *o, int argc, char **argv)
 {
-    enum { LEVEL = VNP_OPT_OWN, PLAIN };
-    static const struct option table[] = {{"level", required_argument, NULL, LEVEL},
-                                          {"plain", no_argument, NULL, PLAIN},
+    static const struct option table[] = {VNP_ZSTD_OPTIONS,
                                           VNP_COMMON_OPTIONS,
                                           {NULL, 0, NULL, 0}};
     int c;
     while ((c = getopt_long(argc, argv, "hqvo:", table, NULL)) != -1)
-        switch (c) {
-        case LEVEL:
-            o->level = (int)vnp_option_int("--level", optarg, 1, 19);
-            break;
-        case PLAIN:
-            o->level = 0;
-            break;
-        case 'o':
-            o->output = optarg;
-            break;
-        default:
+        if (!vnp_writer_option(c, &o->file))
             vnp_common_option(c, usage);
-        }
     vnp_two_streams(o->path, argc, argv, usage);
 }
 
@@ -326,8 +310,7 @@ int main(int argc, char **argv)
     vnp_stage_init_frames("vnp-merge");
     parse_options(&m.opt, argc, argv);
 
-    const struct vnp_writer_options file = {.path = m.opt.output, .zstd_level = m.opt.level};
-    enum vnp_status st = vnp_writer_open(&m.out, &file, &err);
+    enum vnp_status st = vnp_writer_open(&m.out, &m.opt.file, &err);
     for (int k = 0; k < 2 && st == VNP_OK; k++) {
         st = vnp_reader_open_embeddings(&m.side[k].reader, m.opt.path[k], true, &err);
         if (st == VNP_OK)

@@ -13,9 +13,8 @@ struct options {
     int pool; /* enum vnp_pool, or -1: not given */
     bool all_tokens;
     enum vnp_dtype dtype;
-    int level; /* 0: plain */
     int64_t max_pending; /* MiB */
-    const char *output;
+    struct vnp_writer_options file; /* the output */
 };
 
 /* Everything between the reader and the writer. */
@@ -33,7 +32,7 @@ struct work {
     void *converted; /* one vector of the output */
 };
 
-static const struct options defaults = {.pool = -1, .dtype = VNP_F32, .level = 1, .max_pending = 8192};
+static const struct options defaults = {.pool = -1, .dtype = VNP_F32, .file.zstd_level = VNP_ZSTD_LEVEL, .max_pending = 8192};
 
 static void usage(FILE *f)
 {
@@ -47,16 +46,15 @@ static void usage(FILE *f)
             "      --none            one vector a residue\n"
             "      --all-tokens      mean or max over the special tokens too\n"
             "      --f32, --f16      numbers of the output (default: --%s)\n"
-            "      --level N         zstd level, 1 to 19 (default: %d)\n"
-            "      --plain           no compression\n"
+            VNP_HELP_ZSTD
             "      --max-pending N   at most N MiB wait for older rows (default: %lld)\n"
             VNP_HELP_OUTPUT VNP_HELP_COMMON,
-            vnp_dtype_name(defaults.dtype), defaults.level, (long long)defaults.max_pending);
+            vnp_dtype_name(defaults.dtype), (long long)defaults.max_pending);
 }
 
 static void parse_options(struct options *o, int argc, char **argv)
 {
-    enum { MEAN = VNP_OPT_OWN, CLS, MAX, NONE, ALL_TOKENS, F32, F16, LEVEL, PLAIN, MAX_PENDING };
+    enum { MEAN = VNP_OPT_OWN, CLS, MAX, NONE, ALL_TOKENS, F32, F16, MAX_PENDING };
     static const struct option table[] = {{"mean", no_argument, NULL, MEAN},
                                           {"cls", no_argument, NULL, CLS},
                                           {"max", no_argument, NULL, MAX},
@@ -64,8 +62,7 @@ static void parse_options(struct options *o, int argc, char **argv)
                                           {"all-tokens", no_argument, NULL, ALL_TOKENS},
                                           {"f32", no_argument, NULL, F32},
                                           {"f16", no_argument, NULL, F16},
-                                          {"level", required_argument, NULL, LEVEL},
-                                          {"plain", no_argument, NULL, PLAIN},
+                                          VNP_ZSTD_OPTIONS,
                                           {"max-pending", required_argument, NULL, MAX_PENDING},
                                           VNP_COMMON_OPTIONS,
                                           {NULL, 0, NULL, 0}};
@@ -83,11 +80,10 @@ static void parse_options(struct options *o, int argc, char **argv)
         case ALL_TOKENS: o->all_tokens = true; break;
         case F32: o->dtype = VNP_F32; break;
         case F16: o->dtype = VNP_F16; break;
-        case LEVEL: o->level = (int)vnp_option_int("--level", optarg, 1, 19); break;
-        case PLAIN: o->level = 0; break;
         case MAX_PENDING: o->max_pending = vnp_option_int("--max-pending", optarg, 1, (int64_t)1 << 40); break;
-        case 'o': o->output = optarg; break;
-        default: vnp_common_option(c, usage);
+        default:
+            if (!vnp_writer_option(c, &o->file))
+                vnp_common_option(c, usage);
         }
     if (argc - optind > 1)
         vnp_die(VNP_USAGE, "one stream at a time: %s, %s", argv[optind], argv[optind + 1]);
@@ -291,8 +287,7 @@ int main(int argc, char **argv)
     vnp_stage_init_frames("vnp-pool");
     parse_options(&w.opt, argc, argv);
 
-    const struct vnp_writer_options file = {.path = w.opt.output, .zstd_level = w.opt.level};
-    enum vnp_status st = vnp_writer_open(&w.out, &file, &err);
+    enum vnp_status st = vnp_writer_open(&w.out, &w.opt.file, &err);
     if (st == VNP_OK)
         st = vnp_reader_open(&w.in, argv[optind], &err);
     if (st == VNP_OK) {
