@@ -12,7 +12,9 @@
 #   by        which slot did which block
 #   joblog    GNU parallel's account of the jobs
 #   stop      why the run can't go on
-#   lock      locked while anything of the run is at work on this host
+#   json      a link to the file of --log-json
+#   slurm/    of vnp-slurm: the blocks that were submitted, the numbers of the jobs, what the tasks said
+#   lock      locked while anything of the run is at work: by one driver, or shared by the tasks of vnp-slurm
 lib=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=pipelines/lib/common.sh
 . "$lib/common.sh"
@@ -22,10 +24,13 @@ lib=$(dirname "${BASH_SOURCE[0]}")
 run_open() { # run_open DIR: makes it, or takes it over from a run that has ended
     run=$1
     local owner
+    [ -z "${VNP_SUBMITTED-}" ] || [ -e "$run/blocks/blocks.tsv" ] ||
+        die 66 "$run: is gone: another command has ended this run, or it was removed"
     while :; do
         [ -d "$run" ] || mkdir -- "$run" 2>/dev/null || [ -d "$run" ] || die 73 "$run: can't be made"
-        { exec {lock}>>"$run/lock"; } 2>/dev/null || die 73 "$run: can't be written to"
+        { exec {lock}<>"$run/lock"; } 2>/dev/null || die 73 "$run: can't be written to"
         if ! flock -n "$lock"; then
+            ! flock -n -s "$lock" || die 73 "$run: tasks of Slurm are at work there$(sed 's/.*/ (jobs &; scancel ends them)/' "$run/slurm/jobs" 2>/dev/null)"
             owner=$(<"$run/lock")
             if [ "${owner%% *}" != "$(uname -n)" ] || kill -0 "${owner##* }" 2>/dev/null; then
                 die 73 "$run: another run is at work there (host and process: $owner)"
@@ -45,8 +50,13 @@ run_new() { # forgets all but the lock
     find "$run" -mindepth 1 -maxdepth 1 ! -name lock -exec rm -rf {} +
 }
 
-run_remove() { # all of it is in the result now
-    rm -rf -- "$run"
+# All of it is in the result now. On NFS a file that is open keeps its folder, so the lock comes last; a folder that can't
+# be removed even then does no harm.
+run_remove() {
+    run_new
+    rm -f -- "$run/lock"
+    exec {lock}>&-
+    rmdir -- "$run" 2>/dev/null || :
 }
 
 keep() { # keep NAME: stdin becomes that file of the run, at once
@@ -143,7 +153,8 @@ run_slots() {
         [ ${#slots[@]} -gt 0 ] || die 65 "$hosts: names no host"
     fi
     slots=("${slots[@]/%@:/}")
-    if [ ${#slots[@]} -gt 1 ]; then
+    [ -z "${VNP_SUBMITTED-}" ] || slots=("$device") # the one that Slurm has given
+    if [ ${#slots[@]} -gt 1 ] && [ -z "$prepare" ]; then
         case $(parallel --plain --version 2>/dev/null </dev/null) in
         'GNU parallel'*) ;;
         *) die 69 "GNU parallel is not installed (package parallel): it takes it to use ${#slots[@]} devices at once; --gpus 0 uses one" ;;
@@ -158,6 +169,22 @@ check_devices() { # $device, $gpus and $hosts, as far as that goes without looki
     [ -z "$gpus" ] || [ "$device" != cpu ] || misuse "--gpus $gpus goes with --device gpu"
     [ -z "$hosts" ] || [ -r "$hosts" ] || die 66 "$hosts: no such file, or not readable"
 }
+# --prepare: the blocks are computed later, and it may be elsewhere; the input is read again then. In the last job of
+# vnp-slurm ($VNP_SUBMITTED) what was to be forgotten already has been.
+check_prepare() { # check_prepare [FILE ...]
+    local f
+    # shellcheck disable=SC2034  # the drivers'
+    [ -z "${VNP_SUBMITTED-}" ] || restart='' again=''
+    [ -n "$prepare" ] || return 0
+    [ "$device" != auto ] || die 2 '--prepare: say --device gpu or --device cpu: what is here need not be where the blocks are computed'
+    [ $# -gt 0 ] || set -- -
+    for f; do
+        [ "$f" != - ] || die 2 '--prepare: standard input can not be read again later: name files'
+        [ -f "$f" ] || die 2 "--prepare: $f: can not be read again later: name files"
+    done
+}
+# Whether the device can be tried here; for --prepare it need not be.
+at_hand() { [ -z "$prepare" ] || [ "$device" = cpu ] || vnp-gpu-forward -q --probe >/dev/null 2>&1; }
 choose_device() { # auto becomes cpu or gpu; its stage must be there
     if [ "$device" = auto ]; then
         device=cpu
@@ -226,12 +253,18 @@ left() {
     done < <(sed 1d "$run/blocks/blocks.tsv")
 }
 
+# run_ready [again]: what lib/block needs is there, and what is done is whole; with `again`, failed blocks get another try.
+run_ready() {
+    mkdir -p -- "$run/done" "$run/failed" "$run/log" "$run/active" || die 73 "$run: can't be written to"
+    rm -f -- "$run"/active/* "$run"/done/*.tmp "$run/json"
+    [ -z "${1-}" ] || rm -f -- "$run"/failed/*
+    [ -z "$log" ] || ln -s -- "$(realpath -m -- "$log")" "$run/json" || die 73 "$run: can't be written to"
+    await verify_done
+}
+
 # run_blocks [again]: computes what is not done yet; with `again`, also blocks that failed twice. 0 when all are done.
 run_blocks() {
-    mkdir -p -- "$run/done" "$run/failed" "$run/log" "$run/active" || die 73 "$run: can't be written to"
-    rm -f -- "$run"/active/*
-    [ -z "${1-}" ] || rm -f -- "$run"/failed/*
-    await verify_done
+    run_ready "$@"
     left >"$run/todo"
     [ -s "$run/todo" ] || return 0
     run_begin=$EPOCHREALTIME
@@ -239,7 +272,7 @@ run_blocks() {
     if [ -z "$quiet" ] && { [ -t 2 ] || [ -n "${VNP_PROGRESS-}" ]; }; then shows=yes; fi
     touch -- "$run/by"
     by_from=$(wc -l <"$run/by")
-    [ -z "$log" ] || VNP_RUN_JSON=$(realpath -- "$log") && export VNP_RUN_JSON
+    export VNP_DRIVER=$me
     watch_run $$ &
     watcher=$!
     trap 'kill -TERM -- "-$awaited" 2>/dev/null' USR1 # from the watcher: it can't go on

@@ -6,8 +6,8 @@ cd "$ROOT" || exit 2
 for page in man/*.[157]; do
     check "$page is clean mdoc" sh -c "mandoc -T lint -W warning $page >&2"
 done
-check 'shell scripts are clean' shellcheck -x -P SCRIPTDIR .ci/run .ci/deps pipelines/vnp-* pipelines/demo tests/run tests/lib.sh \
-    bench/*.sh
+check 'shell scripts are clean' shellcheck -x -P SCRIPTDIR .ci/run .ci/deps pipelines/vnp-* pipelines/lib/task pipelines/demo \
+    tests/run tests/lib.sh tests/slurm/*.sh bench/*.sh
 
 # Long options that the text on stdin names, a line each.
 long_options() { grep -oE -- '--[a-z][a-z0-9-]*' | sort -u; }
@@ -57,11 +57,13 @@ examples() {
          /^\.Bd/ { block = 1; next } /^\.Ed/ { block = 0; next } block && !/^\./' "$1" |
         sed -e 's/\\&//g' -e 's/\\-/-/g' -e 's/\\(aq/'"'"'/g' -e 's/\\e/\\/g' -e 's/^\$ //'
 }
+elsewhere='^vnp-slurm' # tests/slurm has a Slurm to run it
+vnp-gpu-forward --probe >/dev/null 2>&1 || elsewhere+='\|vnp-gpu-forward\|vnp-model fetch\|--device gpu'
 for page in "$ROOT"/man/*.[17]; do
     examples "$page" >"$T/script"
-    if grep -q 'vnp-gpu-forward\|vnp-model fetch\|--device gpu' "$T/script" && ! vnp-gpu-forward --probe >/dev/null 2>&1; then
-        skip "$(basename "$page"): examples for a GPU or the network" 'not on this machine'
-        grep -v 'vnp-gpu-forward\|vnp-model fetch\|--device gpu' "$T/script" >"$T/rest"
+    if grep -q "$elsewhere" "$T/script"; then
+        skip "$(basename "$page"): examples for a GPU, the network or Slurm" 'not on this machine'
+        grep -v "$elsewhere" "$T/script" >"$T/rest"
         mv "$T/rest" "$T/script"
     fi
     check "$(basename "$page"): its examples run" bash -eu -o pipefail "$T/script"
