@@ -28,6 +28,7 @@ check_input() { # check_input [FILE ...]: they are there, and are not the output
         fi
     done
 }
+seal() { tail -c 64 -- "$1" | cksum | cut -d ' ' -f 1; } # of a stream in a file: its end frame carries its checksum
 say() { [ -n "${quiet-}" ] || echo "$me: $1" >&2; }
 
 # In front of a command: it is killed when the shell that started it dies, even by SIGKILL.
@@ -44,8 +45,14 @@ first_failure() {
     return "$worst"
 }
 
+alive() { # alive PROCESS: and not only waiting to be taken notice of
+    local stat
+    read -r stat <"/proc/$1/stat" && [[ $stat != *') Z '* ]]
+} 2>/dev/null
+
 # await COMMAND...: in the background and a process group of its own, so that a signal is acted on at once and reaches all
-# of it, and nothing of it outlives this shell, whatever ends it.
+# of it, and nothing of it outlives the command or this shell, whatever ends them. (GNU parallel, when it is killed, leaves
+# processes that sleep for hours.)
 await() {
     local rc
     set -m
@@ -53,21 +60,18 @@ await() {
     awaited=$!
     set +m
     while wait "$awaited"; rc=$?; kill -0 "$awaited" 2>/dev/null; do :; done
+    kill -KILL -- "-$awaited" 2>/dev/null
     awaited=
     return $rc
 }
 guarded() {
-    local guard rc nap
+    local leader=$BASHPID nap
     {
         exec {nap}<> <(:) # never has anything to read: to sleep without a process
-        while kill -0 $$; do read -r -t 1 -u "$nap"; done
+        while alive $$ && alive "$leader"; do read -r -t 1 -u "$nap"; done
         kill -KILL 0
     } 2>/dev/null &
-    guard=$!
     "$@"
-    rc=$?
-    kill "$guard"
-    return $rc
 }
 stop() { # stop STATUS: a signal came
     local i

@@ -1,0 +1,138 @@
+# shellcheck shell=bash
+# The blocks of a run: which are done, who computes the others, which failed. Sourced by run.sh.
+# shellcheck disable=SC2154,SC2034  # $me, $lib, $run, $quiet, $log: of run.sh and the drivers; $run_begin, $by_from: for watch.sh
+
+# Blocks that lie in done/ are not trusted: each is read to its end, which must be the one that was noted when it was made.
+verify_done() {
+    local block seal file
+    declare -A seals=()
+    while read -r _ block seal; do seals[$block]=$seal; done 2>/dev/null <"$run/by"
+    for file in "$run"/done/*; do
+        [ -e "$file" ] || continue
+        block=$(basename "$file" .vnp)
+        if [ -z "${seals[$block]-}" ]; then # no block of this run
+            rm -f -- "$file"
+        elif [ "$(seal "$file")" != "${seals[$block]}" ] || ! vnp-cat -q --check "$file" >/dev/null 2>&1; then
+            say "block $block was damaged and is computed again"
+            rm -f -- "$file"
+        fi
+    done
+}
+
+# The blocks that are not done yet.
+left() {
+    local block rest
+    while read -r block rest; do
+        [ -e "$run/done/$block.vnp" ] || echo "$block"
+    done < <(sed 1d "$run/blocks/blocks.tsv")
+}
+
+# forgive [again]: what failed is tried again where that was asked for, and where a block did not fail twice of itself: a
+# stage that was killed says nothing of its block. (In the last job of vnp-slurm, the tasks' tries count.)
+forgive() {
+    local file
+    [ -z "${VNP_SUBMITTED-}" ] || return 0
+    for file in "$run"/failed/*; do
+        if [ -n "$1" ] || [ "$(awk -F '\t' '$2 < 128' "$file" 2>/dev/null | wc -l)" -lt 2 ]; then rm -f -- "$file"; fi
+    done
+}
+
+# run_ready [again]: what lib/block needs is there, and what is done is whole; with `again`, failed blocks get another try.
+run_ready() {
+    rm -rf -- "$run/active" "$run/tmp" "$run/json"
+    mkdir -p -- "$run/done" "$run/failed" "$run/log" "$run/active" "$run/tmp" || die 73 "$run: can't be written to"
+    forgive "${1-}"
+    [ -z "$log" ] || ln -s -- "$(realpath -m -- "$log")" "$run/json" || die 73 "$run: can't be written to"
+    await verify_done
+}
+
+# run_blocks [again]: computes what is not done yet; with `again`, also blocks that failed twice. 0 when all are done.
+run_blocks() {
+    local rc why
+    run_ready "$@"
+    left >"$run/todo"
+    [ -s "$run/todo" ] || return 0
+    run_begin=$EPOCHREALTIME
+    shows=
+    if [ -z "$quiet" ] && { [ -t 2 ] || [ -n "${VNP_PROGRESS-}" ]; }; then shows=yes; fi
+    touch -- "$run/by"
+    by_from=$(wc -l <"$run/by")
+    export VNP_DRIVER=$me
+    watch_run $$ &
+    watcher=$!
+    trap 'kill -TERM -- "-$awaited" 2>/dev/null' USR1 # from the watcher: it can't go on
+    await dispatch
+    rc=$?
+    kill "$watcher" 2>/dev/null
+    trap - USR1
+    if [ -e "$run/stop" ]; then
+        rc=$(head -n 1 "$run/stop") why=$(sed 1d "$run/stop")
+        [ -n "$why" ] || why="$run: can't be written to: is the disk full?"
+        die "${rc:-74}" "$why"
+    fi
+    left >"$run/todo"
+    [ -s "$run/todo" ] || return 0
+    [ "$rc" -le 128 ] || die "$rc" "GNU parallel $(if [ "$rc" = 255 ]; then echo failed; else echo "was killed by signal $((rc - 128))"; fi)"
+    report_failed
+}
+
+# Each slot is given a block, and another when it is done; one that fails, on another slot if there is one.
+dispatch() {
+    local rc said reader
+    exec {said}> >(messages)
+    reader=$!
+    hand_out <"$run/todo" 2>&"$said" {said}>&-
+    rc=$?
+    exec {said}>&-
+    [ $rc -gt 128 ] || wait "$reader"
+    return $rc
+}
+hand_out() {
+    local block job=("${leash[@]}" "$lib/block" "$run") slots tmp
+    mapfile -t slots < <(cut -d / -f 2 "$run/slots")
+    if [ ${#slots[@]} = 1 ]; then
+        export VNP_SLOT=${slots[0]}
+        while read -r block && [ ! -e "$run/stop" ]; do
+            "${job[@]}" "$block" || [ -e "$run/stop" ] || "${job[@]}" "$block"
+        done
+        return 0
+    else
+        exec {tmp}<"$run/tmp" # its name may have spaces, at which GNU parallel would remove other files than its own
+        TMPDIR=/proc/$BASHPID/fd/$tmp PARALLEL_HOME=$run/parallel "${leash[@]}" parallel --plain --will-cite \
+            --ssh "$lib/slot" --sshloginfile "$run/slots" --jobs 1 --retries $((2 + ${#slots[@]})) --ungroup \
+            --joblog "+$run/joblog" --termseq TERM,1500,KILL,100 "exec ${job[*]@Q} {}"
+    fi
+}
+messages() { # takes what the jobs say past the line of progress; GNU parallel's four lines on a full disk become one
+    local line
+    while IFS= read -r line; do
+        case $line in
+        'parallel: Error: Cannot append to buffer file'*) : >"$run/stop" ;;
+        'parallel: Error: Output is incomplete'* | 'parallel: Error: Is the disk full'* | 'parallel: Error: Change '*TMPDIR*) ;;
+        *) false ;;
+        esac && continue
+        [ -z "$shows" ] || printf '\r\e[K' >&2
+        echo "$line" >&2
+    done
+}
+
+report_failed() {
+    local block first sequences rest slots why status='' n=0
+    while read -r block first sequences rest; do
+        [ ! -e "$run/done/$block.vnp" ] || continue
+        n=$((n + 1))
+        slots=$(cut -f 1 "$run/failed/$block" 2>/dev/null | paste -sd ,)
+        why=$(tail -n 1 "$run/failed/$block" 2>/dev/null)
+        echo "$me: block $block (records $first to $((first + sequences - 1))) failed${slots:+ on ${slots/,/ and }}: $(cut -f 3- <<<"$why")" >&2
+        [ -n "$status" ] || status=$(cut -f 2 <<<"$why")
+    done < <(sed 1d "$run/blocks/blocks.tsv")
+    echo "$me: $n of $(run_blocks_n) blocks failed; the others are kept, and --retry-failed tries these again" >&2
+    return "${status:-70}"
+}
+
+results() { # results OPTION...: the vectors of all blocks, in order, by vnp-concat with these options
+    local sequences
+    sequences=$(awk 'NR > 1 { n += $3 } END { print n + 0 }' "$run/blocks/blocks.tsv")
+    while read -r block _; do echo "$run/done/$block.vnp"; done < <(sed 1d "$run/blocks/blocks.tsv") |
+        vnp-concat --files-from - --sequences "$sequences" "$@"
+}

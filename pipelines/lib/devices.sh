@@ -1,0 +1,98 @@
+# shellcheck shell=bash
+# Which devices of which hosts take part in a run, and whether a model goes with them. Sourced by run.sh.
+# shellcheck disable=SC2154  # $me, $run, $device, $gpus, $hosts, $prepare: the drivers'
+
+# run_slots DEVICE GPUS HOSTS: one slot for each device. GPUS: all, or numbers as 0,2; HOSTS: a file of [N/]HOST, the first
+# N GPUs of each, : for this one; empty for this host alone.
+run_slots() {
+    local device=$1 gpus=$2 hosts=$3 n host i slots=()
+    local_gpus() {
+        local all=${CUDA_VISIBLE_DEVICES-}
+        if [ "$gpus" != all ]; then echo "${gpus//,/ }"; elif [ -n "$all" ]; then echo "${all//,/ }"; else
+            n=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU')
+            seq 0 $((n > 0 ? n - 1 : 0))
+        fi
+    }
+    if [ -z "$hosts" ]; then
+        if [ "$device" = cpu ]; then slots=(cpu); else for i in $(local_gpus); do slots+=("gpu$i"); done; fi
+    else
+        while read -r host _; do
+            case $host in '' | \#*) continue ;; */*) n=${host%%/*} host=${host#*/} ;; *) n=1 ;; esac
+            [[ $n =~ ^[1-9][0-9]{0,3}$ ]] || die 65 "$hosts: not [N/]HOST: $n/$host"
+            for ((i = 0; i < n; i++)); do
+                [ "$device" = cpu ] && slots+=("cpu$i@$host") || slots+=("gpu$i@$host")
+            done
+        done <"$hosts"
+        [ ${#slots[@]} -gt 0 ] || die 65 "$hosts: names no host"
+    fi
+    slots=("${slots[@]/%@:/}")
+    [ -z "${VNP_SUBMITTED-}" ] || slots=("$device") # the one that Slurm has given
+    if [ ${#slots[@]} -gt 1 ] && [ -z "$prepare" ]; then
+        case $(parallel --plain --version 2>/dev/null </dev/null) in
+        'GNU parallel'*) ;;
+        *) die 69 "GNU parallel is not installed (package parallel): it takes it to use ${#slots[@]} devices at once; --gpus 0 uses one" ;;
+        esac
+    fi
+    printf '1/%s\n' "${slots[@]}" | sort -u | keep slots || exit
+}
+
+check_devices() { # $device, $gpus and $hosts, as far as that goes without looking
+    case $device in auto | cpu | gpu) ;; *) misuse "--device: auto, cpu or gpu, not $device" ;; esac
+    [ -z "$gpus" ] || [[ $gpus =~ ^(all|[0-9]{1,4}(,[0-9]{1,4})*)$ ]] || misuse "--gpus: all, or numbers as 0,2, not $gpus"
+    [ -z "$gpus" ] || [ "$device" != cpu ] || misuse "--gpus $gpus goes with --device gpu"
+    [ -z "$hosts" ] || [ -r "$hosts" ] || die 66 "$hosts: no such file, or not readable"
+}
+# --prepare: the blocks are computed later, and it may be elsewhere; the input is read again then. In the last job of
+# vnp-slurm ($VNP_SUBMITTED) what was to be forgotten already has been.
+check_prepare() { # check_prepare [FILE ...]
+    local f
+    # shellcheck disable=SC2034  # the drivers'
+    [ -z "${VNP_SUBMITTED-}" ] || restart='' again=''
+    [ -n "$prepare" ] || return 0
+    [ "$device" != auto ] || die 2 '--prepare: say --device gpu or --device cpu: what is here need not be where the blocks are computed'
+    [ $# -gt 0 ] || set -- -
+    for f; do
+        [ "$f" != - ] || die 2 '--prepare: standard input can not be read again later: name files'
+        [ -f "$f" ] || die 2 "--prepare: $f: can not be read again later: name files"
+    done
+}
+# Whether the device can be tried here; for --prepare it need not be.
+at_hand() { [ -z "$prepare" ] || [ "$device" = cpu ] || vnp-gpu-forward -q --probe >/dev/null 2>&1; }
+choose_device() { # auto becomes cpu or gpu; its stage must be there
+    if [ "$device" = auto ]; then
+        device=cpu
+        if command -v vnp-gpu-forward >/dev/null && { [ -n "$hosts" ] || vnp-gpu-forward --probe >/dev/null 2>&1; }; then device=gpu; fi
+    fi
+    command -v "vnp-$device-forward" >/dev/null || die 69 "vnp-$device-forward is not installed beside $me: this build has no ${device^^} stage"
+}
+
+# model_facts MODEL [PREFIX]: sets $architecture, $fingerprint, $parameters, $width, $model_bytes and $model_file, or says what is
+# wrong with it.
+: "${architecture=} ${fingerprint=} ${parameters=} ${width=} ${model_bytes=} ${model_file=}" # for the drivers too
+model_facts() {
+    local json
+    json=$(vnp-model inspect -q --json "$1" 2>&1) || die $? "${2-}${json#vnp-model: }"
+    fact() { # fact NAME PATTERN VARIABLE
+        [[ $json =~ \"$1\":$2 ]] && printf -v "$3" %s "${BASH_REMATCH[1]}"
+    }
+    fact architecture '"([^"]*)"' architecture
+    fact fingerprint '"([^"]*)"' fingerprint
+    fact parameters '([0-9]+)' parameters
+    fact width '([0-9]+)' width
+    fact bytes '([0-9]+)' model_bytes
+    fact files '\["([^"]*)"' model_file
+}
+
+# takes STAGE MODEL [OPTION OF VNP-FASTA2TOK ...] -- [OPTION OF STAGE ...]: whether the forward stage takes the model, these
+# tokens and options: it is given a stream without sequences.
+takes() {
+    local stage=$1 model=$2 tokens=()
+    shift 2
+    while [ "$1" != -- ]; do tokens+=("$1") && shift; done
+    shift
+    (
+        unset VNP_LOG_JSON
+        vnp-fasta2tok -q --allow-empty "${tokens[@]}" </dev/null | vnp-pack -q | "$stage" -q --model "$model" "$@" >/dev/null
+        first_failure "${PIPESTATUS[@]}"
+    )
+}

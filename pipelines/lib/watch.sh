@@ -1,0 +1,64 @@
+# shellcheck shell=bash
+# What people see of a run while it is at work, and at its end. Sourced by run.sh.
+# shellcheck disable=SC2154  # $me, $run, $quiet, $log, $shows: of run.sh and the drivers
+
+# watch_run DRIVER: a line of progress each second; and the end of what can't go on, by a signal to the driver.
+watch_run() {
+    while kill -0 "$1" 2>/dev/null; do
+        sleep 1
+        if [ ! -s "$run/slots" ] && [ ! -e "$run/stop" ]; then
+            printf '69\nno device is left\n' >"$run/stop"
+        elif [ ! -e "$run/stop" ] && [ "$(find "$run/failed" -type f | wc -l)" -ge 3 ] && [ -z "$(ls "$run/done")" ]; then
+            cut -f 2 "$run"/failed/* | head -n 1 >"$run/stop.new"
+            echo "the first blocks all failed: $(cut -f 3- "$run"/failed/* | head -n 1)" >>"$run/stop.new"
+            mv -- "$run/stop.new" "$run/stop"
+        fi
+        [ ! -e "$run/stop" ] || kill -USR1 "$1"
+        [ -z "$shows" ] || printf '\r\e[K%s: %s' "$me" "$(account)" >&2
+    done
+}
+
+# Of this run, so far: sequences of all, tokens a second, time left, and what each slot had of the tokens.
+account() {
+    local file block
+    {
+        sed '1d; s/^/block /' "$run/blocks/blocks.tsv"
+        for file in "$run"/done/*.vnp; do block=${file##*/}; echo "done ${block%.vnp}"; done
+        tail -n +$((by_from + 1)) "$run/by" | sed 's/^/by /'
+        for file in "$run"/active/*; do
+            read -r block <"$file" && tail -c 2000 "$run/log/$block" |
+                sed -n "s/.*\"stage\":\"vnp-[cg]pu-forward\".*\"all_sequences\":\([0-9]*\),\"all_tokens\":\([0-9]*\).*/active ${file##*/} $block \1 \2/p" | tail -n 1
+        done
+    } 2>/dev/null | awk -v begin="${run_begin:-$EPOCHREALTIME}" -v now="$EPOCHREALTIME" -v unit="${unit:-sequences}" '
+        $1 == "block" { sequences[$2] = $4; tokens[$2] = $5; all += $4; all_tokens += $5 }
+        $1 == "done" { done += sequences[$2]; done_tokens += tokens[$2]; is_done[$2] = 1 }
+        $1 == "by" { share[$2] += tokens[$3]; run += tokens[$3] }
+        $1 == "active" && !($3 in is_done) { share[$2] += $5; run += $5; done += $4; done_tokens += $5 }
+        END {
+            seconds = now - begin
+            rate = seconds > 0 ? run / seconds : 0
+            printf "%d of %d %s, %.0f tokens/s", done, all, unit, rate
+            if (rate > 0 && done < all) {
+                left = (all_tokens - done_tokens) / rate
+                printf ", %d:%02d:%02d left", left / 3600, left / 60 % 60, left % 60
+            }
+            n = 0
+            for (s in share) n++
+            if (n > 1) for (s in share) printf ", %s %.0f%%", s, 100 * share[s] / run
+        }'
+}
+
+run_summary() { # what was done, by whom, and where the time went
+    local seconds table
+    seconds=$(awk -v a="${run_begin:-$EPOCHREALTIME}" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
+    table=$(cat -- "$run"/*.log "$run"/log/* 2>/dev/null | grep '^{' | vnp-log)
+    say "$(account) in $seconds s"
+    [ -n "$quiet" ] || echo "$table" >&2
+    [ -z "$log" ] || {
+        grep -h '^{' -- "$run"/*.log
+        awk -v t="$EPOCHREALTIME" -v stage="$me" -v seconds="$seconds" -v slowest="$(sed -n 's/^slowest stage: \(.*\) (.*/\1/p' <<<"$table")" '
+            NR > 1 { blocks++; sequences += $3; tokens += $4 }
+            END { printf "{\"t\":%.3f,\"stage\":\"%s\",\"what\":\"run\",\"seconds\":%s,\"blocks\":%d,\"sequences\":%.0f,\"tokens\":%.0f,\"slowest\":\"%s\"}\n",
+                t, stage, seconds, blocks, sequences, tokens, slowest }' "$run/blocks/blocks.tsv"
+    } >>"$log"
+}

@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# Blocks and devices that fail: who tries again, what is reported, when a run gives up. "GPUs" here are the CPU's forward
+# stage under another name, which fails at will.
+. "$(dirname "$0")/../lib.sh"
+. "$ROOT/tests/recovery/lib.sh"
+has_parallel || { skip 'devices' 'GNU parallel is not installed' && finish && exit; }
+vnp-model synth 1x1x16 -q -o model --seed 1
+awk '/^>/ { n++ } n <= 40' "$PROTEINS" >in.fa
+fake_build private
+run=out.run
+embed() { timeout 120 vnp-embed -d gpu --gpus 0,1 -m model --block 5 -o out "$@"; }
+embed -q --gpus 0 in.fa && mv out want
+begun() { grep -c "^$1" "$fake/computed"; }
+afresh() { rm -rf out out.run "${fake:?}"/*; }
+
+# --- a block that fails -----------------------------------------------------------------------------------------------------
+
+afresh && echo 70 >"$fake/fail1.000003"
+check 'a block fails on one GPU' embed -q in.fa
+check 'it is redone' [ "$(begun 000003)" = 2 ]
+check 'on the other' [ "$(grep '^000003' "$fake/computed" | sort -u | wc -l)" = 2 ]
+check 'all others are computed once' [ "$(wc -l <"$fake/computed")" = 9 ]
+same 'the result is right' want out
+check 'nothing is left' nothing_left out
+
+afresh && echo 71 >"$fake/fail.000003"
+status 'a block fails on both' 71 embed -q in.fa
+says 'it is reported with its records and the cause' \
+    '^vnp-embed: block 000003 \(records 15 to 19\) failed on gpu[01] and gpu[01]: vnp-gpu-forward: broken at will'
+says 'and the way out' '1 of 8 blocks failed; the others are kept, and --retry-failed'
+check 'the others are computed, once' [ "$(wc -l <"$fake/computed")" = 9 ]
+check 'there is no result' [ ! -e out ]
+rm "$fake"/*
+status 'the same command' 71 embed -q in.fa
+says 'reports it again' 'block 000003 \(records 15 to 19\) failed on gpu'
+check 'and computes nothing' [ ! -e "$fake/computed" ]
+check '--retry-failed' embed -q --retry-failed in.fa
+check 'computes this block alone' [ "$(<"$fake/computed")" = "$(grep '^000003' "$fake/computed")" ]
+same 'the result is right' want out
+check 'nothing is left' nothing_left out
+
+afresh && echo 71 >"$fake/fail.000003"
+status 'on a single GPU' 71 embed -q --gpus 0 in.fa
+says 'a block that fails twice is reported too' 'block 000003 \(records 15 to 19\) failed on gpu0 and gpu0: '
+check 'and the others are computed' [ "$(wc -l <"$fake/computed")" = 9 ]
+afresh && echo 137 >"$fake/fail.000003"
+status 'a stage that is killed each time' 137 embed -q in.fa
+rm "$fake"/*
+check 'says nothing of its block: it is tried again unasked' embed -q in.fa
+check 'and that alone' [ "$(wc -l <"$fake/computed")" = 1 ]
+same 'the result is right' want out
+
+afresh
+for i in 0 1 2 3 4 5 6 7; do echo 65 >"$fake/fail.00000$i"; done
+status 'all blocks fail from the start' 65 embed -q in.fa
+says 'it ends soon, and says why' '^vnp-embed: the first blocks all failed: vnp-gpu-forward: broken at will'
+check 'not after all of them' [ "$(wc -l <"$fake/computed")" -lt 16 ]
+afresh
+check 'when that is mended, it goes on' embed -q --retry-failed in.fa
+same 'to the right result' want out
+
+# --- a device that fails ------------------------------------------------------------------------------------------------------
+
+afresh && echo 70 >"$fake/fail.gpu1"
+check 'a GPU fails, but answers' embed -q in.fa
+same 'the other does the work' want out
+afresh && touch "$fake/dead.gpu1"
+check 'a GPU that no longer answers' embed -q in.fa
+says 'is given up' '^vnp-embed: gpu1: vnp-gpu-forward: the device fell off: its blocks go to others'
+check 'once' [ "$(grep -c 'go to others' "$T/err")" = 1 ]
+same 'the other does the work' want out
+afresh && touch "$fake/dead.gpu0" "$fake/dead.gpu1"
+status 'no GPU answers any more' 69 embed -q in.fa
+says 'it is said' '^vnp-embed: no device is left'
+check 'no block is blamed' [ -z "$(find "$run/failed" -type f)" ]
+rm "$fake"/*
+check 'the same command goes on' embed -q in.fa
+same 'to the right result' want out
+afresh && touch "$fake/dead.gpu0"
+status 'the only GPU does not answer' 69 embed -q --gpus 0 in.fa
+says 'it is said' '^vnp-embed: no device is left'
+
+# --- GNU parallel -------------------------------------------------------------------------------------------------------------
+
+mkdir bare
+ln -s /usr/bin/* bare/ 2>/dev/null
+rm -f bare/parallel
+without() { PATH=$PWD/private/bin:$PWD/bare embed "$@"; }
+afresh
+status 'without GNU parallel, two GPUs' 69 without -q in.fa
+says 'it is named, and the way out' 'GNU parallel is not installed .*--gpus 0 uses one'
+check 'one GPU works' without -q --gpus 0 in.fa
+same 'to the same bytes' want out
+
+# --- what is written beside the result ----------------------------------------------------------------------------------------
+
+afresh && echo 71 >"$fake/fail.000003"
+rm -f log
+status 'a log, of a run that is stopped' 71 embed -q --log-json log in.fa
+rm "$fake"/*
+check 'and continued' embed -q --log-json log --retry-failed in.fa
+"$BUILD/tests/telemetry/tool_jsonlines" stage what block <log >lines 2>"$T/err"
+check 'is JSON, line by line' [ $? = 0 ]
+awk '$1 == "vnp-pool" && $2 == "summary" { print $3 }' lines | sort | uniq -c | awk '{ print $1 }' | paste -sd ' ' >summaries
+check 'with a summary of each block, once' [ "$(<summaries)" = '1 1 1 1 1 1 1 1' ]
+afresh && before=$(ls -A)
+check '--dry-run' embed -q --dry-run in.fa
+check 'leaves nothing' [ "$before" = "$(ls -A)" ]
+check 'in no place' nothing_left out
+finish

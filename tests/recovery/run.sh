@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# A run that goes on: what it computes again and what not, what it notices and refuses, and what it does about blocks and
+# devices that fail. The forward stages are fakes that fail or stand still at will, and note what they compute.
+. "$(dirname "$0")/../lib.sh"
+. "$ROOT/tests/recovery/lib.sh"
+vnp-model synth 1x1x16 -q -o model --seed 1
+vnp-model synth 1x1x16 -q -o other --seed 2
+awk '/^>/ { n++ } n <= 40' "$PROTEINS" >in.fa
+fake_build private
+run=out.run
+embed() { vnp-embed -q -d cpu -m model --threads 1 --block 5 -o out "$@"; }
+begin_embed() { start env --default-signal=INT vnp-embed -d cpu -m model --threads 1 --block 5 -o out "$@"; }
+all='000000 000001 000002 000003 000004 000005 000006 000007'
+is() { # is NAME WANT: of what was computed last
+    local got
+    got=$(computed)
+    check "$1" [ "$got" = "$2" ]
+}
+embed in.fa && mv out want
+is 'an undisturbed run computes each block once' "$all"
+embed --level 7 in.fa && mv out want7
+computed >/dev/null
+
+# Four of eight blocks are done, then all is killed.
+touch "$fake/hang.000004"
+begin_embed in.fa
+check 'four blocks are done' until_true 60 blocks_done "$run" 4
+sleep 0.2
+kill_session "$session"
+wait "$session" 2>/dev/null
+rm "$fake"/hang.*
+computed >/dev/null
+cp -r "$run" saved
+again() { rm -rf out out.run && cp -r saved "$run"; }
+
+# --- what is done is kept, if it is what it was ---------------------------------------------------------------------------
+
+goes_on() { # goes_on NAME BLOCKS [OPTION...]: these are computed, and the result is right
+    local name=$1 blocks=$2
+    shift 2
+    check "$name" embed "$@" in.fa
+    is 'computes just what is missing' "$blocks"
+    same 'and the result is that of an undisturbed run' want out
+    check 'nothing is left' nothing_left out
+}
+rest='000004 000005 000006 000007'
+again && goes_on 'going on' "$rest"
+again && goes_on 'with more threads' "$rest" --threads 2
+if has_parallel; then
+    echo 3/: >three
+    again && goes_on 'on more devices' "$rest" --hosts three
+fi
+again
+check 'another zstd level, and messages' embed --level 7 in.fa
+is 'goes on' "$rest"
+same 'and has its bytes' want7 out
+again && rm "$run/done/000002.vnp" && goes_on 'a block that is gone' "000002 $rest"
+again && truncate -s -1 "$run/done/000002.vnp" && goes_on 'a block that lost its last byte' "000002 $rest"
+again && : >"$run/done/000002.vnp" && goes_on 'an empty block' "000002 $rest"
+again && printf X | dd of="$run/done/000001.vnp" bs=1 seek=300 conv=notrunc status=none && goes_on 'a flipped byte' "000001 $rest"
+again && mv "$run/done/000001.vnp" x && mv "$run/done/000003.vnp" "$run/done/000001.vnp" && mv x "$run/done/000003.vnp" &&
+    goes_on 'two blocks swapped' "000001 000003 $rest"
+again && vnp-fasta2tok -q in.fa | vnp-split -q --records 5 -o cut && vnp-pack -q cut/000001.vnp |
+    real-forward -q --model other | vnp-pool -q --plain -o "$run/done/000001.vnp" && computed >/dev/null
+goes_on 'a block of another model' "000001 $rest"
+again && touch "$run/done/000005.vnp" && goes_on 'a block that was never noted' "$rest"
+again && rm "$run/what" && goes_on 'a run that was being removed' "$all"
+again && rm "$run/by" && goes_on 'no notes at all' "$all"
+
+# --- what is refused --------------------------------------------------------------------------------------------------------
+
+again
+refuses() { # refuses NAME PATTERN OPTION...
+    local name=$1 pattern=$2
+    shift 2
+    status "$name: exit 2" 2 embed "$@"
+    says "$name: is named" "$pattern"
+    check "$name: in one line" [ "$(wc -l <"$T/err")" = 1 ]
+}
+awk '/^>/ { n++ } n == 39 && !/^>/ && !done { sub(/./, "W"); done = 1 } 1' in.fa >residue.fa
+{ awk '/^>/ { n++ } n > 1' in.fa && awk '/^>/ { n++ } n == 1' in.fa; } >order.fa
+sed 's/^>\([^ ]*\)/>\1x/' in.fa >names.fa
+for changed in residue order names; do
+    refuses "changed input ($changed)" "^vnp-embed: $run: was begun with another input .*--restart" $changed.fa
+done
+refuses 'another model' 'another model .*--restart' -m other in.fa
+refuses 'another budget' 'another budget .*--restart' -b 4096 in.fa
+refuses 'another layer' 'another forward.*--restart' --layer 0 in.fa
+refuses 'another pooling' 'another pooling .*--restart' --max in.fa
+refuses 'equal sequences once' 'another equal .*--restart' --dedup in.fa
+is 'nothing was computed for that' ''
+goes_on 'the run is none the worse' "$rest"
+again
+check '--restart' embed --restart -m other in.fa
+is 'begins anew' "$all"
+check 'with another result' sh -c '! cmp -s want out'
+
+# --- two runs at once, and signals ------------------------------------------------------------------------------------------
+
+excluded() { # excluded NAME: a second run, while the first is held up
+    status "a second run while the first $1" 73 embed in.fa
+    says 'says who is there' "^vnp-embed: $run: another run is at work there \(host and process: .* $session\)"
+    check 'in one line' [ "$(wc -l <"$T/err")" = 1 ]
+    rm -f "$fake"/hang.*
+    check 'the first is not disturbed' wait "$session"
+    same 'and has its result' want out
+    check 'nothing is left' nothing_left out
+    rm -f out
+}
+touch "$fake/hang.000002"
+begin_embed in.fa
+until_true 60 blocks_done "$run" 2
+excluded computes
+touch "$fake/hang.concat"
+begin_embed in.fa
+until_true 60 blocks_done "$run" 8
+sleep 0.3
+excluded 'joins the blocks'
+mkfifo slow
+exec 8<>slow
+begin_embed - <slow 8>&-
+until_true 30 [ -s "$run/slots" ]
+sleep 0.3
+cat in.fa >&8 && exec 8>&-
+excluded 'reads its input'
+computed >/dev/null
+
+for signal in TERM:143 INT:130; do
+    again && touch "$fake/hang.000006"
+    begin_embed in.fa
+    until_true 60 blocks_done "$run" 6
+    kill "-${signal%:*}" "$session" && began=$SECONDS
+    wait "$session"
+    rc=$?
+    check "SIG${signal%:*}: status ${signal#*:}" [ $rc = "${signal#*:}" ]
+    check 'within 5 s' [ $((SECONDS - began)) -le 5 ]
+    check 'and all its processes' ended 2 "$session"
+    check 'it says what is kept' grep -q '6 of 8 blocks are done and kept in out.run' err
+    rm -f "$fake"/hang.*
+    computed >/dev/null
+    goes_on 'the same command goes on' '000006 000007'
+done
+finish
