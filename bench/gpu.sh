@@ -1,63 +1,95 @@
 #!/usr/bin/env bash
-# The GPU's figures in one run on one card: the forward pass alone by stratum and kind of numbers, each kernel alone, the peers
-# and the matrix ceiling (where python3 has torch), and the whole pipeline from FASTA to emb.zst. Writes
-# bench/results/gpu-DATE.json (one object a line) and a table beside it; prints the table. make bench-gpu builds what it needs.
-#   VNP_BENCH_SECONDS  of each figure (20)     VNP_BENCH_MODELS  "3B 650M 8M"     VNP_BENCH_DIR  where models lie or are put
-#   VNP_BENCH_EAGER    strata of the peers that aren't compiled (150,mix)             VNP_BENCH_COMMIT   outside a checkout
-#   VNP_BENCH_PARTS    of it, where time is short (kernels fp32 pipeline ceiling,compile,eager,padded)
-set -u -o pipefail
-cd "$(dirname "$0")/.." || exit 2
-build=${VNP_BUILD:-build}
-PATH=$build/bin:$PATH
+# The GPU's figures in one run on one card: each kernel alone; then, model by model so that what is compared is measured at the
+# same time, the forward pass alone by stratum and kind of numbers, the matrix ceiling and the peers (where python3 has
+# torch), the whole pipeline from FASTA to emb.zst, and 10,000 sequences packed, one at a time and padded.
+#   bench/gpu.sh            see gpu-lib.sh for RESULTS, VNP_BUILD (to run it without make), VNP_BENCH_LIMIT and _DIR
+#   VNP_BENCH_PARTS  of     kernels forward ceiling compile eager padded fp32 pipeline baseline
+#   VNP_BENCH_MODELS        "3B 650M 8M"
+#   VNP_BENCH_SECONDS       of each figure (20); VNP_BENCH_OTHER_SECONDS of eager, padded, fp32 and baseline (the same)
+#   VNP_BENCH_EAGER         strata of the peers that aren't compiled (150,mix)
+#   VNP_BENCH_RECORDS       of the baseline (10000); VNP_BENCH_BASELINE  its models (3B)
+#   VNP_BENCH_DTYPE         of the models' files (f32)
+# Seconds it takes: kernels 15; for each model 25 to make it, and 4 x SECONDS for each of forward and compile (and 60 to
+# compile), 1 for ceiling, 2 for pipeline, 2 x OTHER_SECONDS for eager and padded, 4 for fp32, up to 4 for baseline.
+. "$(dirname "$0")/gpu-lib.sh"
+vnp-gpu-forward -q --probe 2>/dev/null || { echo 'bench/gpu.sh: no GPU here' && exit 0; }
+results gpu 'kernels forward ceiling compile eager padded fp32 pipeline baseline'
 seconds=${VNP_BENCH_SECONDS:-20}
-models=${VNP_BENCH_MODELS:-3B 650M 8M}
-parts=" ${VNP_BENCH_PARTS-kernels fp32 pipeline ceiling,compile,eager,padded} "
+other=${VNP_BENCH_OTHER_SECONDS:-$seconds}
+shapes=${VNP_BENCH_MODELS:-3B 650M 8M}
+records=${VNP_BENCH_RECORDS:-10000}
 budget=16384
-has() { case $parts in *" $1 "*) ;; *) return 1 ;; esac; }
-vnp-gpu-forward -q --probe 2>/dev/null || { echo 'bench/gpu.sh: no GPU here'; exit 0; }
-if [ -n "${VNP_BENCH_DIR-}" ]; then dir=$VNP_BENCH_DIR; mkdir -p "$dir"; else
-    dir=$(mktemp -d) || exit 2
-    trap 'rm -rf "$dir"' EXIT
-fi
-out=${1:-bench/results}/gpu-$(date -u +%Y%m%dT%H%M)
-mkdir -p "$(dirname "$out")"
+times() { awk "BEGIN { printf \"%.0f\", $1 }"; } # of a product, rounded
 
-{
-    nvidia-smi --query-gpu=name,driver_version,power.limit --format=csv,noheader |
-        sed 's/\(.*\), \(.*\), \(.*\)/{"what":"host","device":"\1","driver":"\2","power":"\3"}/'
-    printf '{"what":"run","date":"%s","commit":"%s","version":"%s"}\n' "$(date -u +%FT%TZ)" \
-        "${VNP_BENCH_COMMIT:-$(git rev-parse --short HEAD 2>/dev/null)}" "$(vnp-gpu-forward --version | head -n 1)"
-    has kernels && "$build/bench/gpu_kernels" "$models"
-    for m in $models; do
-        [ -d "$dir/$m" ] || vnp-model synth "$m" --seed 1 -q -o "$dir/$m" || exit 1
-        "$build/bench/gpu_forward" -m "$dir/$m" -n fp16 -b $budget -s "$seconds"
-        "$build/bench/gpu_forward" -m "$dir/$m" -n fp16 -b 8192 -s 2 -S mix
-        for n in tf32 fp32; do
-            has fp32 && "$build/bench/gpu_forward" -m "$dir/$m" -n $n -b $budget -s "$(((${seconds%.*} + 3) / 4))" -S 150,mix
-        done
+# FASTA to FILE: sets $wall, of the whole, and $said, "sequences tokens seconds" of the forward stage once it had its model.
+embed() { # embed FASTA [OPTION OF VNP-PACK...]
+    local begin end
+    begin=$(date +%s.%N)
+    vnp-fasta2tok -q "$1" | vnp-pack -q -b $budget "${@:2}" |
+        vnp-gpu-forward --pool mean --model "$model" 2>"$t/said" | vnp-pool -q -o "$t/emb.zst" || {
+        cat "$t/said" >&2
+        return 1
+    }
+    end=$(date +%s.%N)
+    wall=$(awk "BEGIN { printf \"%.2f\", $end - $begin }")
+    said=$(sed -n 's/.*: \([0-9]*\) sequences, \([0-9]*\) tokens in \([0-9.]*\) s.*/\1 \2 \3/p' "$t/said")
+}
+
+pipeline() { # pipeline SHAPE RESIDUES: 49 residues are 51 tokens
+    local rate
+    case $1 in 3B) rate=1e5 ;; 650M) rate=4e5 ;; 8M) rate=1.2e7 ;; *) rate=${VNP_BENCH_RATE:-1e5} ;; esac
+    synth_proteins "$seconds" "$rate" "$2" "$t/in.fa" && embed "$t/in.fa" || return
+    awk -v m="$1" -v l="$2" -v s="$wall" '{
+        printf "{\"what\":\"pipeline\",\"model\":\"%s\",\"residues\":\"%s\",\"sequences\":%d,\"tokens\":%d,", m, l, $1, $2
+        printf "\"seconds\":%s,\"tokens_s\":%.0f,\"tokens_s_after_start\":%.0f}\n", s, $2 / s, $2 / $3 }' <<<"$said"
+}
+
+# The same records in all ways, in FP16; what is not done in the time is said, and the whole reckoned from it.
+ours() { # ours SHAPE HOW [OPTION OF VNP-PACK...]
+    embed "$t/baseline.fa" "${@:3}" || return
+    awk -v m="$1" -v h="$2" -v s="$wall" '{
+        printf "{\"what\":\"baseline\",\"how\":\"vnp, %s\",\"model\":\"%s\",\"numbers\":\"fp16\",\"sequences\":%d,\"of\":%d,", h, m, $1, $1
+        printf "\"start_s\":%.2f,\"seconds\":%s,\"whole_s\":%s}\n", s - $3, s, s }' <<<"$said"
+}
+baseline() { # baseline SHAPE
+    synth-fasta -n "$records" -w 0 "${mixed[@]}" >"$t/baseline.fa"
+    within 40 "$1 baseline, packed" && ours "$1" 'packed' | emit
+    within 90 "$1 baseline, one at a time" && ours "$1" 'one record at a time' --no-packing | emit
+    for tokens in 0 "$budget"; do
+        figure "$(times "$other + 40")" "$1 baseline, Hugging Face, $tokens tokens a batch" python3 bench/peers/baseline.py \
+            --model "$model" --name "$1" --tokens "$tokens" --seconds "$other" --begin "$(date +%s.%N)" -o "$t/emb.npy" "$t/baseline.fa"
     done
-    # The pipeline: as many tokens as the device needs about `seconds` for, as 51-residue and as mixed records.
-    for m in $models; do
-        has pipeline || break
-        case $m in 3B) rate=1e5 ;; 650M) rate=4e5 ;; *) rate=1.2e7 ;; esac
-        for length in 51 mix; do
-            fa=$dir/in.fa
-            case $length in mix) lengths=(-l 150 -s 0.7 -r 20-1022) ;; *) lengths=(-l "$length" -s 0) ;; esac
-            "$build/bench/synth-fasta" -t "$(awk "BEGIN { printf \"%.0f\", $rate * $seconds }")" -w 0 "${lengths[@]}" >"$fa" || exit 1
-            begin=$(date +%s.%N)
-            vnp-fasta2tok -q "$fa" | vnp-pack -q -b $budget |
-                vnp-gpu-forward --pool mean --model "$dir/$m" 2>"$dir/err" | vnp-pool -q -o "$dir/emb.zst" || cat "$dir/err" >&2
-            end=$(date +%s.%N)
-            sed -n 's/.*: \([0-9]*\) sequences, \([0-9]*\) tokens in \([0-9.]*\) s.*/\1 \2 \3/p' "$dir/err" |
-                awk -v m="$m" -v l="$length" -v s="$(echo "$end $begin" | awk '{ printf "%.2f", $1 - $2 }')" '{
-                    printf "{\"what\":\"pipeline\",\"model\":\"%s\",\"residues\":\"%s\",\"sequences\":%d,\"tokens\":%d,", m, l, $1, $2
-                    printf "\"seconds\":%s,\"tokens_s\":%.0f,\"tokens_s_after_start\":%.0f}\n", s, $2 / s, $2 / $3 }'
-            rm -f "$fa"
-        done
-    done
-    peers=$(echo "$parts" | tr ' ' '\n' | grep -E '^(ceiling|compile|eager|padded)(,|$)')
-    if [ -n "$peers" ] && python3 -c 'from torch.nn.attention.varlen import varlen_attn' 2>/dev/null; then
-        python3 bench/peers/pytorch.py --models "${models// /,}" --seconds "$seconds" --budget $budget \
-            --only "$peers" --eager "${VNP_BENCH_EAGER:-150,mix}"
+}
+
+peers=$(grep -oE 'ceiling|compile|eager|padded' <<<"$wanted" | paste -sd ,)
+if [[ $wanted =~ \ (ceiling|compile|eager|padded|baseline)\  ]] && ! python3 -c 'import torch' 2>/dev/null; then
+    echo '{"what":"skipped","figure":"the peers: python3 has no torch"}' | emit
+    peers=''
+    wanted=${wanted/ baseline / }
+fi
+if has kernels; then figure 15 kernels "$build/bench/gpu_kernels" "$shapes"; fi
+for shape in $shapes; do
+    if ! within 60 "$shape" || ! model "$shape" --dtype "${VNP_BENCH_DTYPE:-f32}"; then continue; fi
+    forward=("$build/bench/gpu_forward" -m "$model" -b "$budget")
+    if has forward; then
+        figure "$(times "4 * $seconds + 15")" "$shape fp16" "${forward[@]}" -n fp16 -s "$seconds"
+        figure 10 "$shape fp16, batches of 8192" "${forward[@]}" -n fp16 -b 8192 -s 2 -S mix
     fi
-} | tee "$out.json" | awk -f bench/gpu-table.awk | tee "$out.txt"
+    if [ -n "$peers" ]; then
+        figure "$(times "$seconds + 30")" "$shape $peers" python3 bench/peers/pytorch.py --models "$shape" --seconds "$seconds" \
+            --other-seconds "$other" --budget $budget --only "$peers" --eager "${VNP_BENCH_EAGER:-150,mix}" --limit "$(left)"
+    fi
+    if has pipeline; then
+        for residues in 49 mix; do
+            within "$(times "1.3 * $seconds + 10")" "$shape pipeline, $residues residues" && pipeline "$shape" $residues | emit
+        done
+    fi
+    case " ${VNP_BENCH_BASELINE:-3B} " in *" $shape "*) if has baseline; then baseline "$shape"; fi ;; esac
+    if has fp32; then
+        for n in tf32 fp32; do
+            figure "$(times "2 * $other + 10")" "$shape $n" "${forward[@]}" -n $n -s "$other" -S 150,mix
+        done
+    fi
+    if [ -z "${VNP_BENCH_DIR-}" ]; then rm -rf "$model"; fi
+done
+close_results

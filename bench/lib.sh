@@ -39,7 +39,8 @@ die() {
 say() { printf '%s\n' "$*" | tee -a "$t/table"; }
 quote() { sed 's/[\\"]/\\&/g; s/^/"/; s/$/"/' <<<"$1"; }
 
-commit() {
+commit() { # $VNP_BENCH_COMMIT says it where there is no checkout
+    [ -z "${VNP_BENCH_COMMIT-}" ] || { echo "$VNP_BENCH_COMMIT" && return; }
     git rev-parse --short=7 HEAD 2>/dev/null || { echo unknown && return; }
     [ -z "$(git status --porcelain -- Makefile bench common stages kernels ':!bench/results')" ] || echo 'and changes'
 }
