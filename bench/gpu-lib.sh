@@ -43,7 +43,7 @@ results() {
     gpu=$(nvidia-smi --query-gpu=name,driver_version,power.limit --format=csv,noheader 2>/dev/null)
     {
         printf '{"what":"host","device":"%s","gpus":%d,' "$(head -n 1 <<<"$gpu" | cut -d , -f 1)" "$(grep -c . <<<"$gpu")"
-        printf '"driver":"%s","power":"%s",' "$(head -n 1 <<<"$gpu" | cut -d , -f 2 | tr -d ' ')" "$(head -n 1 <<<"$gpu" | cut -d , -f 3)"
+        printf '"driver":"%s","power":"%s",' "$(head -n 1 <<<"$gpu" | cut -d , -f 2 | tr -d ' ')" "$(head -n 1 <<<"$gpu" | cut -d , -f 3 | sed 's/^ //')"
         printf '"cuda":"%s",' "$(nvidia-smi 2>/dev/null | sed -n 's/.*CUDA Version: *\([0-9.]*\).*/\1/p')"
         printf '"machine":"%s","cores":%d}\n' "$(awk -F': *' '/^model name/ { print $2; exit }' /proc/cpuinfo)" "$(nproc)"
         printf '{"what":"run","bench":"%s","date":"%s","commit":"%s","version":"%s","command":%s}\n' "$1" "$(date -u +%FT%TZ)" \

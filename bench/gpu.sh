@@ -69,7 +69,7 @@ if [[ $wanted =~ \ (ceiling|compile|eager|padded|baseline)\  ]] && ! python3 -c 
 fi
 if has kernels; then figure 15 kernels "$build/bench/gpu_kernels" "$shapes"; fi
 for shape in $shapes; do
-    if ! within 60 "$shape" || ! model "$shape" --dtype "${VNP_BENCH_DTYPE:-f32}"; then continue; fi
+    if ! within 60 "$shape" || ! model "$shape" ${VNP_BENCH_DTYPE:+--dtype "$VNP_BENCH_DTYPE"}; then continue; fi
     forward=("$build/bench/gpu_forward" -m "$model" -b "$budget")
     if has forward; then
         figure "$(times "4 * $seconds + 15")" "$shape fp16" "${forward[@]}" -n fp16 -s "$seconds"

@@ -18,7 +18,7 @@
 set -eu -o pipefail
 export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-build=${VNP_BUILD:-$PWD/build}
+build=$(realpath -- "${VNP_BUILD:-build}")
 PATH=$build/bin:$build/bench:$PATH
 data=${VNP_TEST_DATA:-../shared/data}    # real sequences, where there are any
 mixed=(-l 150 -s 0.7 -r 20-1022)         # synth-fasta: the mix of lengths that packing is judged by
