@@ -53,7 +53,7 @@ results() {
 
 asked() { # the variables that this run was given
     local name
-    for name in $(compgen -v VNP_BENCH_ | grep -v -e _COMMIT -e _DIR); do echo "$name='${!name}'"; done | paste -sd ' '
+    for name in $(compgen -v VNP_ | grep -E '^VNP_(BENCH|TEST)_' | grep -vE '_(COMMIT|DIR|DATA|RECORD)$'); do echo "$name='${!name}'"; done | paste -sd ' '
 }
 
 has() { case $wanted in *" $1 "*) ;; *) return 1 ;; esac; }

@@ -2,29 +2,29 @@
 function row(k, who) {
     if (!(k in seen)) { keys[++n] = k; seen[k] = 1 }
     if (!(who in whos)) { list[++w] = who; whos[who] = 1 }
-    rate[k, who] = get("tokens_s"); flop[k, who] = get("tflop_s"); gb[k, who] = get("memory_gb"); sec[k, who] = get("seconds")
-    seqs[k, who] = get("sequences_s")
+    rate[k, who] = num("tokens_s"); flop[k, who] = num("tflop_s"); gb[k, who] = num("memory_gb"); sec[k, who] = num("seconds")
+    seqs[k, who] = num("sequences_s")
 }
-what("ceiling") { ceiling[get("model")] = get("tflop_s") }
-what("forward") && get("numbers") == "fp16" && get("budget") == 8192 { small[get("model")] = get("memory_gb"); next }
+what("ceiling") { ceiling[get("model")] = num("tflop_s") }
+what("forward") && get("numbers") == "fp16" && num("budget") == 8192 { small[get("model")] = num("memory_gb"); next }
 what("forward") { row(get("model") SUBSEP get("stratum"), "vnp " get("numbers")) }
-what("load") && get("numbers") == "fp16" { load[get("model")] = get("seconds") }
+what("load") && get("numbers") == "fp16" { load[get("model")] = num("seconds") }
 what("peer") { row(get("model") SUBSEP get("stratum"), get("peer")) }
 what("pipeline") {
-    m = get("model"); s = get("seconds"); all = get("sequences")
+    m = get("model"); s = num("seconds"); all = num("sequences")
     pipe[++p] = sprintf("%-5s FASTA to emb.zst, %3s residues: %9d sequences in %6.1f s, %9.0f tokens/s (%.0f once it runs)", m,
-        get("residues"), all, s, get("tokens_s"), get("tokens_s_after_start"))
-    k = m SUBSEP (get("residues") == 49 ? 50 : "mix") SUBSEP "vnp fp16"
-    if (k in rate && rate[k] > 0) pipe[p] = pipe[p] sprintf(", %.1f%% of the device alone", 100 * get("tokens_s_after_start") / rate[k])
-    if (get("residues") == 49) pipe[p] = pipe[p] sprintf("; 6 million of 51 tokens: %.2f h", 6e6 / all * s / 3600)
+        get("residues"), all, s, num("tokens_s"), num("tokens_s_after_start"))
+    k = m SUBSEP (get("residues") == "49" ? 50 : "mix") SUBSEP "vnp fp16"
+    if (k in rate && rate[k] > 0) pipe[p] = pipe[p] sprintf(", %.1f%% of the device alone", 100 * num("tokens_s_after_start") / rate[k])
+    if (get("residues") == "49") pipe[p] = pipe[p] sprintf("; 6 million of 51 tokens: %.2f h", 6e6 / all * s / 3600)
 }
 what("baseline") {
     k = get("model")
-    if (get("how") == "vnp, packed") packed[k] = get("whole_s")
-    base[++bs] = sprintf("%-5s %6d sequences, whole pipeline, %-40s %8.1f s", k, get("of"), get("how") ", " get("numbers"), get("whole_s"))
-    if (get("sequences") < get("of")) base[bs] = base[bs] sprintf(" (reckoned from %d in %.1f s)", get("sequences"), get("seconds"))
-    else base[bs] = base[bs] sprintf(" (%.1f s of it before the first)", get("start_s"))
-    if (k in packed && packed[k] > 0) base[bs] = base[bs] sprintf("   packed: %.2f x", get("whole_s") / packed[k])
+    if (get("how") == "vnp, packed") packed[k] = num("whole_s")
+    base[++bs] = sprintf("%-5s %6d sequences, whole pipeline, %-40s %8.1f s", k, num("of"), get("how") ", " get("numbers"), num("whole_s"))
+    if (num("sequences") < num("of")) base[bs] = base[bs] sprintf(" (reckoned from %d in %.1f s)", num("sequences"), num("seconds"))
+    else base[bs] = base[bs] sprintf(" (%.1f s of it before the first)", num("start_s"))
+    if (k in packed && packed[k] > 0) base[bs] = base[bs] sprintf("   packed: %.2f x", num("whole_s") / packed[k])
 }
 END {
     if (n) printf "%-6s %-5s %-22s %8s %12s %12s %9s %8s %8s\n", "model", "aa", "", "seconds", "tokens/s", "sequences/s", "TFLOP/s", "ceiling", "GB"

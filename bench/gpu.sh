@@ -8,7 +8,7 @@
 #   VNP_BENCH_SECONDS       of each figure (20); VNP_BENCH_OTHER_SECONDS of eager, padded, fp32 and baseline (the same)
 #   VNP_BENCH_EAGER         strata of the peers that aren't compiled (150,mix)
 #   VNP_BENCH_RECORDS       of the baseline (10000); VNP_BENCH_BASELINE  its models (3B)
-#   VNP_BENCH_DTYPE         of the models' files (f32)
+#   VNP_BENCH_DTYPE         of the models' files (f32); VNP_BENCH_BUDGET  tokens a batch (16384)
 # Seconds it takes: kernels 15; for each model 25 to make it, and 4 x SECONDS for each of forward and compile (and 60 to
 # compile), 1 for ceiling, 2 for pipeline, 2 x OTHER_SECONDS for eager and padded, 4 for fp32, up to 4 for baseline.
 . "$(dirname "$0")/gpu-lib.sh"
@@ -18,14 +18,14 @@ seconds=${VNP_BENCH_SECONDS:-20}
 other=${VNP_BENCH_OTHER_SECONDS:-$seconds}
 shapes=${VNP_BENCH_MODELS:-3B 650M 8M}
 records=${VNP_BENCH_RECORDS:-10000}
-budget=16384
+budget=${VNP_BENCH_BUDGET:-16384}
 times() { awk "BEGIN { printf \"%.0f\", $1 }"; } # of a product, rounded
 
 # FASTA to FILE: sets $wall, of the whole, and $said, "sequences tokens seconds" of the forward stage once it had its model.
 embed() { # embed FASTA [OPTION OF VNP-PACK...]
     local begin end
     begin=$(date +%s.%N)
-    vnp-fasta2tok -q "$1" | vnp-pack -q -b $budget "${@:2}" |
+    vnp-fasta2tok -q "$1" | vnp-pack -q -b "$budget" "${@:2}" |
         vnp-gpu-forward --pool mean --model "$model" 2>"$t/said" | vnp-pool -q -o "$t/emb.zst" || {
         cat "$t/said" >&2
         return 1
@@ -55,6 +55,7 @@ baseline() { # baseline SHAPE
     synth-fasta -n "$records" -w 0 "${mixed[@]}" >"$t/baseline.fa"
     within 40 "$1 baseline, packed" && ours "$1" 'packed' | emit
     within 90 "$1 baseline, one at a time" && ours "$1" 'one record at a time' --no-packing | emit
+    [ -n "$torch" ] || return
     for tokens in 0 "$budget"; do
         figure "$(times "$other + 40")" "$1 baseline, Hugging Face, $tokens tokens a batch" python3 bench/peers/baseline.py \
             --model "$model" --name "$1" --tokens "$tokens" --seconds "$other" --begin "$(date +%s.%N)" -o "$t/emb.npy" "$t/baseline.fa"
@@ -62,10 +63,10 @@ baseline() { # baseline SHAPE
 }
 
 peers=$(grep -oE 'ceiling|compile|eager|padded' <<<"$wanted" | paste -sd ,)
-if [[ $wanted =~ \ (ceiling|compile|eager|padded|baseline)\  ]] && ! python3 -c 'import torch' 2>/dev/null; then
-    echo '{"what":"skipped","figure":"the peers: python3 has no torch"}' | emit
-    peers=''
-    wanted=${wanted/ baseline / }
+torch=yes
+if [[ $wanted =~ \ (ceiling|compile|eager|padded|baseline)\  ]] && ! python3 -c 'import torch, transformers' 2>/dev/null; then
+    echo '{"what":"skipped","figure":"the peers: python3 has no torch or transformers"}' | emit
+    peers='' torch=''
 fi
 if has kernels; then figure 15 kernels "$build/bench/gpu_kernels" "$shapes"; fi
 for shape in $shapes; do
@@ -77,7 +78,7 @@ for shape in $shapes; do
     fi
     if [ -n "$peers" ]; then
         figure "$(times "$seconds + 30")" "$shape $peers" python3 bench/peers/pytorch.py --models "$shape" --seconds "$seconds" \
-            --other-seconds "$other" --budget $budget --only "$peers" --eager "${VNP_BENCH_EAGER:-150,mix}" --limit "$(left)"
+            --other-seconds "$other" --budget "$budget" --only "$peers" --eager "${VNP_BENCH_EAGER:-150,mix}" --limit "$(left)"
     fi
     if has pipeline; then
         for residues in 49 mix; do

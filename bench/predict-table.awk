@@ -1,12 +1,12 @@
 # The lines of bench/predict.sh as a table, beside the published seconds of one and two RTX 4090; with json.awk.
 what("predict") {
     all = sprintf("%d reads of %d letters, ESM-2 %s, %s, on %s: %.1f s%s", get("reads"), get("length"), get("esm"), get("dnabert"), get("device"),
-        get("seconds"), (get("whole") == "true" ? sprintf(", %d frames", get("frames")) : ", ENDED BEFORE IT WAS WHOLE"))
-    seconds = get("seconds"); whole = get("whole") == "true"; frames = get("frames")
+        num("seconds"), (get("whole") == "true" ? sprintf(", %d frames", num("frames")) : ", ENDED BEFORE IT WAS WHOLE"))
+    seconds = num("seconds"); whole = get("whole") == "true"; frames = num("frames")
 }
-what("blocks") { models = sprintf("both models and the scores: %d of %d frames, %d tokens/s of proteins, %.1f s", get("frames"), get("of"), get("tokens_s"), get("seconds")) }
+what("blocks") { models = sprintf("both models and the scores: %d of %d frames, %d tokens/s of proteins, %.1f s", num("frames"), num("of"), num("tokens_s"), num("seconds")) }
 what("stage") {
-    s = get("stage"); names[++n] = s; busy[s] = get("busy_s"); sequences[s] = get("sequences"); tokens[s] = get("tokens")
+    s = get("stage"); names[++n] = s; busy[s] = num("busy_s"); sequences[s] = num("sequences"); tokens[s] = num("tokens")
     kind = s ~ /orf/ ? "chunk, translate" : s ~ /forward dna/ ? "DNABERT-S" : s ~ /forward/ ? "ESM-2 3B" : s ~ /merge/ ? "merge" : \
         s ~ /classify/ ? "predict, consensus" : "tokens, packing, pooling, blocks"
     of[kind] += busy[s]; if (!(kind in rows)) { kinds[++k] = kind; rows[kind] = 1 }

@@ -52,7 +52,7 @@ if has full; then
     done
 fi
 for tool in memcheck racecheck; do
-    if has $tool && within 30 $tool; then VNP_TEST_TOOLS=$tool tests tests/vnp-gpu-forward/sanitizer.sh; fi
+    if has $tool && within 30 $tool; then VNP_TEST_TOOLS=$tool VNP_TEST_SECONDS=$(left) tests tests/vnp-gpu-forward/sanitizer.sh; fi
 done
 close_results
 exit $failures

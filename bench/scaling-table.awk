@@ -1,12 +1,12 @@
 # The lines of bench/scaling.sh as a table; with json.awk.
-what("same") { same[++ss] = sprintf("%d devices: %s %d", get("devices"), (get("same_bytes") == "true" ? "the same bytes as" : "OTHER BYTES THAN"), get("as")) }
+what("same") { same[++ss] = sprintf("%d devices: %s %d", num("devices"), (get("same_bytes") == "true" ? "the same bytes as" : "OTHER BYTES THAN"), num("as")) }
 what("scale") {
-    d = get("devices"); order[++n] = d; m[d] = get("model"); rate[d] = get("tokens_s")
-    line[d] = sprintf("%-5s %7d %8.1f %14.0f %12.0f %7d %10.1f%%", m[d], d, get("seconds"), get("tokens"), rate[d], get("blocks"), get("imbalance_percent"))
+    d = num("devices"); order[++n] = d; m[d] = get("model"); rate[d] = num("tokens_s")
+    line[d] = sprintf("%-5s %7d %8.1f %14.0f %12.0f %7d %10.1f%%", m[d], d, num("seconds"), num("tokens"), rate[d], num("blocks"), num("imbalance_percent"))
 }
 what("kill") {
     end[++ends] = sprintf("killed after %.1f s and started again (%s blocks kept): %.1f s in all, undisturbed %.1f s, so %.1f s lost; %s",
-        get("until_kill_s"), get("blocks_kept"), get("until_kill_s") + get("after_s"), get("undisturbed_s"), get("lost_s"),
+        num("until_kill_s"), get("blocks_kept"), num("until_kill_s") + num("after_s"), num("undisturbed_s"), num("lost_s"),
         (get("same_bytes") == "true" ? "the same bytes" : "OTHER BYTES"))
 }
 END {
