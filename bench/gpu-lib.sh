@@ -23,18 +23,16 @@
 set +e # a figure that fails is a line less
 
 results() {
-    local parts=$2 gpu
-    bench=$1
-    begun=$SECONDS
-    parts=" ${VNP_BENCH_PARTS-$parts} "
+    local gpu
+    bench=$1 begun=$SECONDS
+    wanted=" ${VNP_BENCH_PARTS-$2} "
     mkdir -p "${RESULTS:=bench/results}" || exit 2
     out=$RESULTS/$1-$(date -u +%Y%m%dT%H%M%S)
     : >"$out.json" || exit 2
-    wanted=$parts
     models=${VNP_BENCH_DIR-}
     if [ -z "$models" ]; then
         models=$t
-        # Twice the memory of a 3B in FP32, for a model with and one without massive channels.
+        # A 3B in FP32 twice, with and without massive channels, and what is smaller.
         if [ "$(df -k --output=avail /dev/shm 2>/dev/null | tail -n 1)" -gt 30000000 ] 2>/dev/null; then
             models=$(mktemp -d /dev/shm/vnp-bench.XXXXXX) && trap 'rm -rf "$t" "$models"' EXIT
         fi
@@ -74,14 +72,17 @@ figure() {
 emit() {
     local line
     while IFS= read -r line; do
-        case $line in '{'*) printf '%s\n' "$line" | tee -a "$out.json" >&2 ;; *) echo "bench/$bench.sh: $line" >&2 ;; esac
+        case $line in
+        '{'*) printf '%s\n' "$line" | tee -a "$out.json" >&2 && table ;;
+        *) echo "bench/$bench.sh: $line" >&2 ;;
+        esac
     done
-    table
 }
 table() { awk -f "bench/$bench-table.awk" -f bench/json.awk "$out.json" >"$out.txt.new" && mv "$out.txt.new" "$out.txt"; }
 
 model() {
-    model=$models/${*// /}
+    local name="$*"
+    model=$models/${name// /}
     [ -d "$model" ] && return
     vnp-model synth "$@" --seed 1 -q -o "$model" || { model='' && return 1; }
 }
