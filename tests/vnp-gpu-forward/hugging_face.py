@@ -24,7 +24,8 @@ def main():
     args = p.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    net = EsmModel.from_pretrained(args.model, dtype=torch.float32, add_pooling_layer=False).to(device).eval()
+    net = EsmModel.from_pretrained(args.model, dtype=torch.float32, add_pooling_layer=False,
+                                   attn_implementation="eager").to(device).eval()
     with torch.inference_mode():
         rows = [embed(net, [r], device)[0] for r in records(args.fasta)]
     reference = numpy.stack(rows).astype(numpy.float64)
