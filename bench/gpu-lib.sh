@@ -15,7 +15,8 @@
 #   figure SECONDS WHAT COMMAND...   runs it when there is time for it, ends it when there is no more, and emits its lines
 #   emit                        the lines on stdin into the files
 #   model SHAPE [OPTION...]     sets $model to that synthetic model, made once
-#   synth_proteins SECONDS RATE RESIDUES|mix FILE   as many as a device of RATE tokens/s needs so long for
+#   records_for SECONDS RATE LENGTH FILE   as many as a device of RATE tokens/s needs so long for; LENGTH: residues, or mix;
+#                               500 bases of DNA, of which about 4.5 are a token, or dna-mix
 #   close_results               prints the table
 # shellcheck shell=bash disable=SC2034
 # shellcheck source=bench/lib.sh
@@ -87,9 +88,14 @@ model() {
     vnp-model synth "$@" --seed 1 -q -o "$model" || { model='' && return 1; }
 }
 
-synth_proteins() {
-    local lengths=(-l "$3" -s 0)
-    [ "$3" != mix ] || lengths=("${mixed[@]}")
+records_for() {
+    local lengths
+    case $3 in
+    mix) lengths=("${mixed[@]}") ;;
+    dna-mix) lengths=(-d -l 680 -s 0.7 -r 90-4600) ;;
+    500) lengths=(-d -l 500 -s 0) ;;
+    *) lengths=(-l "$3" -s 0) ;;
+    esac
     synth-fasta -t "$(awk "BEGIN { printf \"%.0f\", $1 * $2 }")" -w 0 "${lengths[@]}" >"$4"
 }
 

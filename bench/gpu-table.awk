@@ -12,11 +12,11 @@ what("load") && get("numbers") == "fp16" { load[get("model")] = num("seconds") }
 what("peer") { row(get("model") SUBSEP get("stratum"), get("peer")) }
 what("pipeline") {
     m = get("model"); s = num("seconds"); all = num("sequences")
-    pipe[++p] = sprintf("%-5s FASTA to emb.zst, %3s residues: %9d sequences in %6.1f s, %9.0f tokens/s (%.0f once it runs)", m,
-        get("residues"), all, s, num("tokens_s"), num("tokens_s_after_start"))
-    k = m SUBSEP (get("residues") == "49" ? 50 : "mix") SUBSEP "vnp fp16"
+    pipe[++p] = sprintf("%-5s FASTA to emb.zst, %s: %9d sequences in %6.1f s, %9.0f tokens/s (%.0f once it runs)", m,
+        (get("length") ~ /^[0-9]+$/ ? get("length") (get("length") == "500" ? " bases" : " residues") : get("length")), all, s, num("tokens_s"), num("tokens_s_after_start"))
+    k = m SUBSEP (get("length") == "49" ? 50 : get("length") == "500" ? 108 : "mix") SUBSEP "vnp fp16"
     if (k in rate && rate[k] > 0) pipe[p] = pipe[p] sprintf(", %.1f%% of the device alone", 100 * num("tokens_s_after_start") / rate[k])
-    if (get("residues") == "49") pipe[p] = pipe[p] sprintf("; 6 million of 51 tokens: %.2f h", 6e6 / all * s / 3600)
+    if (get("length") == "49") pipe[p] = pipe[p] sprintf("; 6 million of 51 tokens: %.2f h", 6e6 / all * s / 3600)
 }
 what("baseline") {
     k = get("model")

@@ -4,7 +4,7 @@
 # torch), the whole pipeline from FASTA to emb.zst, and 10,000 sequences packed, one at a time and padded.
 #   bench/gpu.sh            see gpu-lib.sh for RESULTS, VNP_BUILD (to run it without make), VNP_BENCH_LIMIT and _DIR
 #   VNP_BENCH_PARTS  of     kernels forward ceiling compile eager padded fp32 pipeline baseline
-#   VNP_BENCH_MODELS        "3B 650M 8M"
+#   VNP_BENCH_MODELS        "3B 650M 8M dnabert-s"
 #   VNP_BENCH_SECONDS       of each figure (20); VNP_BENCH_OTHER_SECONDS of eager, padded, fp32 and baseline (the same)
 #   VNP_BENCH_EAGER         strata of the peers that aren't compiled (150,mix)
 #   VNP_BENCH_RECORDS       of the baseline (10000); VNP_BENCH_BASELINE  its models (3B)
@@ -16,7 +16,7 @@ vnp-gpu-forward -q --probe 2>/dev/null || { echo 'bench/gpu.sh: no GPU here' && 
 results gpu 'kernels forward ceiling compile eager padded fp32 pipeline baseline'
 seconds=${VNP_BENCH_SECONDS:-20}
 other=${VNP_BENCH_OTHER_SECONDS:-$seconds}
-shapes=${VNP_BENCH_MODELS:-3B 650M 8M}
+shapes=${VNP_BENCH_MODELS:-3B 650M 8M dnabert-s}
 records=${VNP_BENCH_RECORDS:-10000}
 budget=${VNP_BENCH_BUDGET:-16384}
 times() { awk "BEGIN { printf \"%.0f\", $1 }"; } # of a product, rounded
@@ -25,8 +25,8 @@ times() { awk "BEGIN { printf \"%.0f\", $1 }"; } # of a product, rounded
 embed() { # embed FASTA [OPTION OF VNP-PACK...]
     local begin end
     begin=$(date +%s.%N)
-    vnp-fasta2tok -q "$1" | vnp-pack -q -b "$budget" "${@:2}" |
-        vnp-gpu-forward --pool mean --model "$model" 2>"$t/said" | vnp-pool -q -o "$t/emb.zst" || {
+    vnp-fasta2tok -q "${tokens[@]}" "$1" | vnp-pack -q -b "$budget" "${@:2}" |
+        vnp-gpu-forward --pool mean "${all[@]}" --model "$model" 2>"$t/said" | vnp-pool -q "${all[@]}" -o "$t/emb.zst" || {
         cat "$t/said" >&2
         return 1
     }
@@ -35,12 +35,12 @@ embed() { # embed FASTA [OPTION OF VNP-PACK...]
     said=$(sed -n 's/.*: \([0-9]*\) sequences, \([0-9]*\) tokens in \([0-9.]*\) s.*/\1 \2 \3/p' "$t/said")
 }
 
-pipeline() { # pipeline SHAPE RESIDUES: 49 residues are 51 tokens
+pipeline() { # pipeline SHAPE LENGTH: 49 residues are 51 tokens
     local rate
-    case $1 in 3B) rate=1e5 ;; 650M) rate=4e5 ;; 8M) rate=1.2e7 ;; *) rate=${VNP_BENCH_RATE:-1e5} ;; esac
-    synth_proteins "$seconds" "$rate" "$2" "$t/in.fa" && embed "$t/in.fa" || return
+    case $1 in 3B) rate=1e5 ;; 650M) rate=4e5 ;; 8M) rate=1.2e7 ;; dnabert-s) rate=9e6 ;; *) rate=${VNP_BENCH_RATE:-1e5} ;; esac
+    records_for "$seconds" "$rate" "$2" "$t/in.fa" && embed "$t/in.fa" || return
     awk -v m="$1" -v l="$2" -v s="$wall" '{
-        printf "{\"what\":\"pipeline\",\"model\":\"%s\",\"residues\":\"%s\",\"sequences\":%d,\"tokens\":%d,", m, l, $1, $2
+        printf "{\"what\":\"pipeline\",\"model\":\"%s\",\"length\":\"%s\",\"sequences\":%d,\"tokens\":%d,", m, l, $1, $2
         printf "\"seconds\":%s,\"tokens_s\":%.0f,\"tokens_s_after_start\":%.0f}\n", s, $2 / s, $2 / $3 }' <<<"$said"
 }
 
@@ -56,9 +56,9 @@ baseline() { # baseline SHAPE
     within 40 "$1 baseline, packed" && ours "$1" 'packed' | emit
     within 90 "$1 baseline, one at a time" && ours "$1" 'one record at a time' --no-packing | emit
     [ -n "$torch" ] || return
-    for tokens in 0 "$budget"; do
-        figure "$(times "$other + 40")" "$1 baseline, Hugging Face, $tokens tokens a batch" python3 bench/peers/baseline.py \
-            --model "$model" --name "$1" --tokens "$tokens" --seconds "$other" --begin "$(date +%s.%N)" -o "$t/emb.npy" "$t/baseline.fa"
+    for batch in 0 "$budget"; do
+        figure "$(times "$other + 40")" "$1 baseline, Hugging Face, $batch tokens a batch" python3 bench/peers/baseline.py \
+            --model "$model" --name "$1" --tokens "$batch" --seconds "$other" --begin "$(date +%s.%N)" -o "$t/emb.npy" "$t/baseline.fa"
     done
 }
 
@@ -72,23 +72,31 @@ if has kernels; then figure 15 kernels "$build/bench/gpu_kernels" "$shapes"; fi
 for shape in $shapes; do
     if ! within 60 "$shape" || ! model "$shape" ${VNP_BENCH_DTYPE:+--dtype "$VNP_BENCH_DTYPE"}; then continue; fi
     forward=("$build/bench/gpu_forward" -m "$model" -b "$budget")
+    tokens=() all=() strata=50,150,300,mix some=150,mix lengths=(49 mix) peer=(pytorch.py --models "$shape" --other-seconds "$other"
+        --eager "${VNP_BENCH_EAGER:-150,mix}" --limit)
+    case $shape in dnabert*) # 110 tokens: a chunk of 500 bases
+        cp tests/golden/tokenizers/dna4096.json "$model/tokenizer.json"
+        tokens=(--tokenizer "$model") all=(--all-tokens) strata=108,mix some=108,mix lengths=(500 dna-mix) peer=(pytorch_dnabert.py)
+        ;;
+    esac
     if has forward; then
-        figure "$(times "4 * $seconds + 15")" "$shape fp16" "${forward[@]}" -n fp16 -s "$seconds"
+        figure "$(times "4 * $seconds + 15")" "$shape fp16" "${forward[@]}" -n fp16 -s "$seconds" -S $strata
         figure 10 "$shape fp16, batches of 8192" "${forward[@]}" -n fp16 -b 8192 -s 2 -S mix
     fi
     if [ -n "$peers" ]; then
-        figure "$(times "$seconds + 30")" "$shape $peers" python3 bench/peers/pytorch.py --models "$shape" --seconds "$seconds" \
-            --other-seconds "$other" --budget "$budget" --only "$peers" --eager "${VNP_BENCH_EAGER:-150,mix}" --limit "$(left)"
+        [ "${peer[-1]}" != --limit ] || peer+=("$(left)")
+        figure "$(times "$seconds + 30")" "$shape $peers" python3 "bench/peers/${peer[0]}" --seconds "$seconds" --budget "$budget" \
+            --only "$peers" "${peer[@]:1}"
     fi
     if has pipeline; then
-        for residues in 49 mix; do
-            within "$(times "1.3 * $seconds + 10")" "$shape pipeline, $residues residues" && pipeline "$shape" $residues | emit
+        for length in "${lengths[@]}"; do
+            within "$(times "1.3 * $seconds + 10")" "$shape pipeline, $length" && pipeline "$shape" "$length" | emit
         done
     fi
     case " ${VNP_BENCH_BASELINE:-3B} " in *" $shape "*) if has baseline; then baseline "$shape"; fi ;; esac
     if has fp32; then
         for n in tf32 fp32; do
-            figure "$(times "2 * $other + 10")" "$shape $n" "${forward[@]}" -n $n -s "$other" -S 150,mix
+            figure "$(times "2 * $other + 10")" "$shape $n" "${forward[@]}" -n $n -s "$other" -S $some
         done
     fi
     if [ -z "${VNP_BENCH_DIR-}" ]; then rm -rf "$model"; fi

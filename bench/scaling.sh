@@ -58,7 +58,7 @@ EOF
 
 same() {
     local n
-    synth_proteins 5 "$rate" mix "$t/same.fa"
+    records_for 5 "$rate" mix "$t/same.fa"
     for n in "${slots[@]}"; do
         embed "$n" "$t/same.fa" || return
         [ -e "$t/first.zst" ] || mv "$t/$n.zst" "$t/first.zst"
@@ -67,7 +67,7 @@ same() {
 }
 
 scale() { # scale N
-    synth_proteins "$seconds" "$rate * $1" mix "$t/$1.fa" && embed "$1" "$t/$1.fa" || return
+    records_for "$seconds" "$rate * $1" mix "$t/$1.fa" && embed "$1" "$t/$1.fa" || return
     shares | awk -v d="$1" -v m="$shape" -v s="$wall" '
         { all += $1; if (NR == 1 || $1 < low) low = $1; if ($1 > high) high = $1; blocks += $2; each = each (NR > 1 ? "," : "") $1
           if ($3 > busy) busy = $3 }
@@ -85,7 +85,10 @@ kill_and_restart() { # of the run over $most devices, which took $1 s
     begin=$EPOCHREALTIME
     "${driver[@]}" 2>"$t/said" &
     sleep "$(awk "BEGIN { print $1 * 0.75 }")"
-    kill -KILL $! || return
+    kill -KILL $! 2>/dev/null || {
+        echo '{"what":"skipped","figure":"kill and restart: the run had ended before"}'
+        return
+    }
     wait $! 2>/dev/null
     first=$(awk "BEGIN { print $EPOCHREALTIME - $begin }")
     begin=$EPOCHREALTIME

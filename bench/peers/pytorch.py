@@ -40,7 +40,7 @@ def synchronize():
 
 def reset_peak():
     if device == "cuda":
-        reset_peak()
+        torch.cuda.reset_peak_memory_stats()
 
 
 def peak():
@@ -130,15 +130,19 @@ def sustained(run, batches, seconds):
     return time.perf_counter() - start, turns
 
 
-def report(peer, model, numbers, stratum, budget, seconds, turns, all_lengths):
-    shape = shape_of(model)
-    tokens = turns * sum(map(sum, all_lengths))
-    work = turns * sum(flops(shape, ls) for ls in all_lengths)
+def show(peer, model, numbers, stratum, budget, seconds, turns, all_lengths, work):
+    """`work`: floating-point operations of all batches, once."""
+    tokens, work = turns * sum(map(sum, all_lengths)), turns * work
     print(json.dumps({"what": "peer", "peer": peer, "model": model, "numbers": numbers, "stratum": stratum, "budget": budget,
                       "seconds": round(seconds, 3), "tokens_s": round(tokens / seconds),
                       "sequences_s": round(turns * sum(map(len, all_lengths)) / seconds),
                       "tflop_s": round(work / seconds / 1e12, 1),
                       "memory_gb": round(peak() / 1e9, 2)}), flush=True)
+
+
+def report(peer, model, numbers, stratum, budget, seconds, turns, all_lengths):
+    work = sum(flops(shape_of(model), ls) for ls in all_lengths)
+    show(peer, model, numbers, stratum, budget, seconds, turns, all_lengths, work)
 
 
 def time_for(args, seconds, figure):

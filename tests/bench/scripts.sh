@@ -59,7 +59,7 @@ check 'nothing but objects' [ "$(grep -vc '^{.*}$' "$json")" = 0 ]
 for what in kernel forward load pipeline skipped; do has "$what" "^\\{\"(what\":\")?$what\"" "$json"; done
 has 'the table: FP16' '^2x4x64 +mix +vnp fp16 +1.0 +100000 ' "$table"
 has 'FP32 beside it' 'vnp fp32 .*vnp fp16: 1.00 x' "$table"
-has 'the pipeline' '^2x4x64 FASTA to emb.zst,  49 residues: .*; 6 million of 51 tokens: [0-9.]+ h' "$table"
+has 'the pipeline' '^2x4x64 FASTA to emb.zst, 49 residues: .*; 6 million of 51 tokens: [0-9.]+ h' "$table"
 has 'the baseline' '^2x4x64     20 sequences, whole pipeline, vnp, one record at a time, fp16 .*packed: [0-9.]+ x' "$table"
 has 'peers that are not there' '^no time was left for: the peers: python3 has no torch or transformers' "$table"
 bench gpu VNP_BENCH_MODELS=2x4x64 VNP_BENCH_PARTS=forward VNP_BENCH_LIMIT=3
