@@ -14,6 +14,8 @@
 #   within SECONDS WHAT         whether there is time for it; says so when not
 #   figure SECONDS WHAT COMMAND...   runs it when there is time for it, ends it when there is no more, and emits its lines
 #   emit                        the lines on stdin into the files
+#   object KEY VALUE...         prints a JSON object; numbers, true, false and lists of numbers are not quoted
+#   reckon EXPRESSION [DIGITS]  prints its value (two digits behind the point)
 #   model SHAPE [OPTION...]     sets $model to that synthetic model, made once
 #   records_for SECONDS RATE LENGTH FILE   as many as a device of RATE tokens/s needs so long for; LENGTH: residues, or mix;
 #                               500 bases of DNA, of which about 4.5 are a token, or dna-mix
@@ -24,7 +26,7 @@
 set +e # a figure that fails is a line less
 
 results() {
-    local gpu
+    local gpu='' driver='' power=''
     bench=$1 begun=$SECONDS
     wanted=" ${VNP_BENCH_PARTS-$2} "
     mkdir -p "${RESULTS:=bench/results}" || exit 2
@@ -39,12 +41,11 @@ results() {
         fi
     fi
     mkdir -p "$models" || exit 2
-    gpu=$(nvidia-smi --query-gpu=name,driver_version,power.limit --format=csv,noheader 2>/dev/null)
+    IFS=, read -r gpu driver power < <(nvidia-smi --query-gpu=name,driver_version,power.limit --format=csv,noheader 2>/dev/null)
     {
-        printf '{"what":"host","device":"%s","gpus":%d,' "$(head -n 1 <<<"$gpu" | cut -d , -f 1)" "$(grep -c . <<<"$gpu")"
-        printf '"driver":"%s","power":"%s",' "$(head -n 1 <<<"$gpu" | cut -d , -f 2 | tr -d ' ')" "$(head -n 1 <<<"$gpu" | cut -d , -f 3 | sed 's/^ //')"
-        printf '"cuda":"%s",' "$(nvidia-smi 2>/dev/null | sed -n 's/.*CUDA Version: *\([0-9.]*\).*/\1/p')"
-        printf '"machine":"%s","cores":%d}\n' "$(awk -F': *' '/^model name/ { print $2; exit }' /proc/cpuinfo)" "$(nproc)"
+        object what host device "$gpu" gpus "$(nvidia-smi -L 2>/dev/null | grep -c '^GPU')" driver "${driver# }" power "${power# }" \
+            cuda "$(nvidia-smi 2>/dev/null | sed -n 's/.*CUDA Version: *\([0-9.]*\).*/\1 (driver)/p')" \
+            machine "$(awk -F': *' '/^model name/ { print $2; exit }' /proc/cpuinfo)" cores "$(nproc)"
         printf '{"what":"run","bench":"%s","date":"%s","commit":"%s","version":"%s","command":%s}\n' "$1" "$(date -u +%FT%TZ)" \
             "$(commit | paste -sd ' ')" "$(vnp-pool --version | head -n 1)" "$(quote "$(asked) $made_by")"
     } >>"$out.json"
@@ -52,7 +53,8 @@ results() {
 
 asked() { # the variables that this run was given
     local name
-    for name in $(compgen -v VNP_ | grep -E '^VNP_(BENCH|TEST)_' | grep -vE '_(COMMIT|DIR|DATA|RECORD)$'); do echo "$name='${!name}'"; done | paste -sd ' '
+    compgen -v VNP_ | grep -E '^VNP_(BENCH|TEST)_' | grep -vE '_(COMMIT|DIR|DATA|RECORD)$' |
+        while read -r name; do echo "$name='${!name}'"; done | paste -sd ' '
 }
 
 has() { case $wanted in *" $1 "*) ;; *) return 1 ;; esac; }
@@ -60,7 +62,7 @@ has() { case $wanted in *" $1 "*) ;; *) return 1 ;; esac; }
 left() { echo $((${VNP_BENCH_LIMIT:-1000000} - SECONDS + begun)); }
 within() {
     [ "$(left)" -lt "${1%.*}" ] || return 0
-    printf '{"what":"skipped","figure":%s,"wants":%d,"left":%d}\n' "$(quote "$2")" "${1%.*}" "$(left)" | emit
+    object what skipped figure "$2" wants "${1%.*}" left "$(left)" | emit
     return 1
 }
 
@@ -81,6 +83,18 @@ emit() {
 }
 table() { awk -f "bench/$bench-table.awk" -f bench/json.awk "$out.json" >"$out.txt.new" && mv "$out.txt.new" "$out.txt"; }
 
+object() {
+    local text='' value
+    while [ $# -gt 0 ]; do
+        value=$2
+        [[ $value =~ ^(-?[0-9]+(\.[0-9]+)?|true|false|\[[0-9,.]*\])$ ]] || value=$(quote "$value")
+        text+=",\"$1\":$value"
+        shift 2
+    done
+    echo "{${text#,}}"
+}
+reckon() { awk "BEGIN { printf \"%.${2-2}f\", $1 }"; }
+
 model() {
     local name="$*"
     model=$models/${name// /}
@@ -96,7 +110,7 @@ records_for() {
     500) lengths=(-d -l 500 -s 0) ;;
     *) lengths=(-l "$3" -s 0) ;;
     esac
-    synth-fasta -t "$(awk "BEGIN { printf \"%.0f\", $1 * $2 }")" -w 0 "${lengths[@]}" >"$4"
+    synth-fasta -t "$(reckon "$1 * $2" 0)" -w 0 "${lengths[@]}" >"$4"
 }
 
 close_results() {

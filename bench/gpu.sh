@@ -19,37 +19,32 @@ other=${VNP_BENCH_OTHER_SECONDS:-$seconds}
 shapes=${VNP_BENCH_MODELS:-3B 650M 8M dnabert-s}
 records=${VNP_BENCH_RECORDS:-10000}
 budget=${VNP_BENCH_BUDGET:-16384}
-times() { awk "BEGIN { printf \"%.0f\", $1 }"; } # of a product, rounded
-
-# FASTA to FILE: sets $wall, of the whole, and $said, "sequences tokens seconds" of the forward stage once it had its model.
+# From FASTA to emb.zst: sets $wall, seconds of the whole, and of the forward stage once it had its model $ran, seconds, and
+# $sequences and $n_tokens.
 embed() { # embed FASTA [OPTION OF VNP-PACK...]
-    local begin end
-    begin=$(date +%s.%N)
+    local begin=$EPOCHREALTIME
     vnp-fasta2tok -q "${tokens[@]}" "$1" | vnp-pack -q -b "$budget" "${@:2}" |
         vnp-gpu-forward --pool mean "${all[@]}" --model "$model" 2>"$t/said" | vnp-pool -q "${all[@]}" -o "$t/emb.zst" || {
         cat "$t/said" >&2
         return 1
     }
-    end=$(date +%s.%N)
-    wall=$(awk "BEGIN { printf \"%.2f\", $end - $begin }")
-    said=$(sed -n 's/.*: \([0-9]*\) sequences, \([0-9]*\) tokens in \([0-9.]*\) s.*/\1 \2 \3/p' "$t/said")
+    wall=$(reckon "$EPOCHREALTIME - $begin")
+    read -r sequences n_tokens ran < <(sed -n 's/.*: \([0-9]*\) sequences, \([0-9]*\) tokens in \([0-9.]*\) s.*/\1 \2 \3/p' "$t/said")
 }
 
 pipeline() { # pipeline SHAPE LENGTH: 49 residues are 51 tokens
     local rate
     case $1 in 3B) rate=1e5 ;; 650M) rate=4e5 ;; 8M) rate=1.2e7 ;; dnabert-s) rate=9e6 ;; *) rate=${VNP_BENCH_RATE:-1e5} ;; esac
     records_for "$seconds" "$rate" "$2" "$t/in.fa" && embed "$t/in.fa" || return
-    awk -v m="$1" -v l="$2" -v s="$wall" '{
-        printf "{\"what\":\"pipeline\",\"model\":\"%s\",\"length\":\"%s\",\"sequences\":%d,\"tokens\":%d,", m, l, $1, $2
-        printf "\"seconds\":%s,\"tokens_s\":%.0f,\"tokens_s_after_start\":%.0f}\n", s, $2 / s, $2 / $3 }' <<<"$said"
+    object what pipeline model "$1" length "$2" sequences "$sequences" tokens "$n_tokens" seconds "$wall" \
+        tokens_s "$(reckon "$n_tokens / $wall" 0)" tokens_s_after_start "$(reckon "$n_tokens / ($ran + 1e-9)" 0)"
 }
 
 # The same records in all ways, in FP16; what is not done in the time is said, and the whole reckoned from it.
 ours() { # ours SHAPE HOW [OPTION OF VNP-PACK...]
     embed "$t/baseline.fa" "${@:3}" || return
-    awk -v m="$1" -v h="$2" -v s="$wall" '{
-        printf "{\"what\":\"baseline\",\"how\":\"vnp, %s\",\"model\":\"%s\",\"numbers\":\"fp16\",\"sequences\":%d,\"of\":%d,", h, m, $1, $1
-        printf "\"start_s\":%.2f,\"seconds\":%s,\"whole_s\":%s}\n", s - $3, s, s }' <<<"$said"
+    object what baseline how "vnp, $2" model "$1" numbers fp16 sequences "$sequences" of "$sequences" \
+        start_s "$(reckon "$wall - $ran")" seconds "$wall" whole_s "$wall"
 }
 baseline() { # baseline SHAPE
     synth-fasta -n "$records" -w 0 "${mixed[@]}" >"$t/baseline.fa"
@@ -57,7 +52,7 @@ baseline() { # baseline SHAPE
     within 90 "$1 baseline, one at a time" && ours "$1" 'one record at a time' --no-packing | emit
     [ -n "$torch" ] || return
     for batch in 0 "$budget"; do
-        figure "$(times "$other + 40")" "$1 baseline, Hugging Face, $batch tokens a batch" python3 bench/peers/baseline.py \
+        figure "$(reckon "$other + 40" 0)" "$1 baseline, Hugging Face, $batch tokens a batch" python3 bench/peers/baseline.py \
             --model "$model" --name "$1" --tokens "$batch" --seconds "$other" --begin "$(date +%s.%N)" -o "$t/emb.npy" "$t/baseline.fa"
     done
 }
@@ -80,23 +75,23 @@ for shape in $shapes; do
         ;;
     esac
     if has forward; then
-        figure "$(times "4 * $seconds + 15")" "$shape fp16" "${forward[@]}" -n fp16 -s "$seconds" -S $strata
+        figure "$(reckon "4 * $seconds + 15" 0)" "$shape fp16" "${forward[@]}" -n fp16 -s "$seconds" -S $strata
         figure 10 "$shape fp16, batches of 8192" "${forward[@]}" -n fp16 -b 8192 -s 2 -S mix
     fi
     if [ -n "$peers" ]; then
         [ "${peer[-1]}" != --limit ] || peer+=("$(left)")
-        figure "$(times "$seconds + 30")" "$shape $peers" python3 "bench/peers/${peer[0]}" --seconds "$seconds" --budget "$budget" \
+        figure "$(reckon "$seconds + 30" 0)" "$shape $peers" python3 "bench/peers/${peer[0]}" --seconds "$seconds" --budget "$budget" \
             --only "$peers" "${peer[@]:1}"
     fi
     if has pipeline; then
         for length in "${lengths[@]}"; do
-            within "$(times "1.3 * $seconds + 10")" "$shape pipeline, $length" && pipeline "$shape" "$length" | emit
+            within "$(reckon "1.3 * $seconds + 10" 0)" "$shape pipeline, $length" && pipeline "$shape" "$length" | emit
         done
     fi
     case " ${VNP_BENCH_BASELINE:-3B} " in *" $shape "*) if has baseline; then baseline "$shape"; fi ;; esac
     if has fp32; then
         for n in tf32 fp32; do
-            figure "$(times "2 * $other + 10")" "$shape $n" "${forward[@]}" -n $n -s "$other" -S $some
+            figure "$(reckon "2 * $other + 10" 0)" "$shape $n" "${forward[@]}" -n $n -s "$other" -S $some
         done
     fi
     if [ -z "${VNP_BENCH_DIR-}" ]; then rm -rf "$model"; fi

@@ -38,21 +38,24 @@ if [ $whole = true ]; then sed -n '/^stage  /,/^slowest/p' "$t/said"; else
 fi >"$t/stages"
 {
     grep -h 'warning: \|runs on the CPU' "$t/said" | sort -u | head -n 3
-    sed -n 's/^vnp-predict: \([0-9]* of [0-9]* frames, [0-9]* tokens\/s\).* in \([0-9.]*\) s$/\1 \2/p' "$t/said" | tail -n 1 |
-        awk '{ printf "{\"what\":\"blocks\",\"frames\":%d,\"of\":%d,\"tokens_s\":%d,\"seconds\":%s}\n", $1, $3, $5, $NF }'
-    [ $whole = true ] || awk -v done="$(find "$t/out.run/done" -name '*.vnp' | sed 's|.*/||; s|\.vnp$||' | paste -sd ' ')" -v s="$(awk "BEGIN { print $end - $begin }")" '
-        BEGIN { n = split(done, list, " "); for (i = 1; i <= n; i++) is[list[i]] = 1 }
-        NR > 1 { of += $3; if ($1 in is) { frames += $3; tokens += $4 } }
-        END { printf "{\"what\":\"blocks\",\"frames\":%d,\"of\":%d,\"tokens_s\":%d,\"seconds\":%.1f}\n", frames, of, tokens / s, s }' \
-        "$t/out.run/blocks/blocks.tsv"
-    awk '$1 == "stage" || $1 == "slowest" { next } {
-        name = $1; i = 2
-        if ($2 !~ /^[0-9.]+$/) { name = name " " $2; i = 3 }
-        printf "{\"what\":\"stage\",\"stage\":\"%s\",\"busy_s\":%s,\"wait_in_s\":%s,\"wait_out_s\":%s,\"sequences\":%s,\"tokens\":%s}\n", name, $i, $(i + 1), $(i + 2), $(i + 4), $(i + 5)
-    }' "$t/stages"
-    printf '{"what":"predict","esm":"%s","dnabert":"%s","device":"%s","reads":%d,"length":%d,"frames":%d,"viral":%d,"seconds":%s,"whole":%s}\n' \
-        "${esm##*/}" "${dnabert##*/}" "$device" "$reads" "$length" "$(tail -n +2 "$t/out/prediction_results.txt" 2>/dev/null | grep -c .)" \
-        "$(awk -F '\t' '$2 == "virus"' "$t/out/prediction_results.txt" 2>/dev/null | grep -c .)" "$(awk "BEGIN { printf \"%.2f\", $end - $begin }")" $whole
+    if [ $whole = true ]; then
+        sed -n 's/^vnp-predict: \([0-9]*\) of \([0-9]*\) frames, \([0-9]*\) tokens\/s.* in \([0-9.]*\) s$/\1 \2 \3 \4/p' "$t/said" | tail -n 1
+    else # as far as it came
+        find "$t/out.run/done" -name '*.vnp' | sed 's|.*/||; s|\.vnp$||' | awk -v s="$(reckon "$end - $begin")" '
+            NR == FNR { is[$1] = 1; next }
+            FNR > 1 { of += $3; if ($1 in is) { frames += $3; tokens += $4 } }
+            END { printf "%d %d %d %s\n", frames, of, tokens / s, s }' - "$t/out.run/blocks/blocks.tsv"
+    fi | while read -r frames of rate took; do
+        object what blocks frames "$frames" of "$of" tokens_s "$rate" seconds "$took"
+    done
+    # A stage's name may have a second word, and then: busy, for input, for output, share, sequences, tokens.
+    sed -nE '/^(stage|slowest) /!s/^(vnp-[a-z0-9-]+( [a-z]+)?) +/\1;/p' "$t/stages" | while IFS=';' read -r name numbers; do
+        read -r busy wait_in wait_out _ sequences tokens _ <<<"$numbers"
+        object what stage stage "$name" busy_s "$busy" wait_in_s "$wait_in" wait_out_s "$wait_out" sequences "$sequences" tokens "$tokens"
+    done
+    frames=$(tail -n +2 "$t/out/prediction_results.txt" 2>/dev/null | cut -f 2)
+    object what predict esm "${esm##*/}" dnabert "${dnabert##*/}" device "$device" reads "$reads" length "$length" \
+        frames "$(grep -c . <<<"$frames")" viral "$(grep -cx virus <<<"$frames")" seconds "$(reckon "$end - $begin")" whole $whole
 } | emit
 close_results
 [ $whole = true ]

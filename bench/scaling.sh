@@ -46,7 +46,7 @@ embed() { # embed N FASTA: to $t/N.zst; sets $wall
     rm -f "$t/log"
     driver "$1" "$2" "$t/$1.zst"
     timeout -k 5 "$(left)" "${driver[@]}" 2>"$t/said" || { tail -n 5 "$t/said" >&2 && return 1; }
-    wall=$(awk "BEGIN { printf \"%.2f\", $EPOCHREALTIME - $begin }")
+    wall=$(reckon "$EPOCHREALTIME - $begin")
 }
 # Of the log: a line for each slot: tokens, blocks, seconds of its forward stage.
 shares() {
@@ -56,52 +56,55 @@ END { for (s in n) print tokens[s], n[s], busy[s], s }
 EOF
 }
 
+equal() { if cmp -s "$1" "$2"; then echo true; else echo false; fi; }
 same() {
     local n
     records_for 5 "$rate" mix "$t/same.fa"
     for n in "${slots[@]}"; do
         embed "$n" "$t/same.fa" || return
         [ -e "$t/first.zst" ] || mv "$t/$n.zst" "$t/first.zst"
-        [ ! -e "$t/$n.zst" ] || echo "{\"what\":\"same\",\"devices\":$n,\"as\":${slots[0]},\"same_bytes\":$(cmp -s "$t/first.zst" "$t/$n.zst" && echo true || echo false)}"
+        [ ! -e "$t/$n.zst" ] || object what same devices "$n" as "${slots[0]}" same_bytes "$(equal "$t/first.zst" "$t/$n.zst")"
     done
 }
 
 scale() { # scale N
+    local at_work blocks all busy imbalance each
     records_for "$seconds" "$rate * $1" mix "$t/$1.fa" && embed "$1" "$t/$1.fa" || return
-    shares | awk -v d="$1" -v m="$shape" -v s="$wall" '
-        { all += $1; if (NR == 1 || $1 < low) low = $1; if ($1 > high) high = $1; blocks += $2; each = each (NR > 1 ? "," : "") $1
-          if ($3 > busy) busy = $3 }
-        END { printf "{\"what\":\"scale\",\"model\":\"%s\",\"devices\":%d,\"at_work\":%d,\"blocks\":%d,\"tokens\":%.0f,\"seconds\":%s,\"tokens_s\":%.0f,", m, d, NR, blocks, all, s, all / s
-              printf "\"forward_s\":%.2f,\"imbalance_percent\":%.2f,\"tokens_each\":[%s]}\n", busy, (all > 0 ? 100 * (high - low) * NR / all : 0), each }'
+    read -r at_work blocks all busy imbalance each < <(shares | awk '
+        { all += $1; if (NR == 1 || $1 < low) low = $1; if ($1 > high) high = $1; blocks += $2 }
+        { each = each (NR > 1 ? "," : "") $1; if ($3 > busy) busy = $3 }
+        END { printf("%d %d %.0f %.2f %.2f [%s]\n", NR, blocks, all, busy, (all > 0 ? 100 * (high - low) * NR / all : 0), each) }')
+    object what scale model "$shape" devices "$1" at_work "$at_work" blocks "$blocks" tokens "$all" seconds "$wall" \
+        tokens_s "$(reckon "$all / $wall" 0)" forward_s "$busy" imbalance_percent "$imbalance" tokens_each "$each"
     eval "wall_$1=$wall"
 }
 
 # The driver is killed, and all of the run ends with it, at three quarters of its time: with two blocks a device, in the middle of
 # the second. Then the same command again.
 kill_and_restart() { # of the run over $most devices, which took $1 s
-    local begin first
+    local begin first second
     rm -f "$t/log"
     driver "$most" "$t/$most.fa" "$t/killed.zst"
     begin=$EPOCHREALTIME
     "${driver[@]}" 2>"$t/said" &
-    sleep "$(awk "BEGIN { print $1 * 0.75 }")"
+    sleep "$(reckon "$1 * 0.75")"
     kill -KILL $! 2>/dev/null || {
-        echo '{"what":"skipped","figure":"kill and restart: the run had ended before"}'
+        object what skipped figure 'kill and restart: the run had ended before'
         return
     }
     wait $! 2>/dev/null
-    first=$(awk "BEGIN { print $EPOCHREALTIME - $begin }")
+    first=$(reckon "$EPOCHREALTIME - $begin")
     begin=$EPOCHREALTIME
     timeout -k 5 "$(left)" "${driver[@]}" 2>"$t/said" || { tail -n 5 "$t/said" >&2 && return 1; }
-    awk -v n="$most" -v m="$shape" -v first="$first" -v second="$(awk "BEGIN { print $EPOCHREALTIME - $begin }")" -v whole="$1" \
-        -v same="$(cmp -s "$t/killed.zst" "$t/$most.zst" && echo true || echo false)" -v kept="$(sed -n 's/.*goes on: \([0-9]* of [0-9]*\) blocks.*/\1/p' "$t/said")" 'BEGIN {
-            printf "{\"what\":\"kill\",\"model\":\"%s\",\"devices\":%d,\"undisturbed_s\":%.2f,\"until_kill_s\":%.2f,\"after_s\":%.2f,\"lost_s\":%.2f,", m, n, whole, first, second, first + second - whole
-            printf "\"blocks_kept\":\"%s\",\"same_bytes\":%s}\n", kept, same }'
+    second=$(reckon "$EPOCHREALTIME - $begin")
+    object what kill model "$shape" devices "$most" undisturbed_s "$1" until_kill_s "$first" after_s "$second" \
+        lost_s "$(reckon "$first + $second - $1")" same_bytes "$(equal "$t/killed.zst" "$t/$most.zst")" \
+        blocks_kept "$(sed -n 's/.*goes on: \([0-9]* of [0-9]*\) blocks.*/\1/p' "$t/said")"
 }
 
 if has same; then within 20 'same bytes' && same | emit; fi
 for n in "${slots[@]}"; do
-    if has scale && within "$(awk "BEGIN { print int($seconds * 1.15 + 10) }")" "$n devices"; then
+    if has scale && within "$(reckon "$seconds * 1.15 + 10" 0)" "$n devices"; then
         scale "$n" >"$t/line" # not in a pipe: it sets a variable
         emit <"$t/line"
     fi
@@ -109,6 +112,6 @@ for n in "${slots[@]}"; do
 done
 whole=wall_$most
 if has kill && [ -n "${!whole-}" ]; then
-    within "$(awk "BEGIN { print int(${!whole} * 1.2 + 10) }")" 'kill and restart' && kill_and_restart "${!whole}" | emit
+    within "$(reckon "${!whole} * 1.2 + 10" 0)" 'kill and restart' && kill_and_restart "${!whole}" | emit
 fi
 close_results

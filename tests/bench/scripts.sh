@@ -53,7 +53,7 @@ bench() { # bench NAME [VARIABLE=VALUE...]: sets $json and $table
 has() { check "$1" grep -Eq -- "$2" "$3"; } # has NAME PATTERN FILE
 
 bench gpu VNP_BENCH_MODELS=2x4x64 VNP_BENCH_BASELINE=2x4x64 VNP_BENCH_RATE=5000 VNP_BENCH_SECONDS=1 VNP_BENCH_RECORDS=20
-has 'the host' '"device":"NVIDIA H200","gpus":1,"driver":"580.159.04","power":"700.00 W","cuda":"13.0"' "$json"
+has 'the host' '"device":"NVIDIA H200","gpus":1,"driver":"580.159.04","power":"700.00 W","cuda":"13.0 .driver."' "$json"
 has 'the run' '"commit":"1234567",.*VNP_BENCH_SECONDS=.1. .*bench/gpu.sh' "$json"
 check 'nothing but objects' [ "$(grep -vc '^{.*}$' "$json")" = 0 ]
 for what in kernel forward load pipeline skipped; do has "$what" "^\\{\"(what\":\")?$what\"" "$json"; done
