@@ -42,7 +42,7 @@ fi >"$t/stages"
         sed -n 's/^vnp-predict: \([0-9]*\) of \([0-9]*\) frames, \([0-9]*\) tokens\/s.* in \([0-9.]*\) s$/\1 \2 \3 \4/p' "$t/said" | tail -n 1
     else # as far as it came
         find "$t/out.run/done" -name '*.vnp' | sed 's|.*/||; s|\.vnp$||' | awk -v s="$(reckon "$end - $begin")" '
-            NR == FNR { is[$1] = 1; next }
+            FILENAME == "-" { is[$1] = 1; next }
             FNR > 1 { of += $3; if ($1 in is) { frames += $3; tokens += $4 } }
             END { printf "%d %d %d %s\n", frames, of, tokens / s, s }' - "$t/out.run/blocks/blocks.tsv"
     fi | while read -r frames of rate took; do

@@ -35,11 +35,16 @@ proteins() { # proteins RECORDS: as many of each stratum
 pooled() { vnp-pack -q -b 16384 | "$@" -q --pool mean | vnp-pool -q --plain; } # pooled FORWARD-STAGE [OPTION...] < TOKENS
 vectors() { vnp-pool -q --none --plain | vnp-cat -q --npy "$1" -; } # hidden states in the order of the input
 
-# agree NAME STRATUM NUMBERS REFERENCE LEAST A B: every cosine, and what the statistics may differ by (of B, the GPU's).
+# The comparison in cmp.json, with the oracle, into the record.
+note() { # note STRATUM NUMBERS
+    sed "s/^{/{\"what\":\"proof\",\"model\":\"$what\",\"stratum\":\"$1\",\"numbers\":\"$2\",\"against\":\"vnp-cpu-forward FP32\",/" \
+        cmp.json >>"$record"
+}
+
+# agree NAME STRATUM NUMBERS LEAST A B: every cosine, and what the statistics may differ by (of B, the GPU's).
 agree() {
-    vnp-cmp -q --json --min-cosine "$5" "$6" "$7" >cmp.json 2>/dev/null
-    sed "s/^{/{\"what\":\"proof\",\"model\":\"$shape\",\"outlier_channels\":${outliers:+true}${outliers:-false},\"stratum\":\"$2\",\"numbers\":\"$3\",\"against\":\"$4\",/
-         s/true--outliers/true/" cmp.json >>"$record"
+    vnp-cmp -q --json --min-cosine "$4" "$5" "$6" >cmp.json 2>/dev/null
+    note "$2" "$3"
     check "$1" grep -q '"agree":true' cmp.json
     # shellcheck disable=SC2016  # awk's own
     check "$1: mean, deviation, norms, outliers; all finite" awk '
@@ -67,17 +72,17 @@ against_cpu() {
         case $n in fp32) least=0.999999 ;; *) least=0.9999 ;; esac
         for s in 0 1 2 3; do
             pooled vnp-gpu-forward "--$n" <"blocks/00000$s.vnp" >gpu
-            agree "$what: ${strata[s]}, $n" "${strata[s]}" "$n" 'vnp-cpu-forward FP32' $least "cpu.$s" gpu
+            agree "$what: ${strata[s]}, $n" "${strata[s]}" "$n" $least "cpu.$s" gpu
         done
         pooled vnp-gpu-forward "--$n" <tokens >"gpu.$n"
-        agree "$what: mixed, $n" mixed "$n" 'vnp-cpu-forward FP32' $least cpu.mixed "gpu.$n"
+        agree "$what: mixed, $n" mixed "$n" $least cpu.mixed "gpu.$n"
     done
     # The first and last residues have neighbours on one side only: each residue's vector by itself.
     vnp-pack -q -b 16384 <blocks/000003.vnp >batches
     vnp-cpu-forward -q batches | vnp-pool -q --none --plain -o cpu
     vnp-gpu-forward -q batches | vnp-pool -q --none --plain -o gpu
     vnp-cmp -q --json --min-cosine 0.999 cpu gpu >cmp.json
-    sed "s/^{/{\"what\":\"proof\",\"model\":\"$what\",\"stratum\":\"borders, each residue\",\"numbers\":\"fp16\",\"against\":\"vnp-cpu-forward FP32\",/" cmp.json >>"$record"
+    note 'borders, each residue' fp16
     check "$what: each residue's vector by itself" grep -q '"agree":true' cmp.json
 }
 
@@ -134,7 +139,7 @@ overflowing() {
     says "$what: and reported" '2 sequences did not fit fp16: redone in FP32'
     vnp-pool -q --plain redone >gpu
     vnp-cmp -q --json --min-cosine 0.9999 cpu gpu >cmp.json
-    sed "s/^{/{\"what\":\"proof\",\"model\":\"$what\",\"stratum\":\"overflows FP16\",\"numbers\":\"fp16\",\"against\":\"vnp-cpu-forward FP32\",/" cmp.json >>"$record"
+    note 'overflows FP16' fp16
     check "$what: and right" grep -q '"agree":true' cmp.json
     x_rows <redone >after
     same "$what: with no trace in its neighbours" before after
