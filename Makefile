@@ -38,7 +38,7 @@ STAGES     := $(STAGE_SRC:stages/%.c=$(BIN)/%)
 UNIT_SRC   := $(filter-out tests/kernels-gpu/%,$(wildcard tests/*/test_*.c))
 UNITS      := $(UNIT_SRC:tests/%.c=$(BUILD)/tests/%)
 TOOLS      := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/*/tool_*.c)) # what the shell tests call
-BENCHES    := $(filter-out lib gpu%,$(patsubst bench/%.sh,%,$(wildcard bench/*.sh)))
+BENCHES    := $(filter-out lib gpu gpu-lib proof scaling predict,$(patsubst bench/%.sh,%,$(wildcard bench/*.sh)))
 BENCH_SRC  := $(filter-out bench/gpu_%,$(wildcard bench/*.c)) # what makes their input
 BENCH_TOOLS := $(BENCH_SRC:bench/%.c=$(BUILD)/bench/%)
 # What the drivers share, beside the folder of the binaries.
@@ -175,7 +175,7 @@ demo: deps
 	@$(MAKE) --no-print-directory all
 	@VNP_BUILD='$(VNP_BUILD)' pipelines/demo
 
-units: $(UNITS) $(TOOLS)
+units: $(UNITS) $(TOOLS) $(BENCH_TOOLS)
 
 ## check: all tests, twice: as built for users, and under AddressSanitizer and UBSan; the pages are linted among them
 check:
@@ -205,9 +205,23 @@ bench-tools: $(STAGE_SRC:stages/%.c=$(BIN)/%) $(BENCH_TOOLS)
 bench-gemm: $(BUILD)/bench/gemm_bench
 	$(BUILD)/bench/gemm_bench $(ARGS)
 
-## bench-gpu: the forward pass on the GPU, its kernels, the peers side by side; into bench/results
-bench-gpu: all $(GPU_BENCH) $(BUILD)/bench/synth-fasta
-	VNP_BUILD='$(VNP_BUILD)' bench/gpu.sh
+## bench-gpu: the forward pass on the GPU, its kernels, the peers side by side, the whole pipeline; into RESULTS=
+bench-gpu: gpu-tools
+	VNP_BUILD='$(VNP_BUILD)' RESULTS=$(RESULTS) BENCH_COMMAND='make bench-gpu' bench/gpu.sh
+
+## bench-scaling: vnp-embed over 1, 2, 4 ... GPUs, and what a kill and a restart cost; into RESULTS=
+bench-scaling: gpu-tools
+	VNP_BUILD='$(VNP_BUILD)' RESULTS=$(RESULTS) BENCH_COMMAND='make bench-scaling' bench/scaling.sh
+
+## bench-predict: vnp-predict over a million reads with full-size models, seconds a stage; into RESULTS=
+bench-predict: gpu-tools
+	VNP_BUILD='$(VNP_BUILD)' RESULTS=$(RESULTS) BENCH_COMMAND='make bench-predict' bench/predict.sh
+
+## proof-gpu: check-gpu's tests with the figures behind them, as a record; into RESULTS=
+proof-gpu: gpu-tools
+	VNP_BUILD='$(VNP_BUILD)' RESULTS=$(RESULTS) BENCH_COMMAND='make proof-gpu' bench/proof.sh
+
+gpu-tools: all units $(GPU_BENCH)
 
 ## install: binaries and pages below PREFIX (default /usr/local); DESTDIR for packagers
 install: all
@@ -237,6 +251,6 @@ help:
 clean:
 	rm -rf build
 
-.PHONY: all deps demo units check test check-gpu bench bench-tools bench-gemm bench-gpu install dist help clean FORCE
+.PHONY: all deps demo units check test check-gpu bench bench-tools bench-gemm bench-gpu bench-scaling bench-predict proof-gpu gpu-tools install dist help clean FORCE
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,63 +1,99 @@
 #!/usr/bin/env bash
-# The GPU's figures in one run on one card: the forward pass alone by stratum and kind of numbers, each kernel alone, the peers
-# and the matrix ceiling (where python3 has torch), and the whole pipeline from FASTA to emb.zst. Writes
-# bench/results/gpu-DATE.json (one object a line) and a table beside it; prints the table. make bench-gpu builds what it needs.
-#   VNP_BENCH_SECONDS  of each figure (20)     VNP_BENCH_MODELS  "3B 650M 8M"     VNP_BENCH_DIR  where models lie or are put
-#   VNP_BENCH_EAGER    strata of the peers that aren't compiled (150,mix)             VNP_BENCH_COMMIT   outside a checkout
-#   VNP_BENCH_PARTS    of it, where time is short (kernels fp32 pipeline ceiling,compile,eager,padded)
-set -u -o pipefail
-cd "$(dirname "$0")/.." || exit 2
-build=${VNP_BUILD:-build}
-PATH=$build/bin:$PATH
+# The GPU's figures in one run on one card: each kernel alone; then, model by model so that what is compared is measured at the
+# same time, the forward pass alone by stratum and kind of numbers, the matrix ceiling and the peers (where python3 has
+# torch), the whole pipeline from FASTA to emb.zst, and 10,000 sequences packed, one at a time and padded.
+#   bench/gpu.sh            see gpu-lib.sh for RESULTS, VNP_BUILD (to run it without make), VNP_BENCH_LIMIT and _DIR
+#   VNP_BENCH_PARTS  of     kernels forward ceiling compile eager padded fp32 pipeline baseline
+#   VNP_BENCH_MODELS        "3B 650M 8M dnabert-s"
+#   VNP_BENCH_SECONDS       of each figure (20); VNP_BENCH_OTHER_SECONDS of eager, padded, fp32 and baseline (the same)
+#   VNP_BENCH_EAGER         strata of the peers that aren't compiled (150,mix)
+#   VNP_BENCH_RECORDS       of the baseline (10000); VNP_BENCH_BASELINE  its models (3B)
+#   VNP_BENCH_DTYPE         of the models' files (f32); VNP_BENCH_BUDGET  tokens a batch (16384)
+# Seconds it takes: kernels 15; for each model 25 to make it, and 4 x SECONDS for each of forward and compile (and 60 to
+# compile), 1 for ceiling, 2 for pipeline, 2 x OTHER_SECONDS for eager and padded, 4 for fp32, up to 4 for baseline.
+. "$(dirname "$0")/gpu-lib.sh"
+vnp-gpu-forward -q --probe 2>/dev/null || { echo 'bench/gpu.sh: no GPU here' && exit 0; }
+results gpu 'kernels forward ceiling compile eager padded fp32 pipeline baseline'
 seconds=${VNP_BENCH_SECONDS:-20}
-models=${VNP_BENCH_MODELS:-3B 650M 8M}
-parts=" ${VNP_BENCH_PARTS-kernels fp32 pipeline ceiling,compile,eager,padded} "
-budget=16384
-has() { case $parts in *" $1 "*) ;; *) return 1 ;; esac; }
-vnp-gpu-forward -q --probe 2>/dev/null || { echo 'bench/gpu.sh: no GPU here'; exit 0; }
-if [ -n "${VNP_BENCH_DIR-}" ]; then dir=$VNP_BENCH_DIR; mkdir -p "$dir"; else
-    dir=$(mktemp -d) || exit 2
-    trap 'rm -rf "$dir"' EXIT
-fi
-out=${1:-bench/results}/gpu-$(date -u +%Y%m%dT%H%M)
-mkdir -p "$(dirname "$out")"
+other=${VNP_BENCH_OTHER_SECONDS:-$seconds}
+shapes=${VNP_BENCH_MODELS:-3B 650M 8M dnabert-s}
+records=${VNP_BENCH_RECORDS:-10000}
+budget=${VNP_BENCH_BUDGET:-16384}
+# From FASTA to emb.zst: sets $wall, seconds of the whole, and of the forward stage once it had its model $ran, seconds, and
+# $sequences and $n_tokens.
+embed() { # embed FASTA [OPTION OF VNP-PACK...]
+    local begin=$EPOCHREALTIME
+    vnp-fasta2tok -q "${tokens[@]}" "$1" | vnp-pack -q -b "$budget" "${@:2}" |
+        vnp-gpu-forward --pool mean "${all[@]}" --model "$model" 2>"$t/said" | vnp-pool -q "${all[@]}" -o "$t/emb.zst" || {
+        cat "$t/said" >&2
+        return 1
+    }
+    wall=$(reckon "$EPOCHREALTIME - $begin")
+    read -r sequences n_tokens ran < <(sed -n 's/.*: \([0-9]*\) sequences, \([0-9]*\) tokens in \([0-9.]*\) s.*/\1 \2 \3/p' "$t/said")
+}
 
-{
-    nvidia-smi --query-gpu=name,driver_version,power.limit --format=csv,noheader |
-        sed 's/\(.*\), \(.*\), \(.*\)/{"what":"host","device":"\1","driver":"\2","power":"\3"}/'
-    printf '{"what":"run","date":"%s","commit":"%s","version":"%s"}\n' "$(date -u +%FT%TZ)" \
-        "${VNP_BENCH_COMMIT:-$(git rev-parse --short HEAD 2>/dev/null)}" "$(vnp-gpu-forward --version | head -n 1)"
-    has kernels && "$build/bench/gpu_kernels" "$models"
-    for m in $models; do
-        [ -d "$dir/$m" ] || vnp-model synth "$m" --seed 1 -q -o "$dir/$m" || exit 1
-        "$build/bench/gpu_forward" -m "$dir/$m" -n fp16 -b $budget -s "$seconds"
-        "$build/bench/gpu_forward" -m "$dir/$m" -n fp16 -b 8192 -s 2 -S mix
-        for n in tf32 fp32; do
-            has fp32 && "$build/bench/gpu_forward" -m "$dir/$m" -n $n -b $budget -s "$(((${seconds%.*} + 3) / 4))" -S 150,mix
-        done
+pipeline() { # pipeline SHAPE LENGTH: 49 residues are 51 tokens
+    local rate
+    case $1 in 3B) rate=1e5 ;; 650M) rate=4e5 ;; 8M) rate=1.2e7 ;; dnabert-s) rate=9e6 ;; *) rate=${VNP_BENCH_RATE:-1e5} ;; esac
+    records_for "$seconds" "$rate" "$2" "$t/in.fa" && embed "$t/in.fa" || return
+    object what pipeline model "$1" length "$2" sequences "$sequences" tokens "$n_tokens" seconds "$wall" \
+        tokens_s "$(reckon "$n_tokens / $wall" 0)" tokens_s_after_start "$(reckon "$n_tokens / ($ran + 1e-9)" 0)"
+}
+
+# The same records in all ways, in FP16; what is not done in the time is said, and the whole reckoned from it.
+ours() { # ours SHAPE HOW [OPTION OF VNP-PACK...]
+    embed "$t/baseline.fa" "${@:3}" || return
+    object what baseline how "vnp, $2" model "$1" numbers fp16 sequences "$sequences" of "$sequences" \
+        start_s "$(reckon "$wall - $ran")" seconds "$wall" whole_s "$wall"
+}
+baseline() { # baseline SHAPE
+    synth-fasta -n "$records" -w 0 "${mixed[@]}" >"$t/baseline.fa"
+    within 40 "$1 baseline, packed" && ours "$1" 'packed' | emit
+    within 90 "$1 baseline, one at a time" && ours "$1" 'one record at a time' --no-packing | emit
+    [ -n "$torch" ] || return
+    for batch in 0 "$budget"; do
+        figure "$(reckon "$other + 40" 0)" "$1 baseline, Hugging Face, $batch tokens a batch" python3 bench/peers/baseline.py \
+            --model "$model" --name "$1" --tokens "$batch" --seconds "$other" --begin "$(date +%s.%N)" -o "$t/emb.npy" "$t/baseline.fa"
     done
-    # The pipeline: as many tokens as the device needs about `seconds` for, as 51-residue and as mixed records.
-    for m in $models; do
-        has pipeline || break
-        case $m in 3B) rate=1e5 ;; 650M) rate=4e5 ;; *) rate=1.2e7 ;; esac
-        for length in 51 mix; do
-            fa=$dir/in.fa
-            case $length in mix) lengths=(-l 150 -s 0.7 -r 20-1022) ;; *) lengths=(-l "$length" -s 0) ;; esac
-            "$build/bench/synth-fasta" -t "$(awk "BEGIN { printf \"%.0f\", $rate * $seconds }")" -w 0 "${lengths[@]}" >"$fa" || exit 1
-            begin=$(date +%s.%N)
-            vnp-fasta2tok -q "$fa" | vnp-pack -q -b $budget |
-                vnp-gpu-forward --pool mean --model "$dir/$m" 2>"$dir/err" | vnp-pool -q -o "$dir/emb.zst" || cat "$dir/err" >&2
-            end=$(date +%s.%N)
-            sed -n 's/.*: \([0-9]*\) sequences, \([0-9]*\) tokens in \([0-9.]*\) s.*/\1 \2 \3/p' "$dir/err" |
-                awk -v m="$m" -v l="$length" -v s="$(echo "$end $begin" | awk '{ printf "%.2f", $1 - $2 }')" '{
-                    printf "{\"what\":\"pipeline\",\"model\":\"%s\",\"residues\":\"%s\",\"sequences\":%d,\"tokens\":%d,", m, l, $1, $2
-                    printf "\"seconds\":%s,\"tokens_s\":%.0f,\"tokens_s_after_start\":%.0f}\n", s, $2 / s, $2 / $3 }'
-            rm -f "$fa"
-        done
-    done
-    peers=$(echo "$parts" | tr ' ' '\n' | grep -E '^(ceiling|compile|eager|padded)(,|$)')
-    if [ -n "$peers" ] && python3 -c 'from torch.nn.attention.varlen import varlen_attn' 2>/dev/null; then
-        python3 bench/peers/pytorch.py --models "${models// /,}" --seconds "$seconds" --budget $budget \
-            --only "$peers" --eager "${VNP_BENCH_EAGER:-150,mix}"
+}
+
+peers=$(grep -oE 'ceiling|compile|eager|padded' <<<"$wanted" | paste -sd ,)
+torch=yes
+if [[ $wanted =~ \ (ceiling|compile|eager|padded|baseline)\  ]] && ! python3 -c 'import torch, transformers' 2>/dev/null; then
+    echo '{"what":"skipped","figure":"the peers: python3 has no torch or transformers"}' | emit
+    peers='' torch=''
+fi
+if has kernels; then figure 15 kernels "$build/bench/gpu_kernels" "$shapes"; fi
+for shape in $shapes; do
+    if ! within 60 "$shape" || ! model "$shape" ${VNP_BENCH_DTYPE:+--dtype "$VNP_BENCH_DTYPE"}; then continue; fi
+    forward=("$build/bench/gpu_forward" -m "$model" -b "$budget")
+    tokens=() all=() strata=50,150,300,mix some=150,mix lengths=(49 mix) peer=(pytorch.py --models "$shape" --other-seconds "$other"
+        --eager "${VNP_BENCH_EAGER:-150,mix}" --limit)
+    case $shape in dnabert*) # 110 tokens: a chunk of 500 bases
+        cp tests/golden/tokenizers/dna4096.json "$model/tokenizer.json"
+        tokens=(--tokenizer "$model") all=(--all-tokens) strata=108,mix some=108,mix lengths=(500 dna-mix) peer=(pytorch_dnabert.py)
+        ;;
+    esac
+    if has forward; then
+        figure "$(reckon "4 * $seconds + 15" 0)" "$shape fp16" "${forward[@]}" -n fp16 -s "$seconds" -S $strata
+        figure 10 "$shape fp16, batches of 8192" "${forward[@]}" -n fp16 -b 8192 -s 2 -S mix
     fi
-} | tee "$out.json" | awk -f bench/gpu-table.awk | tee "$out.txt"
+    if [ -n "$peers" ]; then
+        [ "${peer[-1]}" != --limit ] || peer+=("$(left)")
+        figure "$(reckon "$seconds + 30" 0)" "$shape $peers" python3 "bench/peers/${peer[0]}" --seconds "$seconds" --budget "$budget" \
+            --only "$peers" "${peer[@]:1}"
+    fi
+    if has pipeline; then
+        for length in "${lengths[@]}"; do
+            within "$(reckon "1.3 * $seconds + 10" 0)" "$shape pipeline, $length" && pipeline "$shape" "$length" | emit
+        done
+    fi
+    case " ${VNP_BENCH_BASELINE:-3B} " in *" $shape "*) if has baseline; then baseline "$shape"; fi ;; esac
+    if has fp32; then
+        for n in tf32 fp32; do
+            figure "$(reckon "2 * $other + 10" 0)" "$shape $n" "${forward[@]}" -n $n -s "$other" -S $some
+        done
+    fi
+    if [ -z "${VNP_BENCH_DIR-}" ]; then rm -rf "$model"; fi
+done
+close_results

@@ -18,7 +18,7 @@
 set -eu -o pipefail
 export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-build=${VNP_BUILD:-$PWD/build}
+build=$(realpath -- "${VNP_BUILD:-build}")
 PATH=$build/bin:$build/bench:$PATH
 data=${VNP_TEST_DATA:-../shared/data}    # real sequences, where there are any
 mixed=(-l 150 -s 0.7 -r 20-1022)         # synth-fasta: the mix of lengths that packing is judged by
@@ -39,7 +39,8 @@ die() {
 say() { printf '%s\n' "$*" | tee -a "$t/table"; }
 quote() { sed 's/[\\"]/\\&/g; s/^/"/; s/$/"/' <<<"$1"; }
 
-commit() {
+commit() { # $VNP_BENCH_COMMIT says it where there is no checkout
+    [ -z "${VNP_BENCH_COMMIT-}" ] || { echo "$VNP_BENCH_COMMIT" && return; }
     git rev-parse --short=7 HEAD 2>/dev/null || { echo unknown && return; }
     [ -z "$(git status --porcelain -- Makefile bench common stages kernels ':!bench/results')" ] || echo 'and changes'
 }

@@ -1,6 +1,8 @@
 """ESM-2 as a good PyTorch user runs it: packed with torch's variable-length attention, eager and compiled; Hugging Face
 EsmModel, padded; and the matrix products alone (the ceiling). Random weights of the real shapes, batches on the device before
-the clock starts. One JSON object a line. usage: pytorch.py [--models 3B,650M,8M] [--seconds 20] [--budget 16384] [--skip ...]"""
+the clock starts. One JSON object a line, as each figure is done. usage: pytorch.py [--models 3B,650M,8M] [--seconds 20]
+[--only ceiling,compile,eager,padded] [--limit SECONDS]; a model may also be LAYERSxHEADSxWIDTH. On a CPU (--device cpu) it
+only shows that it runs."""
 import argparse
 import gc
 import json
@@ -11,11 +13,47 @@ import time
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from torch.nn.attention.varlen import varlen_attn
 
-SHAPES = {"3B": (36, 2560, 40), "650M": (33, 1280, 20), "8M": (6, 320, 20)}
+try:
+    from torch.nn.attention.varlen import varlen_attn
+except ImportError:  # an older torch: the parts without packing still run
+    varlen_attn = None
+
+SHAPES = {"3B": (36, 2560, 40), "650M": (33, 1280, 20), "8M": (6, 320, 20)}  # layers, width, heads
 STRATA = ["50", "150", "300", "mix"]
 BATCHES = 6
+BEGUN = time.monotonic()
+device = "cuda"
+
+
+def shape_of(model):
+    if model in SHAPES:
+        return SHAPES[model]
+    layers, heads, width = map(int, model.split("x"))
+    return layers, width, heads
+
+
+def synchronize():
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def reset_peak():
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak():
+    return torch.cuda.max_memory_allocated() if device == "cuda" else 0
+
+
+def attend(q, k, v, cu, longest):
+    """Each sequence with itself. q, k, v: tokens x heads x dimension; cu: int32, where each sequence begins."""
+    if q.is_cuda:
+        return varlen_attn(q, k, v, cu, cu, longest, longest)
+    ends = cu.tolist()
+    parts = [F.scaled_dot_product_attention(*(t[a:b].transpose(0, 1) for t in (q, k, v))) for a, b in zip(ends, ends[1:])]
+    return torch.cat([p.transpose(0, 1) for p in parts])
 
 
 class Layer(nn.Module):
@@ -33,7 +71,7 @@ class Layer(nn.Module):
             a, b = t.chunk(2, -1)
             return t * cos + torch.cat((-b, a), -1) * sin
 
-        o = varlen_attn(rotate(q).contiguous(), rotate(k).contiguous(), v.contiguous(), cu, cu, longest, longest)
+        o = attend(rotate(q).contiguous(), rotate(k).contiguous(), v.contiguous(), cu, longest)
         x = x + self.out(o.reshape(len(x), -1))
         return x + self.fc2(F.gelu(self.fc1(self.ln2(x))))
 
@@ -68,9 +106,9 @@ def lengths(stratum, budget):
 
 def packed_batch(stratum, budget):
     ls = lengths(stratum, budget)
-    cu = torch.tensor([0] + ls).cumsum(0).int().cuda()
-    ids = torch.randint(4, 24, (sum(ls),), device="cuda")
-    return ls, (ids, torch.cat([torch.arange(n) for n in ls]).cuda(), cu, max(ls))
+    cu = torch.tensor([0] + ls).cumsum(0).int().to(device)
+    ids = torch.randint(4, 24, (sum(ls),), device=device)
+    return ls, (ids, torch.cat([torch.arange(n) for n in ls]).to(device), cu, max(ls))
 
 
 def flops(shape, ls):
@@ -82,106 +120,136 @@ def sustained(run, batches, seconds):
     """Seconds, and how often each batch ran; at most one pass over the batches ahead of the device."""
     for i in range(10):
         run(batches[i % len(batches)])
-    torch.cuda.synchronize()
+    synchronize()
     start, turns = time.perf_counter(), 0
     while time.perf_counter() - start < seconds:
         for b in batches:
             run(b)
-        torch.cuda.synchronize()
+        synchronize()
         turns += 1
     return time.perf_counter() - start, turns
 
 
-def report(peer, model, numbers, stratum, budget, seconds, turns, all_lengths):
-    shape = SHAPES[model]
-    tokens = turns * sum(map(sum, all_lengths))
-    work = turns * sum(flops(shape, ls) for ls in all_lengths)
+def show(peer, model, numbers, stratum, budget, seconds, turns, all_lengths, work):
+    """`work`: floating-point operations of all batches, once."""
+    tokens, work = turns * sum(map(sum, all_lengths)), turns * work
     print(json.dumps({"what": "peer", "peer": peer, "model": model, "numbers": numbers, "stratum": stratum, "budget": budget,
                       "seconds": round(seconds, 3), "tokens_s": round(tokens / seconds),
                       "sequences_s": round(turns * sum(map(len, all_lengths)) / seconds),
                       "tflop_s": round(work / seconds / 1e12, 1),
-                      "memory_gb": round(torch.cuda.max_memory_allocated() / 1e9, 2)}), flush=True)
+                      "memory_gb": round(peak() / 1e9, 2)}), flush=True)
+
+
+def report(peer, model, numbers, stratum, budget, seconds, turns, all_lengths):
+    work = sum(flops(shape_of(model), ls) for ls in all_lengths)
+    show(peer, model, numbers, stratum, budget, seconds, turns, all_lengths, work)
+
+
+def time_for(args, seconds, figure):
+    """Whether there is time left for a figure; says so when not."""
+    left = args.limit - (time.monotonic() - BEGUN)
+    if left >= seconds:
+        return True
+    print(json.dumps({"what": "skipped", "figure": figure, "wants": round(seconds), "left": round(left)}), flush=True)
+    return False
 
 
 def packed(model, args, compiled):
+    peer = "torch.compile packed" if compiled else "torch eager packed"
+    if device == "cuda" and varlen_attn is None:
+        print(json.dumps({"what": "skipped", "figure": f"{peer}: torch {torch.__version__} has no varlen_attn"}), flush=True)
+        return
+    span = args.seconds if compiled else args.other_seconds
     torch.set_default_dtype(torch.float16)
-    with torch.device("cuda"):
-        net = Packed(*SHAPES[model]).eval()
+    with torch.device(device):
+        net = Packed(*shape_of(model)).eval()
     torch.set_default_dtype(torch.float32)
     run = torch.compile(net, dynamic=True) if compiled else net
     for stratum in STRATA if compiled else args.eager.split(","):
+        if not time_for(args, span + (20 if compiled and stratum == STRATA[0] else 2), f"{model} {peer}, {stratum}"):
+            continue
         batches = [packed_batch(stratum, args.budget) for _ in range(BATCHES)]
-        torch.cuda.reset_peak_memory_stats()
+        reset_peak()
         with torch.inference_mode():
-            seconds, turns = sustained(lambda b: run(*b[1]), batches, args.seconds)
-        report("torch.compile packed" if compiled else "torch eager packed", model, "fp16", stratum, args.budget, seconds, turns,
-               [b[0] for b in batches])
+            seconds, turns = sustained(lambda b: run(*b[1]), batches, span)
+        report(peer, model, "fp16", stratum, args.budget, seconds, turns, [b[0] for b in batches])
     torch._dynamo.reset()
 
 
 def padded(model, args):
     from transformers import EsmConfig, EsmModel
-    layers, width, heads = SHAPES[model]
+    layers, width, heads = shape_of(model)
     config = EsmConfig(vocab_size=33, mask_token_id=32, pad_token_id=1, hidden_size=width, num_hidden_layers=layers,
                        num_attention_heads=heads, intermediate_size=4 * width, position_embedding_type="rotary",
                        emb_layer_norm_before=False, token_dropout=True, max_position_embeddings=1026, layer_norm_eps=1e-5)
     torch.set_default_dtype(torch.float16)
-    with torch.device("cuda"):
+    with torch.device(device):
         net = EsmModel(config, add_pooling_layer=False).eval()
     torch.set_default_dtype(torch.float32)
     for stratum in args.eager.split(","):
+        if not time_for(args, args.other_seconds + 2, f"{model} Hugging Face padded, {stratum}"):
+            continue
         batches = []
         for _ in range(BATCHES):
             ls = lengths(stratum, args.budget)
-            ids = torch.full((len(ls), max(ls)), 1, device="cuda")
+            ids = torch.full((len(ls), max(ls)), 1, device=device)
             mask = torch.zeros_like(ids)
             for i, n in enumerate(ls):
                 ids[i, :n] = torch.randint(4, 24, (n,))
                 mask[i, :n] = 1
             batches.append((ls, ids, mask))
-        torch.cuda.reset_peak_memory_stats()
+        reset_peak()
         with torch.inference_mode():
-            seconds, turns = sustained(lambda b: net(input_ids=b[1], attention_mask=b[2]), batches, args.seconds)
+            seconds, turns = sustained(lambda b: net(input_ids=b[1], attention_mask=b[2]), batches, args.other_seconds)
         report("Hugging Face padded", model, "fp16", stratum, args.budget, seconds, turns, [b[0] for b in batches])
 
 
 def ceiling(model, args):
     """The four products of a layer, in turn and without a pause, as the library multiplies them."""
-    _, width, _ = SHAPES[model]
+    if not time_for(args, args.seconds + 2, f"{model} ceiling"):
+        return
+    _, width, _ = shape_of(model)
     shapes = [(3 * width, width), (width, width), (4 * width, width), (width, 4 * width)]
-    a = {k: torch.randn(args.budget, k, device="cuda").half() * 0.5 for k in {k for _, k in shapes}}
-    w = [torch.randn(n, k, device="cuda").half() * 0.02 for n, k in shapes]
-    out = [torch.empty(args.budget, n, device="cuda").half() for n, _ in shapes]
+    a = {k: torch.randn(args.budget, k, device=device).half() * 0.5 for k in {k for _, k in shapes}}
+    w = [torch.randn(n, k, device=device).half() * 0.02 for n, k in shapes]
+    out = [torch.empty(args.budget, n, device=device).half() for n, _ in shapes]
 
     def run(_):
         for (n, k), wi, o in zip(shapes, w, out):
             torch.matmul(a[k], wi.t(), out=o)
 
-    seconds, turns = sustained(run, [0] * 20, min(args.seconds, 10))
+    seconds, turns = sustained(run, [0] * 20, args.seconds)
     work = turns * 20 * sum(2.0 * args.budget * n * k for n, k in shapes)
     print(json.dumps({"what": "ceiling", "model": model, "numbers": "fp16", "budget": args.budget,
-                      "tflop_s": round(work / seconds / 1e12, 1)}), flush=True)
+                      "seconds": round(seconds, 3), "tflop_s": round(work / seconds / 1e12, 1)}), flush=True)
 
 
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--models", default="3B,650M,8M")
     p.add_argument("--seconds", type=float, default=20)
+    p.add_argument("--other-seconds", type=float, help="of what isn't compiled (as --seconds)")
+    p.add_argument("--limit", type=float, default=math.inf, help="no figure is begun that would not be done by then")
+    p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     p.add_argument("--budget", type=int, default=16384)
     p.add_argument("--eager", default="150,mix", help="strata of the peers that aren't compiled")
     p.add_argument("--only", default="ceiling,compile,eager,padded")
     args = p.parse_args()
+    args.other_seconds = args.other_seconds or args.seconds
+    global device
+    device = args.device
     torch.manual_seed(0)
     random.seed(0)
     print(json.dumps({"what": "versions", "torch": torch.__version__, "cuda": torch.version.cuda,
-                      "device": torch.cuda.get_device_name()}), flush=True)
+                      "device": torch.cuda.get_device_name() if device == "cuda" else device}), flush=True)
     parts = {"ceiling": lambda m: ceiling(m, args), "compile": lambda m: packed(m, args, True),
              "eager": lambda m: packed(m, args, False), "padded": lambda m: padded(m, args)}
     for model in args.models.split(","):
         for part in args.only.split(","):
             parts[part](model)
             gc.collect()
-            torch.cuda.empty_cache()
+            if device == "cuda":
+                torch.cuda.empty_cache()
 
 
 if __name__ == "__main__":  # libraries start workers that import this file

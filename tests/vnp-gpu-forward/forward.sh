@@ -3,6 +3,7 @@
 # FP16 can't hold, comparison on the way. Needs a GPU.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/overflow.sh"
 if ! command -v vnp-gpu-forward >/dev/null || ! vnp-gpu-forward -q --probe 2>/dev/null; then
     skip 'the forward pass on the GPU' 'no GPU here'
     finish
@@ -80,12 +81,9 @@ says 'and names the record' 'record [0-9]+: cosine 0\.9[0-9]* between bf16 and F
 check 'nothing is left of it' [ ! -e on ]
 
 # --- what FP16 can't hold --------------------------------------------------------------------------------------------
-# The vector of W gets an element of 1e5: FP32 has room for it.
 rm -rf model
 vnp-model synth 3x4x256 --seed 4 -q -o model
-header=$(od -An -tu8 -N8 model/model.safetensors)
-offset=$(head -c $((header + 8)) model/model.safetensors | grep -ao '"embeddings.word_embeddings.weight":{[^}]*' | sed 's/.*\[\([0-9]*\),[0-9]*\]$/\1/')
-printf '\000\120\303\107' | dd of=model/model.safetensors bs=1 seek=$((8 + header + offset + (22 * 256 + 7) * 4)) conv=notrunc 2>/dev/null
+overflow model
 printf '>a\nLAGVSERTIDPK\n>b\nLAGWSERT\n>c\nMHMHMH\n>d\nWWW\n' | vnp-fasta2tok -q - | vnp-pack -q -o huge
 vnp-cpu-forward -q huge | vnp-pool -q --plain -o cpu
 status 'what overflows is redone in FP32' 0 vnp-gpu-forward -o redone huge

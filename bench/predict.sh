@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# The whole of vnp-predict with full-size synthetic models over generated reads: seconds in all and for each stage, beside those
+# that VirNucPro v2 published (two RTX 4090, 794,577 proteins of about 51 tokens).
+#   bench/predict.sh        see gpu-lib.sh for RESULTS, VNP_BUILD (to run it without make), VNP_BENCH_LIMIT and _DIR
+#   VNP_BENCH_READS         how many (1000000); each is one open frame on either strand, and those that come about by chance
+#   VNP_BENCH_LENGTH        letters of each, which are a chunk (500). 150 is as many tokens as in the published figures
+#   VNP_BENCH_DEVICE        auto, cpu or gpu (auto), and VNP_BENCH_GPUS, as for vnp-predict --gpus (all)
+#   VNP_BENCH_ESM (3B)  VNP_BENCH_DNABERT (dnabert-s)  VNP_BENCH_CLASSIFIER (classifier)   shapes for vnp-model synth
+# To see it work: VNP_BENCH_READS=1000 VNP_BENCH_ESM=2x4x64 VNP_BENCH_DNABERT=dnabert-s:2x4x64 VNP_BENCH_CLASSIFIER=classifier:128
+# Seconds: 35 for the models; at 100,000 tokens/s, 1.7 for 1000 reads of 500 letters. A run that VNP_BENCH_LIMIT ends is recorded
+# as far as it came.
+. "$(dirname "$0")/gpu-lib.sh"
+results predict ''
+reads=${VNP_BENCH_READS:-1000000} length=${VNP_BENCH_LENGTH:-500} device=${VNP_BENCH_DEVICE:-auto}
+on=(-d "$device")
+[ -z "${VNP_BENCH_GPUS-}" ] || on+=(--gpus "$VNP_BENCH_GPUS")
+model "${VNP_BENCH_ESM:-3B}" || exit 1
+esm=$model
+model "${VNP_BENCH_DNABERT:-dnabert-s}" || exit 1
+dnabert=$model
+model "${VNP_BENCH_CLASSIFIER:-classifier}" || exit 1
+cp tests/golden/tokenizers/dna4096.json "$dnabert/tokenizer.json" || exit 1
+synth-contigs -n "$reads" -l "$length" -s 0 -c 1 -g 900 -w 0 >"$t/reads.fa" || exit 1
+
+begin=$EPOCHREALTIME
+timeout -k 10 "$(($(left) - 10))" vnp-predict --esm "$esm" --dnabert "$dnabert" --classifier "$model" "${on[@]}" -l "$length" \
+    -o "$t/out" "$t/reads.fa" 2>"$t/said"
+status=$?
+end=$EPOCHREALTIME
+if [ $status = 0 ]; then whole=true; else
+    whole=false
+    grep -v -e '^vnp-predict: ' -e '^stage ' "$t/said" | tail -n 5 >&2
+    [ -d "$t/out.run/blocks" ] || exit 1
+fi
+# The stages, from the summary that vnp-predict prints, or of the blocks that were done.
+if [ $whole = true ]; then sed -n '/^stage  /,/^slowest/p' "$t/said"; else
+    cat "$t"/out.run/*.log "$t"/out.run/log/* 2>/dev/null | grep '^{' | vnp-log
+fi >"$t/stages"
+{
+    grep -h 'warning: \|runs on the CPU' "$t/said" | sort -u | head -n 3
+    if [ $whole = true ]; then
+        sed -n 's/^vnp-predict: \([0-9]*\) of \([0-9]*\) frames, \([0-9]*\) tokens\/s.* in \([0-9.]*\) s$/\1 \2 \3 \4/p' "$t/said" | tail -n 1
+    else # as far as it came
+        find "$t/out.run/done" -name '*.vnp' | sed 's|.*/||; s|\.vnp$||' | awk -v s="$(reckon "$end - $begin")" '
+            FILENAME == "-" { is[$1] = 1; next }
+            FNR > 1 { of += $3; if ($1 in is) { frames += $3; tokens += $4 } }
+            END { printf "%d %d %d %s\n", frames, of, tokens / s, s }' - "$t/out.run/blocks/blocks.tsv"
+    fi | while read -r frames of rate took; do
+        object what blocks frames "$frames" of "$of" tokens_s "$rate" seconds "$took"
+    done
+    # A stage's name may have a second word, and then: busy, for input, for output, share, sequences, tokens.
+    sed -nE '/^(stage|slowest) /!s/^(vnp-[a-z0-9-]+( [a-z]+)?) +/\1;/p' "$t/stages" | while IFS=';' read -r name numbers; do
+        read -r busy wait_in wait_out _ sequences tokens _ <<<"$numbers"
+        object what stage stage "$name" busy_s "$busy" wait_in_s "$wait_in" wait_out_s "$wait_out" sequences "$sequences" tokens "$tokens"
+    done
+    frames=$(tail -n +2 "$t/out/prediction_results.txt" 2>/dev/null | cut -f 2)
+    object what predict esm "${esm##*/}" dnabert "${dnabert##*/}" device "$device" reads "$reads" length "$length" \
+        frames "$(grep -c . <<<"$frames")" viral "$(grep -cx virus <<<"$frames")" seconds "$(reckon "$end - $begin")" whole $whole
+} | emit
+close_results
+[ $whole = true ]

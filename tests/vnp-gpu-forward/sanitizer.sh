@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# compute-sanitizer's memcheck and racecheck over whole passes, of every head dimension and kind of numbers and at full width,
+# and over each kernel's own tests. Needs a GPU and compute-sanitizer, which slows them down a hundredfold: what takes longer
+# than its time, or would not be done within the test's, is counted as skipped.
+#   VNP_TEST_TOOLS "memcheck racecheck"   VNP_TEST_PASSES "passes kernels"   VNP_TEST_SANITIZER_SECONDS  of one check (120)
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/../lib.sh"
+PATH=$PATH:/usr/local/cuda/bin
+if ! command -v vnp-gpu-forward >/dev/null || ! vnp-gpu-forward -q --probe 2>/dev/null; then
+    skip 'compute-sanitizer' 'no GPU here'
+    finish
+    exit
+fi
+if ! command -v compute-sanitizer >/dev/null; then
+    skip 'compute-sanitizer' 'it is not installed'
+    finish
+    exit
+fi
+limit=${VNP_TEST_SANITIZER_SECONDS:-120}
+cd "$T" || exit 2
+
+clean() { # clean NAME COMMAND...: no error, in time
+    local name=$1 rc
+    shift
+    if [ "$SECONDS" -gt "$until" ]; then
+        skip "$tool: $name" 'no time left'
+        return
+    fi
+    timeout -k 5 "$limit" compute-sanitizer --tool "$tool" --error-exitcode 99 --print-limit 5 "$@" >out 2>&1 </dev/null
+    rc=$?
+    case $rc in
+    0) if grep -q 'ERROR SUMMARY: 0 errors\|RACECHECK SUMMARY: 0 hazards' out; then tap ok "$tool: $name"; else
+        tap 'not ok' "$tool: $name: not clean"
+        tail -n 5 out | sed 's/^/# /'
+    fi ;;
+    124 | 137) skip "$tool: $name" "took longer than $limit s" ;;
+    *)
+        tap 'not ok' "$tool: $name: status $rc"
+        grep -m 12 '=========' out | sed 's/^/# /'
+        ;;
+    esac
+}
+
+awk 'function protein(n, s) { s = ""; while (n-- > 0) s = s substr("LAGVSERTIDPKQNFYMHWC", int(rand() * 20) + 1, 1); return s }
+    BEGIN { srand(7); n = split("1 2 17 62 63 64 65 127 129 254", l); for (i = 1; i <= n; i++) print ">" i "\n" protein(l[i]) }' >in.fa
+vnp-fasta2tok -q in.fa | vnp-pack -q -b 512 -o batches
+read -r -a tools <<<"${VNP_TEST_TOOLS:-memcheck racecheck}"
+remaining=${#tools[@]}
+for tool in "${tools[@]}"; do
+    until=$((SECONDS + (${VNP_TEST_SECONDS:-600} - SECONDS) / remaining - limit)) # each tool has its share
+    remaining=$((remaining - 1))
+    for pass in ${VNP_TEST_PASSES:-passes kernels}; do
+        case $pass in
+        passes)
+            for shape in 1x20x320 1x20x1280 1x40x2560 2x4x64 2x4x96 2x4x128 2x2x256 2x3x384; do
+                [ -d "$shape" ] || vnp-model synth "$shape" --seed 3 -q -o "$shape" || exit 2
+                case $shape in 1x*) numbers=fp16 ;; *) numbers='fp16 bf16 tf32 fp32' ;; esac
+                for n in $numbers; do
+                    clean "$shape, $n" vnp-gpu-forward -q "--$n" --model "$shape" -o result batches
+                done
+                clean "$shape, pooled, compared with FP32" vnp-gpu-forward -q --pool mean --compare-fp32 4 --model "$shape" -o result batches
+            done
+            ;;
+        kernels)
+            for t in "$BUILD"/tests/kernels-gpu/test_*; do
+                if [ -x "$t" ]; then clean "${t##*/}" "$t"; fi
+            done
+            ;;
+        esac
+    done
+done
+finish
