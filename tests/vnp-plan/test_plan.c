@@ -19,7 +19,7 @@ static void test_gpu_memory(void **state)
         struct vnp_synth s;
         struct vnp_err err;
         assert_int_equal(vnp_synth_init(&s, measured[i].shape, 1, false, &err), VNP_OK);
-        const struct vnp_esm2_gpu_options o = {
+        const struct vnp_gpu_net_options o = {
             .type = VNP_GEMM_F16, .layer = s.config.layers, .pool = VNP_POOL_NONE, .tokens = 8192};
         const struct vnp_gpu_memory m = vnp_gpu_memory(&s.config, &o, VNP_SLOTS, false);
         const double gb = (double)(m.weights + m.per_token * o.tokens) * 1e-9;
@@ -38,7 +38,7 @@ static void test_gpu_memory_grows(void **state)
     struct vnp_synth s;
     struct vnp_err err;
     assert_int_equal(vnp_synth_init(&s, "650M", 1, false, &err), VNP_OK);
-    struct vnp_esm2_gpu_options o = {.type = VNP_GEMM_F16, .layer = 33, .pool = VNP_POOL_NONE};
+    struct vnp_gpu_net_options o = {.type = VNP_GEMM_F16, .layer = 33, .pool = VNP_POOL_NONE};
     const struct vnp_gpu_memory f16 = vnp_gpu_memory(&s.config, &o, VNP_SLOTS, false);
     const struct vnp_gpu_memory second = vnp_gpu_memory(&s.config, &o, VNP_SLOTS, true);
     o.type = VNP_GEMM_F32;
