@@ -92,15 +92,19 @@ def sustained(run, batches, seconds):
     return time.perf_counter() - start, turns
 
 
-def report(peer, model, numbers, stratum, budget, seconds, turns, all_lengths):
-    shape = SHAPES[model]
-    tokens = turns * sum(map(sum, all_lengths))
-    work = turns * sum(flops(shape, ls) for ls in all_lengths)
+def show(peer, model, numbers, stratum, budget, seconds, turns, all_lengths, work):
+    """`work`: floating-point operations of all batches, once."""
+    tokens, work = turns * sum(map(sum, all_lengths)), turns * work
     print(json.dumps({"what": "peer", "peer": peer, "model": model, "numbers": numbers, "stratum": stratum, "budget": budget,
                       "seconds": round(seconds, 3), "tokens_s": round(tokens / seconds),
                       "sequences_s": round(turns * sum(map(len, all_lengths)) / seconds),
                       "tflop_s": round(work / seconds / 1e12, 1),
                       "memory_gb": round(torch.cuda.max_memory_allocated() / 1e9, 2)}), flush=True)
+
+
+def report(peer, model, numbers, stratum, budget, seconds, turns, all_lengths):
+    work = sum(flops(SHAPES[model], ls) for ls in all_lengths)
+    show(peer, model, numbers, stratum, budget, seconds, turns, all_lengths, work)
 
 
 def packed(model, args, compiled):
