@@ -21,7 +21,7 @@ struct vnp_gpu_net_options {
     enum vnp_gemm_type type; /* numbers: F16, BF16, F32 or TF32 */
     int layer;          /* representation: 0 the embedding, n the raw output of layer n, the last after its LayerNorm */
     enum vnp_pool pool; /* none: a vector a token */
-    int prefix, suffix; /* special tokens around the residues, for pooling */
+    int prefix, suffix; /* tokens at either end that pooling leaves out */
     int64_t tokens;     /* of a batch, at most */
 };
 

@@ -229,9 +229,8 @@ static void open_net(struct work *w)
     const double before = vnp_now();
     const struct vnp_gpu_net_options wanted = net_options(w);
     struct vnp_err err;
-    if (vnp_gpu_net_fits(w->config, &wanted, VNP_SLOTS, w->opt.compare > 0, &err) != VNP_OK)
-        fail(&err);
-    if (vnp_ring_init(&w->ring, &w->budget, w->config->width, w->opt.pool, &err) != VNP_OK)
+    if (vnp_gpu_net_fits(w->config, &wanted, VNP_SLOTS, w->opt.compare > 0, &err) != VNP_OK ||
+        vnp_ring_init(&w->ring, &w->budget, w->config->width, w->opt.pool, &err) != VNP_OK)
         fail(&err);
     const struct vnp_gpu_net_options o = net_options(w);
     if (vnp_gpu_net_open(&w->net, w->model, &o, &err) != VNP_OK)
@@ -307,16 +306,12 @@ static float *vectors_at(const struct work *w, const struct vnp_slot *s, int64_t
     return s->batch.out + (w->opt.pool == VNP_POOL_NONE ? s->batch.cu[i] : i) * w->config->width;
 }
 
-static const void *ids_of(const struct vnp_slot *s, int64_t i)
-{
-    return (const char *)s->batch.ids + (int64_t)s->batch.cu[i] * s->batch.id_bytes;
-}
-
 static const float *run_exact(struct work *w, const struct vnp_slot *s, int64_t i, bool *finite)
 {
+    const char *ids = (const char *)s->batch.ids + (int64_t)s->batch.cu[i] * s->batch.id_bytes;
     const float *out;
     struct vnp_err err;
-    if (vnp_exact_run(w->exact, ids_of(s, i), s->batch.id_bytes, s->rows.tokens[i], &out, finite, &err) != VNP_OK)
+    if (vnp_exact_run(w->exact, ids, s->batch.id_bytes, s->rows.tokens[i], &out, finite, &err) != VNP_OK)
         fail(&err);
     return out;
 }
@@ -364,6 +359,16 @@ static void compare(struct work *w, const struct vnp_slot *s, int64_t i)
     fail(&err);
 }
 
+/* A DNABERT-S's first batch on the CPU too. */
+static void prove(struct work *w, struct vnp_slot *s)
+{
+    struct vnp_err err;
+    struct vnp_block b = vnp_rows_block(&s->rows);
+    b.bulk = s->batch.out;
+    if (w->config->arch == VNP_DNABERT_S && vnp_self_check(&w->check, &b, s->batch.ids, &err) != VNP_OK)
+        fail(&err);
+}
+
 static void write_slot(struct work *w, struct vnp_slot *s)
 {
     struct vnp_err err;
@@ -371,8 +376,6 @@ static void write_slot(struct work *w, struct vnp_slot *s)
     const int64_t vectors = w->opt.pool == VNP_POOL_NONE ? s->batch.tokens : b.n;
     b.bulk = s->batch.out;
     b.bulk_bytes = vectors * w->config->width * (int64_t)sizeof(float);
-    if (w->config->arch == VNP_DNABERT_S && vnp_self_check(&w->check, &b, s->batch.ids, &err) != VNP_OK)
-        fail(&err);
     pthread_mutex_lock(&output_lock);
     if (vnp_forward_write(w->out, &b, w->config->width, w->opt.pool, &err) != VNP_OK)
         fail(&err);
@@ -397,6 +400,7 @@ static void *write_all(void *ctx)
                 compare(w, s, i);
             w->flops += vnp_cpu_net_flops(w->config, w->layer, s->rows.tokens[i]);
         }
+        prove(w, s);
         vnp_telemetry_work(-1);
         write_slot(w, s);
         vnp_ring_pass(&w->ring, s, VNP_SLOT_EMPTY);
