@@ -9,8 +9,9 @@
 
 #include "cuda_check.h"
 #include "device_gpu.h"
-#include "esm2_gpu.h"
 #include "log.h"
+#include "net_cpu.h"
+#include "net_gpu.h"
 #include "stage.h"
 #include "xmalloc.h"
 
@@ -43,19 +44,25 @@ static uint32_t next_length(const char *stratum)
     return (uint32_t)fmin(1022, fmax(20, exp(log(150) + 0.7 * z))) + 2;
 }
 
-/* Random proteins up to the budget. */
-static void fill(struct vnp_gpu_batch *b, const char *stratum, int64_t budget)
+/* Random proteins up to the budget, or DNA in tokens of a few bases. */
+static void fill(struct vnp_gpu_batch *b, const struct vnp_model_config *c, const char *stratum, int64_t budget)
 {
     uint32_t *lengths = xcalloc((size_t)budget, sizeof *lengths);
     uint8_t *ids = xmalloc((size_t)budget);
+    uint16_t *wide = xmalloc((size_t)budget * sizeof *wide);
+    const bool dna = c->arch == VNP_DNABERT_S;
     int64_t n = 0, tokens = 0;
     for (uint32_t length; tokens + (length = next_length(stratum)) <= budget; n++) {
         lengths[n] = length;
-        for (uint32_t t = 0; t < length; t++)
-            ids[tokens++] = (uint8_t)(t == 0 ? 0 : t + 1 == length ? 2 : 4 + (int)(uniform() * 20));
+        for (uint32_t t = 0; t < length; t++, tokens++) {
+            if (dna)
+                wide[tokens] = (uint16_t)(5 + (int)(uniform() * (c->vocab - 5)));
+            else
+                ids[tokens] = (uint8_t)(t == 0 ? 0 : t + 1 == length ? 2 : 4 + (int)(uniform() * 20));
+        }
     }
-    vnp_gpu_batch_fill(b, n, lengths, ids, 1, 32);
-    free(lengths), free(ids);
+    vnp_gpu_batch_fill(b, n, lengths, dna ? (const void *)wide : ids, dna ? 2 : 1, dna ? UINT32_MAX : 32);
+    free(lengths), free(ids), free(wide);
 }
 
 struct totals {
@@ -63,7 +70,7 @@ struct totals {
 };
 
 /* Batches one after the other for at least `seconds`; never more than BATCHES ahead of the device. */
-static struct totals sustained(struct vnp_esm2_gpu *m, const struct vnp_model_config *c, struct vnp_gpu_batch *b,
+static struct totals sustained(struct vnp_gpu_net *m, const struct vnp_model_config *c, struct vnp_gpu_batch *b,
                                double seconds)
 {
     struct totals t = {0, 0, 0, 0};
@@ -71,21 +78,21 @@ static struct totals sustained(struct vnp_esm2_gpu *m, const struct vnp_model_co
     CUDA_CHECK(cudaEventCreate(&begin));
     CUDA_CHECK(cudaEventCreate(&end));
     for (int i = 0; i < WARM_UPS; i++)
-        vnp_esm2_gpu_compute(m, &b[i % BATCHES]);
-    CUDA_CHECK(cudaEventRecord(begin, vnp_esm2_gpu_stream(m)));
+        vnp_gpu_net_compute(m, &b[i % BATCHES]);
+    CUDA_CHECK(cudaEventRecord(begin, vnp_gpu_net_stream(m)));
     const double start = vnp_now();
     for (int64_t i = 0; vnp_now() - start < seconds || i < BATCHES; i++) {
         struct vnp_gpu_batch *at = &b[i % BATCHES];
         if (i >= BATCHES)
             CUDA_CHECK(cudaEventSynchronize(at->done));
-        vnp_esm2_gpu_compute(m, at);
-        CUDA_CHECK(cudaEventRecord(at->done, vnp_esm2_gpu_stream(m)));
+        vnp_gpu_net_compute(m, at);
+        CUDA_CHECK(cudaEventRecord(at->done, vnp_gpu_net_stream(m)));
         t.tokens += (double)at->tokens, t.sequences += (double)at->n;
         for (int64_t s = 0; s < at->n; s++)
-            t.flops += vnp_esm2_gpu_flops(c, c->layers, at->cu[s + 1] - at->cu[s]);
+            t.flops += vnp_cpu_net_flops(c, c->layers, at->cu[s + 1] - at->cu[s]);
     }
     float ms;
-    CUDA_CHECK(cudaEventRecord(end, vnp_esm2_gpu_stream(m)));
+    CUDA_CHECK(cudaEventRecord(end, vnp_gpu_net_stream(m)));
     CUDA_CHECK(cudaEventSynchronize(end));
     CUDA_CHECK(cudaEventElapsedTime(&ms, begin, end));
     CUDA_CHECK(cudaEventDestroy(begin));
@@ -94,25 +101,29 @@ static struct totals sustained(struct vnp_esm2_gpu *m, const struct vnp_model_co
     return t;
 }
 
-static void bench(struct vnp_esm2_gpu *m, const struct vnp_model_config *c, const struct options *o,
-                  const char *stratum, struct vnp_gpu_batch *b, int64_t idle_free)
+static void bench(struct vnp_gpu_net *m, const struct vnp_model_config *c, const struct options *o, const char *stratum,
+                  struct vnp_gpu_batch *b, int64_t idle_free)
 {
     double steps[VNP_STEPS] = {0};
     for (int i = 0; i < BATCHES; i++) {
-        fill(&b[i], stratum, o->budget);
-        vnp_esm2_gpu_upload(m, &b[i]);
+        fill(&b[i], c, stratum, o->budget);
+        vnp_gpu_net_upload(m, &b[i]);
     }
     CUDA_CHECK(cudaDeviceSynchronize());
     const struct totals t = sustained(m, c, b, o->seconds);
     for (int i = 0; i < BATCHES; i++)
-        vnp_esm2_gpu_profile(m, &b[i], steps);
+        vnp_gpu_net_profile(m, &b[i], steps);
     printf(
         "{\"what\":\"forward\",\"model\":\"%s\",\"numbers\":\"%s\",\"stratum\":\"%s\",\"budget\":%lld,\"seconds\":%.3f,"
         "\"tokens_s\":%.0f,\"sequences_s\":%.0f,\"tflop_s\":%.1f,\"memory_gb\":%.2f,\"us_per_batch\":{",
         c->name, vnp_gpu_type_name(o->type), stratum, (long long)o->budget, t.seconds, t.tokens / t.seconds,
         t.sequences / t.seconds, t.flops / t.seconds * 1e-12, (double)(idle_free - vnp_device_free()) * 1e-9);
-    for (int i = 0; i < VNP_STEPS; i++)
-        printf("%s\"%s\":%.1f", i ? "," : "", vnp_esm2_step_name((enum vnp_esm2_step)i), steps[i] * 1e6 / BATCHES);
+    const char *separator = "";
+    for (int i = 0; i < VNP_STEPS; i++) {
+        const char *name = vnp_gpu_net_step_name(m, (enum vnp_gpu_step)i);
+        if (name)
+            printf("%s\"%s\":%.1f", separator, name, steps[i] * 1e6 / BATCHES), separator = ",";
+    }
     printf("}}\n");
     fflush(stdout);
 }
@@ -155,17 +166,22 @@ int main(int argc, char **argv)
     const struct options o = parse(argc, argv);
     struct vnp_device device;
     struct vnp_model *model;
-    struct vnp_esm2_gpu *m;
+    struct vnp_gpu_net *m;
     struct vnp_gpu_batch b[BATCHES];
     struct vnp_err err;
     if (vnp_device_open(&device, 0, &err) != VNP_OK || vnp_model_open(&model, o.model, &err) != VNP_OK)
         vnp_die(err.status, "%s", err.msg);
     const struct vnp_model_config *c = vnp_model_config(model);
     const int64_t idle_free = vnp_device_free();
-    const struct vnp_esm2_gpu_options net = {
-        .type = o.type, .layer = c->layers, .pool = VNP_POOL_MEAN, .prefix = 1, .suffix = 1, .tokens = o.budget};
+    const int special = c->arch == VNP_ESM2; /* at either end; DNABERT-S is pooled over all tokens */
+    const struct vnp_gpu_net_options net = {.type = o.type,
+                                            .layer = c->layers,
+                                            .pool = VNP_POOL_MEAN,
+                                            .prefix = special,
+                                            .suffix = special,
+                                            .tokens = o.budget};
     const double before = vnp_now();
-    if (vnp_esm2_gpu_open(&m, model, &net, &err) != VNP_OK)
+    if (vnp_gpu_net_open(&m, model, &net, &err) != VNP_OK)
         vnp_die(err.status, "%s", err.msg);
     printf("{\"what\":\"load\",\"model\":\"%s\",\"numbers\":\"%s\",\"seconds\":%.2f}\n", c->name,
            vnp_gpu_type_name(o.type), vnp_now() - before);
@@ -178,7 +194,7 @@ int main(int argc, char **argv)
     free(strata);
     for (int i = 0; i < BATCHES; i++)
         vnp_gpu_batch_free(&b[i]);
-    vnp_esm2_gpu_close(m);
+    vnp_gpu_net_close(m);
     vnp_model_close(model);
     return 0;
 }

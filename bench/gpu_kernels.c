@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alibi.h"
 #include "attention.h"
 #include "cuda_check.h"
 #include "embed.h"
+#include "geglu.h"
 #include "layernorm.h"
 #include "log.h"
 #include "pooling.h"
@@ -20,13 +22,14 @@
 
 static const struct model {
     const char *name;
-    int heads, dim;
-} models[] = {{"8M", 20, 16}, {"35M", 20, 24}, {"150M", 20, 32}, {"650M", 20, 64}, {"3B", 40, 64}, {"15B", 40, 128}};
+    int heads, dim, gated; /* gated: width of DNABERT-S's feed-forward, which comes with ALiBi */
+} models[] = {{"8M", 20, 16, 0}, {"35M", 20, 24, 0},  {"150M", 20, 32, 0},        {"650M", 20, 64, 0},
+              {"3B", 40, 64, 0}, {"15B", 40, 128, 0}, {"dnabert-s", 12, 64, 3072}};
 
 static const struct stratum {
     const char *name;
     int tokens; /* of each sequence; 0: a mix, log-normal around 150 */
-} strata[] = {{"50", 52}, {"150", 152}, {"300", 302}, {"1022", 1024}, {"mix", 0}};
+} strata[] = {{"50", 52}, {"108", 110}, {"150", 152}, {"300", 302}, {"1022", 1024}, {"mix", 0}};
 
 static void *d_scrub, *d_a, *d_b;
 static double copy_rate; /* bytes/s, read and written */
@@ -104,6 +107,11 @@ static void run_pooling(const void *ctx)
     vnp_pooling(ctx, 0);
 }
 
+static void run_geglu(const void *ctx)
+{
+    vnp_geglu(ctx, 0);
+}
+
 static void *upload(const void *v, size_t bytes)
 {
     void *d;
@@ -123,13 +131,24 @@ static void bench_attention(const struct model *m, const struct stratum *s, enum
     for (int64_t i = 0; i < n; i++)
         pairs += (double)(cu[i + 1] - cu[i]) * (cu[i + 1] - cu[i]);
     void *d_tiles = upload(t, (size_t)tiles * sizeof *t);
-    const struct vnp_attention_params p = {dtype, m->heads, m->dim, d_a, d_b, d_tiles, tiles};
+    float *slopes = xcalloc((size_t)m->heads, sizeof *slopes);
+    vnp_alibi_slopes(slopes, m->heads);
+    void *d_slopes = upload(slopes, (size_t)m->heads * sizeof *slopes);
+    const struct vnp_attention_params p = {.dtype = dtype,
+                                           .heads = m->heads,
+                                           .head_dim = m->dim,
+                                           .d_qkv = d_a,
+                                           .d_out = d_b,
+                                           .d_tiles = d_tiles,
+                                           .n_tiles = tiles,
+                                           .d_slopes = m->gated ? d_slopes : NULL,
+                                           .scale = 0.125f};
     const double width = m->heads * m->dim;
     snprintf(what, sizeof what, "%s %s, %d tokens", s->name, vnp_dtype_name(dtype), cu[n]);
     report(vnp_attention_kernel(dtype, m->dim), m->name, what, timed(run_attention, &p),
            4 * width * cu[n] * (double)vnp_dtype_bytes(dtype), 4 * pairs * width);
-    cudaFree(d_tiles);
-    free(cu), free(order), free(t);
+    cudaFree(d_tiles), cudaFree(d_slopes);
+    free(cu), free(order), free(t), free(slopes);
 }
 
 static void bench_rows(const struct model *m)
@@ -158,6 +177,14 @@ static void bench_rows(const struct model *m)
     free(ones), free(sequence), free(cu);
 }
 
+static void bench_geglu(const struct model *m)
+{
+    const struct vnp_geglu_params p = {VNP_F16, d_a, d_b, BUDGET, m->gated};
+    char what[64];
+    snprintf(what, sizeof what, "f16, %d x %d", BUDGET, m->gated);
+    report("geglu", m->name, what, timed(run_geglu, &p), 6.0 * BUDGET * m->gated, 0);
+}
+
 int main(int argc, char **argv)
 {
     const size_t room = (size_t)BUDGET * 3 * 5120 * 4;
@@ -183,8 +210,10 @@ int main(int argc, char **argv)
             continue;
         for (size_t s = 0; s < sizeof strata / sizeof *strata; s++)
             bench_attention(&models[i], &strata[s], VNP_F16);
-        bench_attention(&models[i], &strata[2], VNP_F32);
+        bench_attention(&models[i], &strata[3], VNP_F32);
         bench_rows(&models[i]);
+        if (models[i].gated)
+            bench_geglu(&models[i]);
     }
     return 0;
 }

@@ -33,6 +33,11 @@ const char *vnp_plan_time(char text[VNP_PLAN_TEXT], double seconds)
     return text;
 }
 
+static const char *architecture(const struct vnp_model_config *m)
+{
+    return m->arch == VNP_ESM2 ? "ESM-2" : "DNABERT-S";
+}
+
 static double mean(uint64_t sum, uint64_t n)
 {
     return n ? (double)sum / (double)n : 0;
@@ -64,7 +69,7 @@ static void show_model(struct vnp_text *out, const struct vnp_plan *p)
     vnp_text_str(out, "model       ");
     vnp_text_plain(out, m->name, strlen(m->name));
     vnp_text_printf(out, ": %s, %d layers of %d, %.3g million parameters\n",
-                    m->arch == VNP_ESM2 ? "ESM-2" : "DNABERT-S", m->layers, m->width, (double)m->parameters * 1e-6);
+                    architecture(m), m->layers, m->width, (double)m->parameters * 1e-6);
     vnp_text_printf(out, "compute     %.3g TFLOP to layer %d\n", p->flops * 1e-12, p->layer);
 }
 
@@ -90,7 +95,7 @@ static void show_gpu(struct vnp_text *out, const struct vnp_plan *p)
         vnp_text_printf(out, "about %s on %d NVIDIA H200 (%.0f TFLOP/s each)", vnp_plan_time(text, g->seconds), p->gpus,
                         g->tflops);
     else if (g->given_seconds < 0)
-        vnp_text_printf(out, "not known: nothing was measured in %s; give --tflops", p->numbers);
+        vnp_text_printf(out, "not known: no %s was measured in %s; give --tflops", architecture(p->model), p->numbers);
     if (g->given_seconds >= 0)
         vnp_text_printf(out, "%sabout %s at %.4g TFLOP/s%s", g->seconds >= 0 ? "; " : "",
                         vnp_plan_time(text, g->given_seconds), g->given_tflops, p->gpus > 1 ? " each" : "");

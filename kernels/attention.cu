@@ -1,6 +1,7 @@
 /* attention, 16-bit storage, mma.sync: every device from sm_80 on, every head dimension.
  *
  *   out[t, h] = sum_j softmax_j(q[t, h] . k[j, h]) v[j, h]      j over the tokens of t's sequence
+ *   with ALiBi: softmax_j(scale q[t, h] . k[j, h] - slope[h] |t - j|)
  *
  * qkv [tokens, 3, heads, D], out [tokens, heads, D], both T = __half or __nv_bfloat16, rows dense, 16-byte aligned.
  * Block: ROW_WARPS x HEADS warps. A tile is ROW_WARPS * 16 * M = 64 query rows of HEADS heads; each warp has one head
@@ -155,9 +156,17 @@ template <class S> struct rows_state {
     float o[S::D / 8][4], sum[4], top[2];
 };
 
+/* How a warp's scores are finished: for its head, from the first of 16 rows and the first key in the sequence. */
+template <class Scores> struct bias_at {
+    Scores scores;
+    float slope;
+    int row, key;
+};
+
 /* 16 rows meet GROUPS groups of 16 keys, of which those from `valid` on don't count. */
-template <class S, int GROUPS>
-static __device__ __forceinline__ void meet(rows_state<S> &r, const lane_offsets<S> &at, uint32_t keys, int valid)
+template <class S, int GROUPS, class Scores>
+static __device__ __forceinline__ void meet(rows_state<S> &r, const lane_offsets<S> &at, uint32_t keys, int valid,
+                                            const bias_at<Scores> &bias)
 {
     using unit = matrix_unit<typename S::type>;
     using half = vnp_half<typename S::type>;
@@ -177,6 +186,7 @@ static __device__ __forceinline__ void meet(rows_state<S> &r, const lane_offsets
                 unit::add(s[2 * g + 1], r.q[k], b[2], b[3]);
             }
         }
+    bias.scores.finish(s, bias.slope, bias.row, bias.key);
     vnp_softmax_step<2 * GROUPS>(s, valid, r.top, scale);
 #pragma unroll
     for (int n = 0; n < S::D / 8; n++)
@@ -232,10 +242,10 @@ template <class S> static __device__ __forceinline__ void clear_padding(uint8_t 
     }
 }
 
-template <class S>
+template <class S, class Scores>
 static __global__ void __launch_bounds__(S::THREADS, S::BLOCKS)
     attention_mma(const typename S::type *__restrict__ qkv, typename S::type *__restrict__ out,
-                  const vnp_attention_tile *__restrict__ tiles, int heads)
+                  const vnp_attention_tile *__restrict__ tiles, int heads, Scores scores)
 {
     using T = typename S::type;
     extern __shared__ __align__(128) uint8_t smem[];
@@ -260,6 +270,7 @@ static __global__ void __launch_bounds__(S::THREADS, S::BLOCKS)
     for (int m = 0; m < S::M; m++)
         r[m].top[0] = r[m].top[1] = -INFINITY;
 
+    const float slope = scores.slope(min(head0 + head, heads - 1));
     for (int step = 0; step * VNP_KEYS < tile.length; step++) {
         const int stage = step / S::STEPS;
         if (step % S::STEPS == 0) {
@@ -284,14 +295,15 @@ static __global__ void __launch_bounds__(S::THREADS, S::BLOCKS)
         for (int m = 0; m < S::M; m++) {
             if (row0 + m * 16 >= rows)
                 break;
+            const bias_at<Scores> bias = {scores, slope, tile.query + row0 + m * 16, step * VNP_KEYS};
             if (valid > 48)
-                meet<S, 4>(r[m], at, keys, valid);
+                meet<S, 4>(r[m], at, keys, valid, bias);
             else if (valid > 32)
-                meet<S, 3>(r[m], at, keys, valid);
+                meet<S, 3>(r[m], at, keys, valid, bias);
             else if (valid > 16)
-                meet<S, 2>(r[m], at, keys, valid);
+                meet<S, 2>(r[m], at, keys, valid, bias);
             else
-                meet<S, 1>(r[m], at, keys, valid);
+                meet<S, 1>(r[m], at, keys, valid, bias);
         }
     }
     if (head >= heads_here)
@@ -303,35 +315,45 @@ static __global__ void __launch_bounds__(S::THREADS, S::BLOCKS)
                      r[m].o, r[m].sum, smem + head * S::TILE, row0 + m * 16, rows);
 }
 
-template <class S> static void launch(const vnp_attention_params *p, cudaStream_t stream)
+template <class S, class Scores> static void launch(const vnp_attention_params *p, Scores scores, cudaStream_t stream)
 {
     const int64_t blocks = p->n_tiles * ((p->heads + S::HEADS - 1) / S::HEADS);
     if (S::SMEM > 48 * 1024)
-        CUDA_CHECK(cudaFuncSetAttribute(attention_mma<S>, cudaFuncAttributeMaxDynamicSharedMemorySize, S::SMEM));
+        CUDA_CHECK(
+            cudaFuncSetAttribute(attention_mma<S, Scores>, cudaFuncAttributeMaxDynamicSharedMemorySize, S::SMEM));
     attention_mma<S><<<static_cast<unsigned>(blocks), S::THREADS, S::SMEM, stream>>>(
         static_cast<const typename S::type *>(p->d_qkv), static_cast<typename S::type *>(p->d_out), p->d_tiles,
-        p->heads);
+        p->heads, scores);
     CUDA_CHECK_LAUNCH();
+}
+
+template <typename T, class Scores>
+static void by_dimension(const vnp_attention_params *p, Scores scores, cudaStream_t stream)
+{
+    switch (p->head_dim) {
+    case 16:
+        launch<shape<T, 16, 1, 4, 1, 8>>(p, scores, stream);
+        break;
+    case 24:
+        launch<shape<T, 24, 1, 4, 1, 6>>(p, scores, stream);
+        break;
+    case 32:
+        launch<shape<T, 32, 1, 4, 1, 6>>(p, scores, stream);
+        break;
+    case 64:
+        launch<shape<T, 64, 1, 4, 1, 4>>(p, scores, stream);
+        break;
+    default:
+        launch<shape<T, 128, 1, 4, 1, 2>>(p, scores, stream);
+    }
 }
 
 template <typename T> static void launch_mma(const vnp_attention_params *p, cudaStream_t stream)
 {
-    switch (p->head_dim) {
-    case 16:
-        launch<shape<T, 16, 1, 4, 1, 8>>(p, stream);
-        break;
-    case 24:
-        launch<shape<T, 24, 1, 4, 1, 6>>(p, stream);
-        break;
-    case 32:
-        launch<shape<T, 32, 1, 4, 1, 6>>(p, stream);
-        break;
-    case 64:
-        launch<shape<T, 64, 1, 4, 1, 4>>(p, stream);
-        break;
-    default:
-        launch<shape<T, 128, 1, 4, 1, 2>>(p, stream);
-    }
+    if (p->d_slopes != nullptr)
+        by_dimension<T>(p, vnp_scores_alibi{p->d_slopes, p->scale}, stream);
+    else
+        by_dimension<T>(p, vnp_scores{}, stream);
 }
 
 static bool use_wgmma(int head_dim)

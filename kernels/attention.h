@@ -21,16 +21,19 @@ void vnp_attention_tiles(const int32_t *cu, int64_t n, int32_t *order, struct vn
 struct vnp_attention_params {
     enum vnp_dtype dtype; /* of qkv and out */
     int heads, head_dim;  /* head_dim 16, 24, 32, 64 or 128 */
-    const void *d_qkv;    /* [tokens, 3, heads, head_dim], q scaled, q and k rotated; 16-byte aligned */
+    const void *d_qkv;    /* [tokens, 3, heads, head_dim]; ESM-2: q scaled, q and k rotated; 16-byte aligned */
     void *d_out;          /* [tokens, heads, head_dim] */
     const struct vnp_attention_tile *d_tiles; /* [n_tiles] */
     int64_t n_tiles;
+    const float *d_slopes; /* [heads] ALiBi (alibi.h); NULL: without, and q comes scaled */
+    float scale;           /* of q k^T, with d_slopes alone */
 };
 
-/* out = softmax(q k^T) v within each sequence, for every head. F16 and BF16: products on the matrix units, scores,
- * softmax and sums in FP32, probabilities rounded to the storage type for the second product. F32: FP32 throughout.
- * A row depends on its own sequence alone, and its bytes on nothing else: key steps start at the sequence's beginning.
- * Non-finite values spread over the rows of their own sequence and head, never to another sequence. */
+/* out = softmax(q k^T) v within each sequence, for every head; with ALiBi softmax(scale q k^T - slope |i - j|), i and j
+ * the places of query and key in their sequence, exact up to 2^24 tokens. F16 and BF16: products on the matrix units,
+ * scores, softmax and sums in FP32, probabilities rounded to the storage type for the second product. F32: FP32
+ * throughout. A row depends on its own sequence alone, and its bytes on nothing else: key steps start at the sequence's
+ * beginning. Non-finite values spread over the rows of their own sequence and head, never to another sequence. */
 void vnp_attention(const struct vnp_attention_params *p, cudaStream_t stream);
 
 /* Whether there is a kernel for this head dimension; the name of the one that vnp_attention() runs on the current

@@ -1,6 +1,7 @@
 /* attention in true FP32: the GPU's own oracle, no tensor cores, no approximate exponential.
  *
  *   out[t, h] = sum_j softmax_j(q[t, h] . k[j, h]) v[j, h]      j over the tokens of t's sequence
+ *   with ALiBi: softmax_j(scale q[t, h] . k[j, h] - slope[h] |t - j|)
  *
  * qkv [tokens, 3, heads, D], out [tokens, heads, D], float, rows dense, 16-byte aligned.
  * Block: 64 query rows of one head, D / DT threads a row (DT = D up to 32 dimensions in registers each). Grid: n_tiles
@@ -22,9 +23,34 @@ template <int DT> struct row_state {
     float q[DT], o[DT], top, sum;
 };
 
-/* BATCH keys from shared memory; those from `valid` on don't count. */
-template <int D>
-static __device__ __forceinline__ void attend(row_state<split<D>::DT> &r, const float *k, const float *v, int valid)
+/* What becomes of a product before the softmax: nothing, as q came scaled; or ALiBi. `ahead`: query less key. */
+struct plain {
+    __device__ __forceinline__ float slope(int) const
+    {
+        return 0;
+    }
+    __device__ __forceinline__ float finish(float dot, float, int) const
+    {
+        return dot;
+    }
+};
+struct alibi {
+    const float *slopes; /* [heads] */
+    float scale;
+    __device__ __forceinline__ float slope(int head) const
+    {
+        return slopes[head];
+    }
+    __device__ __forceinline__ float finish(float dot, float slope, int ahead) const
+    {
+        return fmaf(dot, scale, -(slope * fabsf(static_cast<float>(ahead))));
+    }
+};
+
+/* BATCH keys from shared memory; those from `valid` on don't count. `ahead`: the query's place less the first key's. */
+template <int D, class Scores>
+static __device__ __forceinline__ void attend(row_state<split<D>::DT> &r, const float *k, const float *v, int valid,
+                                              Scores scores, float slope, int ahead)
 {
     constexpr int DT = split<D>::DT;
     float s[BATCH], top = r.top;
@@ -40,7 +66,7 @@ static __device__ __forceinline__ void attend(row_state<split<D>::DT> &r, const 
 #pragma unroll
         for (int lanes = 1; lanes < split<D>::PARTS; lanes *= 2)
             dot += __shfl_xor_sync(~0u, dot, lanes);
-        s[j] = j < valid ? dot : -INFINITY;
+        s[j] = j < valid ? scores.finish(dot, slope, ahead - j) : -INFINITY;
         top = fmaxf(top, s[j]);
     }
     const float scale = expf(r.top - top);
@@ -62,10 +88,10 @@ static __device__ __forceinline__ void attend(row_state<split<D>::DT> &r, const 
     }
 }
 
-template <int D>
+template <int D, class Scores>
 static __global__ void __launch_bounds__(split<D>::THREADS)
     attention_fp32(const float *__restrict__ qkv, float *__restrict__ out, const vnp_attention_tile *__restrict__ tiles,
-                   int heads)
+                   int heads, Scores scores)
 {
     constexpr int DT = split<D>::DT, PARTS = split<D>::PARTS;
     __shared__ __align__(16) float k[KEYS * D], v[KEYS * D];
@@ -74,6 +100,7 @@ static __global__ void __launch_bounds__(split<D>::THREADS)
     const int64_t width = static_cast<int64_t>(heads) * D, stride = 3 * width;
     const int row = tile.query + threadIdx.x / PARTS;
     const float *base = qkv + tile.first * stride + head * D;
+    const float slope = scores.slope(head);
     row_state<DT> r;
     r.top = -INFINITY, r.sum = 0;
 #pragma unroll
@@ -94,7 +121,7 @@ static __global__ void __launch_bounds__(split<D>::THREADS)
         }
         __syncthreads();
         for (int j = 0; j < here; j += BATCH)
-            attend<D>(r, k + j * D + part * DT, v + j * D + part * DT, here - j);
+            attend<D>(r, k + j * D + part * DT, v + j * D + part * DT, here - j, scores, slope, row - key - j);
     }
     if (row >= tile.length)
         return;
@@ -106,29 +133,37 @@ static __global__ void __launch_bounds__(split<D>::THREADS)
             make_float4(r.o[d] * inv, r.o[d + 1] * inv, r.o[d + 2] * inv, r.o[d + 3] * inv);
 }
 
-template <int D> static void launch(const vnp_attention_params *p, cudaStream_t stream)
+template <int D, class Scores> static void launch(const vnp_attention_params *p, Scores scores, cudaStream_t stream)
 {
     attention_fp32<D><<<static_cast<unsigned>(p->n_tiles * p->heads), split<D>::THREADS, 0, stream>>>(
-        static_cast<const float *>(p->d_qkv), static_cast<float *>(p->d_out), p->d_tiles, p->heads);
+        static_cast<const float *>(p->d_qkv), static_cast<float *>(p->d_out), p->d_tiles, p->heads, scores);
     CUDA_CHECK_LAUNCH();
+}
+
+template <class Scores> static void by_dimension(const vnp_attention_params *p, Scores scores, cudaStream_t stream)
+{
+    switch (p->head_dim) {
+    case 16:
+        launch<16>(p, scores, stream);
+        break;
+    case 24:
+        launch<24>(p, scores, stream);
+        break;
+    case 32:
+        launch<32>(p, scores, stream);
+        break;
+    case 64:
+        launch<64>(p, scores, stream);
+        break;
+    default:
+        launch<128>(p, scores, stream);
+    }
 }
 
 extern "C" void vnp_attention_fp32(const vnp_attention_params *p, cudaStream_t stream)
 {
-    switch (p->head_dim) {
-    case 16:
-        launch<16>(p, stream);
-        break;
-    case 24:
-        launch<24>(p, stream);
-        break;
-    case 32:
-        launch<32>(p, stream);
-        break;
-    case 64:
-        launch<64>(p, stream);
-        break;
-    default:
-        launch<128>(p, stream);
-    }
+    if (p->d_slopes != nullptr)
+        by_dimension(p, alibi{p->d_slopes, p->scale}, stream);
+    else
+        by_dimension(p, plain{}, stream);
 }

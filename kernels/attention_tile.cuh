@@ -74,6 +74,39 @@ template <int N> static __device__ __forceinline__ float vnp_lane_max(const floa
     return m[0];
 }
 
+/* What becomes of the products q k^T before the softmax. Nothing: q came scaled. */
+struct vnp_scores {
+    __device__ __forceinline__ float slope(int) const
+    {
+        return 0;
+    }
+    template <int N> __device__ __forceinline__ void finish(float (&)[N][4], float, int, int) const
+    {
+    }
+};
+
+/* Or ALiBi: scale s - slope |i - j|, symmetric. */
+struct vnp_scores_alibi {
+    const float *slopes; /* [heads] */
+    float scale;
+
+    __device__ __forceinline__ float slope(int head) const
+    {
+        return slopes[head];
+    }
+    /* s: 16 rows x 8 N keys in the layout of vnp_softmax_step(), the first of them `row` and `key` of the sequence. */
+    template <int N> __device__ __forceinline__ void finish(float (&s)[N][4], float slope, int row, int key) const
+    {
+        const int lane = threadIdx.x & 31;
+        const float ahead = static_cast<float>(row + lane / 4 - key - (lane & 3) * 2);
+#pragma unroll
+        for (int j = 0; j < N; j++)
+#pragma unroll
+            for (int e = 0; e < 4; e++)
+                s[j][e] = fmaf(s[j][e], scale, -(slope * fabsf(ahead + static_cast<float>(e / 2 * 8 - j * 8 - e % 2))));
+    }
+};
+
 /* One step of the online softmax over a warp's 16 rows x 8 N keys of scores in the accumulator layout of m16n8:
  * s[j][0..1] row lane / 4, s[j][2..3] row lane / 4 + 8, keys 8 j + 2 (lane % 4) and the next. Keys from `valid` on
  * don't count. Turns s into exponentials, updates each row's largest score (times log2 e), and returns in scale[] what

@@ -1,6 +1,7 @@
 /* attention, 16-bit storage, wgmma: Hopper (sm_90a), head dimensions 64 and 128.
  *
  *   out[t, h] = sum_j softmax_j(q[t, h] . k[j, h]) v[j, h]      j over the tokens of t's sequence
+ *   with ALiBi: softmax_j(scale q[t, h] . k[j, h] - slope[h] |t - j|)
  *
  * qkv [tokens, 3, heads, D], out [tokens, heads, D], both T = __half or __nv_bfloat16, rows dense, 16-byte aligned.
  * Block: one warpgroup, 64 query rows of one head. Grid: n_tiles * heads, heads fastest.
@@ -9,8 +10,8 @@
  * Reads q once, k and v once a tile of 64 rows (the L2 serves all but the first); writes out once.
  * Keys behind the end of the sequence are zeros in shared memory and -inf as scores: nothing crosses a border, NaN
  * included. NaN or Inf in q, k or v of a sequence makes NaN in the rows that see it. */
-#include "attention_wgmma.h"
 #include "attention_tile.cuh"
+#include "attention_wgmma.h"
 #include "cuda_check.h"
 #include "half.cuh"
 
@@ -143,9 +144,9 @@ static __device__ __forceinline__ void add_exponentials(const float (&p)[8][4], 
     }
 }
 
-template <typename T, int D>
+template <typename T, int D, class Scores>
 static __device__ __forceinline__ void run(const T *qkv, T *out, const vnp_attention_tile tile, int head, int heads,
-                                           uint8_t *smem)
+                                           Scores scores, uint8_t *smem)
 {
     constexpr int panels = D / 64, bytes = panels * PANEL;
     const int64_t width = static_cast<int64_t>(heads) * D, stride = 3 * width;
@@ -153,6 +154,7 @@ static __device__ __forceinline__ void run(const T *qkv, T *out, const vnp_atten
     const bool active = static_cast<int>(threadIdx.x / 32 * 16) < rows;
     const T *base = qkv + tile.first * stride + head * D;
     const uint32_t q = vnp_smem(smem), kv = q + bytes;
+    const float slope = scores.slope(head);
     const loader<T, D> load(stride);
     load.start(q, base + tile.query * stride, stride, rows);
     load.start(kv, base + width, stride, tile.length);
@@ -181,6 +183,7 @@ static __device__ __forceinline__ void run(const T *qkv, T *out, const vnp_atten
         }
         wgmma_end();
         if (active) {
+            scores.finish(s, slope, tile.query + static_cast<int>(threadIdx.x / 32 * 16), step * VNP_KEYS);
             vnp_softmax_step<8>(s, tile.length - step * VNP_KEYS, top, scale);
             add_exponentials(s, sum, scale);
             if (__any_sync(~0u, scale[0] != 1 || scale[1] != 1)) { /* else the same values without the work */
@@ -212,31 +215,47 @@ static __device__ __forceinline__ void run(const T *qkv, T *out, const vnp_atten
 
 #endif
 
-template <typename T, int D>
+template <typename T, int D, class Scores>
 static __global__ void __launch_bounds__(128, D == 64 ? 5 : 2)
     attention_wgmma(const T *__restrict__ qkv, T *__restrict__ out, const vnp_attention_tile *__restrict__ tiles,
-                    int heads)
+                    int heads, Scores scores)
 {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
     extern __shared__ __align__(1024) uint8_t smem[];
-    run<T, D>(qkv, out, tiles[blockIdx.x / heads], blockIdx.x % heads, heads, smem);
+    run<T, D>(qkv, out, tiles[blockIdx.x / heads], blockIdx.x % heads, heads, scores, smem);
 #endif
 }
 
-template <typename T, int D> static void launch(const vnp_attention_params *p, cudaStream_t stream)
+template <typename T, int D, class Scores>
+static void launch(const vnp_attention_params *p, Scores scores, cudaStream_t stream)
 {
     const int smem = 5 * 64 * D * 2;
     if (smem > 48 * 1024)
-        CUDA_CHECK(cudaFuncSetAttribute(attention_wgmma<T, D>, cudaFuncAttributeMaxDynamicSharedMemorySize, smem));
+        CUDA_CHECK(
+            cudaFuncSetAttribute(attention_wgmma<T, D, Scores>, cudaFuncAttributeMaxDynamicSharedMemorySize, smem));
     attention_wgmma<T, D><<<static_cast<unsigned>(p->n_tiles * p->heads), 128, smem, stream>>>(
-        static_cast<const T *>(p->d_qkv), static_cast<T *>(p->d_out), p->d_tiles, p->heads);
+        static_cast<const T *>(p->d_qkv), static_cast<T *>(p->d_out), p->d_tiles, p->heads, scores);
     CUDA_CHECK_LAUNCH();
+}
+
+template <typename T, class Scores>
+static void by_dimension(const vnp_attention_params *p, Scores scores, cudaStream_t stream)
+{
+    p->head_dim == 64 ? launch<T, 64>(p, scores, stream) : launch<T, 128>(p, scores, stream);
+}
+
+template <typename T> static void by_scores(const vnp_attention_params *p, cudaStream_t stream)
+{
+    if (p->d_slopes != nullptr)
+        by_dimension<T>(p, vnp_scores_alibi{p->d_slopes, p->scale}, stream);
+    else
+        by_dimension<T>(p, vnp_scores{}, stream);
 }
 
 extern "C" void vnp_attention_wgmma(const vnp_attention_params *p, cudaStream_t stream)
 {
     if (p->dtype == VNP_F16)
-        p->head_dim == 64 ? launch<__half, 64>(p, stream) : launch<__half, 128>(p, stream);
+        by_scores<__half>(p, stream);
     else
-        p->head_dim == 64 ? launch<__nv_bfloat16, 64>(p, stream) : launch<__nv_bfloat16, 128>(p, stream);
+        by_scores<__nv_bfloat16>(p, stream);
 }

@@ -1,10 +1,14 @@
-/* Word embedding.
+/* Word embedding, ESM-2's:
  *
  *   out[t] = word[id[t]] * keep * 0.88 / unmasked[sequence[t]]      keep: 0 for mask_id, else 1
  *
- * word [vocab, width] FP32, out [tokens, width] of T, dense, 16-byte aligned; ids 1 or 2 bytes each.
+ * and BERT's, where every token has the same type:
+ *
+ *   out[t] = word[id[t]] + type
+ *
+ * word [vocab, width] FP32, type [width] FP32, out [tokens, width] of T, dense, 16-byte aligned; ids 1 or 2 bytes each.
  * A thread: 8 elements; blocks of 256 over tokens * width / 8. No shared memory. Writes out once; the word table (33
- * rows) stays in the caches. NaN in a word vector reaches the tokens that are that word. */
+ * rows; BERT's 4096 are 12 MB) stays in the caches. NaN in a word vector reaches the tokens that are that word. */
 #include "cuda_check.h"
 #include "embed.h"
 #include "half.cuh"
@@ -54,4 +58,37 @@ extern "C" void vnp_embed(const vnp_embed_params *p, cudaStream_t stream)
         launch<__half>(p, stream);
     else
         launch<__nv_bfloat16>(p, stream);
+}
+
+template <typename Id>
+static __global__ void __launch_bounds__(256)
+    embed_bert(const float *__restrict__ word, const float *__restrict__ type, const Id *__restrict__ ids,
+               float *__restrict__ out, int64_t chunks, int per_row)
+{
+    const int64_t i = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
+    if (i >= chunks)
+        return;
+    const int64_t token = i / per_row, column = i % per_row;
+    float v[8], t[8];
+    vnp_load8(word + (static_cast<int64_t>(ids[token]) * per_row + column) * 8, v);
+    vnp_load8(type + column * 8, t);
+#pragma unroll
+    for (int j = 0; j < 8; j++)
+        v[j] += t[j];
+    vnp_store8(out + i * 8, v);
+}
+
+extern "C" void vnp_embed_bert(const vnp_embed_bert_params *p, cudaStream_t stream)
+{
+    const int64_t chunks = p->tokens * (p->width / 8);
+    const unsigned blocks = static_cast<unsigned>((chunks + 255) / 256);
+    if (p->tokens == 0)
+        return;
+    if (p->id_bytes == 1)
+        embed_bert<<<blocks, 256, 0, stream>>>(p->d_word, p->d_type, static_cast<const uint8_t *>(p->d_ids), p->d_out,
+                                               chunks, p->width / 8);
+    else
+        embed_bert<<<blocks, 256, 0, stream>>>(p->d_word, p->d_type, static_cast<const uint16_t *>(p->d_ids), p->d_out,
+                                               chunks, p->width / 8);
+    CUDA_CHECK_LAUNCH();
 }

@@ -1,4 +1,4 @@
-/* The input of the network: word vectors by token id, with ESM-2's "token dropout" scale. */
+/* The input of the network: word vectors by token id, with ESM-2's "token dropout" scale or BERT's token type. */
 #ifndef VNP_EMBED_H
 #define VNP_EMBED_H
 
@@ -28,6 +28,19 @@ struct vnp_embed_params {
 /* out = word[id] * 0.88 / unmasked, rows of mask_id 0 (fair-esm esm/model/esm2.py): FP32, then one rounding. The same
  * operations in the same order as vnp_cpu_embed_esm2(): equal bits in FP32. */
 void vnp_embed(const struct vnp_embed_params *p, cudaStream_t stream);
+
+struct vnp_embed_bert_params {
+    const float *d_word; /* [vocab, width] */
+    const float *d_type; /* [width] that of every token */
+    const void *d_ids;   /* [tokens], all < vocab, id_bytes (1 or 2) wide */
+    int id_bytes;
+    float *d_out; /* [tokens, width] */
+    int64_t tokens;
+    int width; /* a multiple of 8 */
+};
+
+/* out = word[id] + type, before the LayerNorm that follows it, and therefore FP32: the bits of vnp_cpu_embed_bert(). */
+void vnp_embed_bert(const struct vnp_embed_bert_params *p, cudaStream_t stream);
 
 #ifdef __cplusplus
 }

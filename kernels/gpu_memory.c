@@ -22,23 +22,27 @@ static int64_t larger(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-struct vnp_gpu_parts vnp_gpu_parts(const struct vnp_model_config *c, const struct vnp_esm2_gpu_options *o)
+struct vnp_gpu_parts vnp_gpu_parts(const struct vnp_model_config *c, const struct vnp_gpu_net_options *o)
 {
     const enum vnp_dtype dtype = vnp_gpu_storage(o->type);
     const int64_t w = c->width, s = (int64_t)vnp_dtype_bytes(dtype);
+    const bool gated = c->arch == VNP_DNABERT_S;
     return (struct vnp_gpu_parts){.x = w * (VNP_RESIDUAL_F32 ? 4 : s),
                                   .h = w * s,
-                                  .wide = larger(3 * w, c->ffn) * s,
+                                  .wide = larger(3 * w, gated ? 2 * c->ffn : c->ffn) * s,
+                                  .gated = gated ? c->ffn * s : 0,
                                   .hidden = o->pool == VNP_POOL_NONE ? 0 : w * 4,
-                                  .rotary = c->head_dim * 4};
+                                  .rotary = gated ? 0 : c->head_dim * 4};
 }
 
 int64_t vnp_gpu_weights_bytes(const struct vnp_model_config *c, enum vnp_dtype dtype, int layers)
 {
     const int64_t w = c->width, f = c->ffn;
-    const int64_t matrices = 4 * w * w + 2 * w * f, vectors = 9 * w + f;
-    return layers * (matrices * (int64_t)vnp_dtype_bytes(dtype) + vectors * 4 + 12 * VNP_GPU_ALIGN) +
-           (c->vocab + 2) * w * 4 + 3 * VNP_GPU_ALIGN;
+    const bool gated = c->arch == VNP_DNABERT_S;
+    const int64_t matrices = 4 * w * w + (gated ? 3 : 2) * w * f, vectors = 9 * w + (gated ? 0 : f);
+    const int64_t rows = c->vocab + (gated ? 4 : 2); /* two token types and a LayerNorm, or a LayerNorm */
+    return layers * (matrices * (int64_t)vnp_dtype_bytes(dtype) + vectors * 4 + 12 * VNP_GPU_ALIGN) + rows * w * 4 +
+           4 * VNP_GPU_ALIGN;
 }
 
 /* Every section with its padding. */
@@ -61,20 +65,20 @@ int64_t vnp_gpu_batch_bytes(int64_t tokens, int64_t sequences, int width, enum v
 }
 
 /* What the weights take, and what the rest takes for each token of a batch. */
-static void bytes_of(const struct vnp_model_config *c, const struct vnp_esm2_gpu_options *o, int batches,
+static void bytes_of(const struct vnp_model_config *c, const struct vnp_gpu_net_options *o, int batches,
                      int64_t *weights, int64_t *per_token)
 {
     const struct vnp_gpu_parts p = vnp_gpu_parts(c, o);
     const int64_t many = 1 << 16;
     *weights = vnp_gpu_weights_bytes(c, vnp_gpu_storage(o->type), o->layer);
-    *per_token = p.x + p.h + p.wide + p.hidden + p.rotary +
+    *per_token = p.x + p.h + p.wide + p.gated + p.hidden + p.rotary +
                  batches * vnp_gpu_batch_bytes(many, many / 2, c->width, o->pool) / many;
 }
 
-struct vnp_gpu_memory vnp_gpu_memory(const struct vnp_model_config *c, const struct vnp_esm2_gpu_options *o,
-                                     int batches, bool second_opinion)
+struct vnp_gpu_memory vnp_gpu_memory(const struct vnp_model_config *c, const struct vnp_gpu_net_options *o, int batches,
+                                     bool second_opinion)
 {
-    struct vnp_esm2_gpu_options exact = *o;
+    struct vnp_gpu_net_options exact = *o;
     int64_t weights, per_token, weights32 = 0, per_token32 = 0;
     bytes_of(c, o, batches, &weights, &per_token);
     exact.type = VNP_GEMM_F32;

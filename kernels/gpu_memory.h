@@ -17,11 +17,11 @@
 #define VNP_RESIDUAL_F32 0
 #endif
 
-struct vnp_esm2_gpu_options {
+struct vnp_gpu_net_options {
     enum vnp_gemm_type type; /* numbers: F16, BF16, F32 or TF32 */
     int layer;          /* representation: 0 the embedding, n the raw output of layer n, the last after its LayerNorm */
     enum vnp_pool pool; /* none: a vector a token */
-    int prefix, suffix; /* special tokens around the residues, for pooling */
+    int prefix, suffix; /* tokens at either end that pooling leaves out */
     int64_t tokens;     /* of a batch, at most */
 };
 
@@ -40,9 +40,9 @@ static inline int64_t vnp_gpu_aligned(int64_t bytes)
 
 /* The parts of the workspace, in bytes for each token. */
 struct vnp_gpu_parts {
-    int64_t x, h, wide, hidden, rotary;
+    int64_t x, h, wide, gated, hidden, rotary;
 };
-struct vnp_gpu_parts vnp_gpu_parts(const struct vnp_model_config *c, const struct vnp_esm2_gpu_options *o);
+struct vnp_gpu_parts vnp_gpu_parts(const struct vnp_model_config *c, const struct vnp_gpu_net_options *o);
 
 /* Bytes of the weights for `layers` layers with matrices of `dtype`. */
 int64_t vnp_gpu_weights_bytes(const struct vnp_model_config *c, enum vnp_dtype dtype, int layers);
@@ -60,8 +60,8 @@ struct vnp_gpu_memory {
     int64_t per_token; /* bytes */
 };
 /* For `batches` of them in flight. second_opinion: the same model in FP32 beside it. */
-struct vnp_gpu_memory vnp_gpu_memory(const struct vnp_model_config *c, const struct vnp_esm2_gpu_options *o,
-                                     int batches, bool second_opinion);
+struct vnp_gpu_memory vnp_gpu_memory(const struct vnp_model_config *c, const struct vnp_gpu_net_options *o, int batches,
+                                     bool second_opinion);
 
 /* Tokens of the largest batch that fits `bytes` of memory, a multiple of 512 unless it is negative: not even the
  * weights fit. */

@@ -42,11 +42,19 @@ enum vnp_status vnp_slot_fill(struct vnp_slot *s, const struct vnp_block *b, int
     return VNP_OK;
 }
 
-void vnp_ring_init(struct vnp_ring *r)
+enum vnp_status vnp_ring_init(struct vnp_ring *r, int64_t *tokens, int width, enum vnp_pool pool, struct vnp_err *err)
 {
     memset(r, 0, sizeof *r);
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->changed, NULL);
+    for (int i = 0; i < VNP_SLOTS; i++)
+        while (vnp_gpu_batch_init(&r->slot[i].batch, *tokens, *tokens / 2 + 1, width, pool, err) != VNP_OK) {
+            if (*tokens < 1024)
+                return err->status;
+            *tokens /= 2;
+            vnp_warn("%s: going on with %lld", err->msg, (long long)*tokens);
+        }
+    return VNP_OK;
 }
 
 struct vnp_slot *vnp_ring_take(struct vnp_ring *r, int64_t turn, enum vnp_slot_state state)

@@ -32,7 +32,10 @@ struct vnp_ring {
 VNP_MUST_CHECK enum vnp_status vnp_slot_fill(struct vnp_slot *s, const struct vnp_block *b, int64_t first, int64_t n,
                                              const void *ids, int id_bytes, uint32_t mask_id, struct vnp_err *err);
 
-void vnp_ring_init(struct vnp_ring *r);
+/* Slots for batches of *tokens. When the memory that was free a moment ago is gone, half of that, and *tokens says so:
+ * larger batches are split, which changes no byte of the result. VNP_OS when there is none for 512. */
+VNP_MUST_CHECK enum vnp_status vnp_ring_init(struct vnp_ring *r, int64_t *tokens, int width, enum vnp_pool pool,
+                                             struct vnp_err *err);
 /* Waits until slot `turn` (counted on and on) is in `state`, and returns it: it is then the caller's. */
 struct vnp_slot *vnp_ring_take(struct vnp_ring *r, int64_t turn, enum vnp_slot_state state);
 /* Passes it on. */

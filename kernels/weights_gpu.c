@@ -49,10 +49,13 @@ static void add_jobs(struct loader *l, const struct vnp_tensor *t, char *dst, en
     }
 }
 
-/* Room for the tensors of `n` roles, one below the other; the device address when there is a slab. */
+/* Room for the tensors of `n` roles, one below the other; the device address when there is a slab. NULL for a role that
+ * the architecture doesn't have. */
 static void *place(struct loader *l, const enum vnp_role *roles, int n, int layer, enum vnp_dtype to)
 {
     char *first = l->slab ? l->slab + l->used : NULL;
+    if (!vnp_model_tensor(l->model, roles[0], layer))
+        return NULL;
     for (int i = 0; i < n; i++) {
         const struct vnp_tensor *t = vnp_model_tensor(l->model, roles[i], layer);
         if (l->slab)
@@ -74,13 +77,17 @@ static void *matrix(struct loader *l, enum vnp_role role, int layer)
 static void place_all(struct loader *l, struct vnp_gpu_weights *w, int layers, bool last)
 {
     static const enum vnp_role qkv_w[] = {VNP_Q_W, VNP_K_W, VNP_V_W}, qkv_b[] = {VNP_Q_B, VNP_K_B, VNP_V_B};
+    const bool whole = vnp_model_config(l->model)->arch == VNP_DNABERT_S; /* q, k and v come as one */
     w->word = vector(l, VNP_EMB_WORD, 0);
+    w->type = vector(l, VNP_EMB_TYPE, 0);
+    w->emb_ln_w = vector(l, VNP_EMB_LN_W, 0);
+    w->emb_ln_b = vector(l, VNP_EMB_LN_B, 0);
     for (int i = 0; i < layers; i++)
         w->layer[i] = (struct vnp_gpu_layer){
             .ln1_w = vector(l, VNP_LN1_W, i),
             .ln1_b = vector(l, VNP_LN1_B, i),
-            .qkv_w = place(l, qkv_w, 3, i, l->dtype),
-            .qkv_b = place(l, qkv_b, 3, i, VNP_F32),
+            .qkv_w = whole ? matrix(l, VNP_QKV_W, i) : place(l, qkv_w, 3, i, l->dtype),
+            .qkv_b = whole ? vector(l, VNP_QKV_B, i) : place(l, qkv_b, 3, i, VNP_F32),
             .out_w = matrix(l, VNP_OUT_W, i),
             .out_b = vector(l, VNP_OUT_B, i),
             .ln2_w = vector(l, VNP_LN2_W, i),

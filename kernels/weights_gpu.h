@@ -1,4 +1,4 @@
-/* An ESM-2's weights on the device: one slab, converted on the way up. */
+/* A language model's weights on the device: one slab, converted on the way up. */
 #ifndef VNP_WEIGHTS_GPU_H
 #define VNP_WEIGHTS_GPU_H
 
@@ -17,8 +17,8 @@ struct vnp_gpu_layer {
     const void *out_w;          /* [width, width] */
     const float *out_b;         /* [width] */
     const float *ln2_w, *ln2_b; /* [width] */
-    const void *fc1_w;          /* [ffn, width] */
-    const float *fc1_b;         /* [ffn] */
+    const void *fc1_w;          /* [ffn, width]; DNABERT-S [2 ffn, width] */
+    const float *fc1_b;         /* [ffn]; DNABERT-S NULL */
     const void *fc2_w;          /* [width, ffn] */
     const float *fc2_b;         /* [width] */
 };
@@ -28,7 +28,9 @@ struct vnp_gpu_weights {
     int64_t bytes;
     int layers;                           /* how many are there: as many as the wanted representation needs */
     const float *word;                    /* [vocab, width] */
-    const float *final_ln_w, *final_ln_b; /* [width]; NULL when the last layer is not wanted */
+    const float *type;                    /* DNABERT-S: [2, width] */
+    const float *emb_ln_w, *emb_ln_b;     /* DNABERT-S: [width] */
+    const float *final_ln_w, *final_ln_b; /* ESM-2: [width]; NULL when the last layer is not wanted */
     struct vnp_gpu_layer layer[VNP_MAX_LAYERS];
 };
 

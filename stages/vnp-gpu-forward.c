@@ -3,12 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu_blas.h"
 #include "cuda_check.h"
 #include "device_gpu.h"
-#include "esm2_gpu.h"
 #include "exact_gpu.h"
 #include "forward.h"
+#include "net_cpu.h"
+#include "net_gpu.h"
 #include "ring_gpu.h"
+#include "self_check.h"
 #include "stage.h"
 #include "stats.h"
 #include "telemetry.h"
@@ -25,7 +28,7 @@ struct options {
     enum vnp_gemm_type type;
     enum vnp_pool pool; /* VNP_POOL_NONE: hidden states */
     enum on_nonfinite on_nonfinite;
-    bool report, probe;
+    bool all_tokens, report, probe;
 };
 
 struct work {
@@ -33,7 +36,7 @@ struct work {
     struct vnp_device device;
     struct vnp_model *model;
     const struct vnp_model_config *config;
-    struct vnp_esm2_gpu *net;
+    struct vnp_gpu_net *net;
     struct vnp_exact *exact;
     int layer;
     int64_t budget; /* tokens of a batch */
@@ -41,6 +44,7 @@ struct work {
     struct vnp_writer *out;
     struct vnp_ring ring;
     struct vnp_agreement agreement;
+    struct vnp_self_check check; /* DNABERT-S */
     double begin, flops;
 };
 
@@ -67,14 +71,14 @@ static void usage(FILE *to)
         "                        numbers (default: --fp16, with sums, softmax and norms in FP32; --fp32 is true FP32)\n"
         "      --layer N         0: the embedding, N: the output of layer N, -1: the last (default: the last)\n"
         "      --pool mean|cls|max   one vector a sequence, as vnp-pool makes it (default: one a token)\n"
+        "      --all-tokens      mean or max over the special tokens too\n"
         "      --on-nonfinite fp32|fail|keep\n"
         "                        a sequence with NaN or Inf: redo it in FP32, stop, or mark it (default: fp32)\n"
         "      --compare-fp32 N  run every Nth sequence in FP32 too, and fail under --min-cosine (default: none)\n"
         "      --min-cosine X  (default: %g)\n"
         "      --device N        which GPU (default: %lld)\n"
         "      --probe           only say whether there is a GPU that will do: exit 0 or 69\n"
-        "      --report          name the device and the kernels that run\n"
-        VNP_HELP_OUTPUT VNP_HELP_COMMON
+        "      --report          name the device and the kernels that run\n" VNP_HELP_OUTPUT VNP_HELP_COMMON
         "\nExample: vnp-fasta2tok in.fa | vnp-pack -b 8192 | vnp-gpu-forward --model DIR | vnp-pool > emb.zst\n",
         o.min_cosine, (long long)o.device);
 }
@@ -96,7 +100,7 @@ static enum vnp_pool parse_pool(const char *text)
     return pool;
 }
 
-enum { LAYER = VNP_OPT_OWN, POOL, NONFINITE, COMPARE, MIN_COSINE, DEVICE, PROBE, REPORT, TYPE };
+enum { LAYER = VNP_OPT_OWN, POOL, ALL_TOKENS, NONFINITE, COMPARE, MIN_COSINE, DEVICE, PROBE, REPORT, TYPE };
 
 static void set_option(struct options *opt, int c)
 {
@@ -109,6 +113,9 @@ static void set_option(struct options *opt, int c)
         break;
     case POOL:
         opt->pool = parse_pool(optarg);
+        break;
+    case ALL_TOKENS:
+        opt->all_tokens = true;
         break;
     case NONFINITE:
         opt->on_nonfinite = parse_nonfinite(optarg);
@@ -148,6 +155,7 @@ static struct options parse(int argc, char **argv)
                                           {"tf32", no_argument, NULL, TYPE + VNP_GEMM_TF32},
                                           {"layer", required_argument, NULL, LAYER},
                                           {"pool", required_argument, NULL, POOL},
+                                          {"all-tokens", no_argument, NULL, ALL_TOKENS},
                                           {"on-nonfinite", required_argument, NULL, NONFINITE},
                                           {"compare-fp32", required_argument, NULL, COMPARE},
                                           {"min-cosine", required_argument, NULL, MIN_COSINE},
@@ -162,6 +170,8 @@ static struct options parse(int argc, char **argv)
         set_option(&opt, c);
     if (argc - optind > 1)
         vnp_die(VNP_USAGE, "one FILE at most, not %d", argc - optind);
+    if (opt.all_tokens && opt.pool != VNP_POOL_MEAN && opt.pool != VNP_POOL_MAX)
+        vnp_die(VNP_USAGE, "--all-tokens goes with --pool mean or max");
     if (opt.type != VNP_GEMM_F32 && vnp_env_true("VIRNUCPRO_DISABLE_FP16")) {
         vnp_warn("VIRNUCPRO_DISABLE_FP16 is set: FP32 instead of %s", vnp_gpu_type_name(opt.type));
         opt.type = VNP_GEMM_F32;
@@ -203,57 +213,48 @@ static void open_input(struct work *w, const char *path)
         fail(&err);
 }
 
-static struct vnp_esm2_gpu_options net_options(const struct work *w)
+static struct vnp_gpu_net_options net_options(const struct work *w)
 {
     const struct vnp_head *head = vnp_reader_head(w->in);
-    return (struct vnp_esm2_gpu_options){.type = w->opt.type,
-                                         .layer = w->layer,
-                                         .pool = w->opt.pool,
-                                         .prefix = head->prefix,
-                                         .suffix = head->suffix,
-                                         .tokens = w->budget};
-}
-
-/* Slots for batches of w->budget tokens. When the memory that was free a moment ago is gone, half of that: larger
- * batches are split, which changes no byte of the result. */
-static void make_slots(struct work *w)
-{
-    struct vnp_err err;
-    vnp_ring_init(&w->ring);
-    for (int i = 0; i < VNP_SLOTS; i++)
-        while (vnp_gpu_batch_init(&w->ring.slot[i].batch, w->budget, w->budget / 2 + 1, w->config->width, w->opt.pool,
-                                  &err) != VNP_OK) {
-            if (w->budget < 1024)
-                fail(&err);
-            w->budget /= 2;
-            vnp_warn("%s: going on with %lld", err.msg, (long long)w->budget);
-        }
+    return (struct vnp_gpu_net_options){.type = w->opt.type,
+                                        .layer = w->layer,
+                                        .pool = w->opt.pool,
+                                        .prefix = w->opt.all_tokens ? 0 : head->prefix,
+                                        .suffix = w->opt.all_tokens ? 0 : head->suffix,
+                                        .tokens = w->budget};
 }
 
 static void open_net(struct work *w)
 {
     const double before = vnp_now();
-    const struct vnp_esm2_gpu_options wanted = net_options(w);
+    const struct vnp_gpu_net_options wanted = net_options(w);
     struct vnp_err err;
-    if (vnp_esm2_gpu_fits(w->config, &wanted, VNP_SLOTS, w->opt.compare > 0, &err) != VNP_OK)
+    if (vnp_gpu_net_fits(w->config, &wanted, VNP_SLOTS, w->opt.compare > 0, &err) != VNP_OK ||
+        vnp_ring_init(&w->ring, &w->budget, w->config->width, w->opt.pool, &err) != VNP_OK)
         fail(&err);
-    make_slots(w);
-    const struct vnp_esm2_gpu_options o = net_options(w);
-    if (vnp_esm2_gpu_open(&w->net, w->model, &o, &err) != VNP_OK)
+    const struct vnp_gpu_net_options o = net_options(w);
+    if (vnp_gpu_net_open(&w->net, w->model, &o, &err) != VNP_OK)
         fail(&err);
     w->exact = vnp_exact_new(w->model, &o);
+    w->check = (struct vnp_self_check){.model = w->model,
+                                       .head = vnp_reader_head(w->in),
+                                       .name = vnp_reader_name(w->in),
+                                       .layer = w->layer,
+                                       .pool = w->opt.pool,
+                                       .all_tokens = w->opt.all_tokens,
+                                       .least = w->opt.type == VNP_GEMM_BF16 ? 0.99 : VNP_SELF_CHECK_LEAST};
     vnp_log(VNP_LOG_DEBUG, "%s ready in %.2f s", w->config->name, vnp_now() - before);
     if (w->opt.report)
         vnp_info("GPU %d: %s, compute capability %d.%d, CUDA %d.%d\n%s", w->device.index, w->device.name,
                  w->device.major, w->device.minor, w->device.runtime / 1000, w->device.runtime % 1000 / 10,
-                 vnp_esm2_gpu_report(w->net));
+                 vnp_gpu_net_report(w->net));
 }
 
 static void write_head(struct work *w)
 {
     struct vnp_err err;
     struct vnp_head head = *vnp_reader_head(w->in);
-    if (vnp_forward_head(&head, w->config, w->layer, w->opt.pool, false, vnp_gpu_type_name(w->opt.type),
+    if (vnp_forward_head(&head, w->config, w->layer, w->opt.pool, w->opt.all_tokens, vnp_gpu_type_name(w->opt.type),
                          vnp_reader_name(w->in), &err) != VNP_OK ||
         vnp_writer_head(w->out, &head, &err) != VNP_OK)
         fail(&err);
@@ -307,11 +308,10 @@ static float *vectors_at(const struct work *w, const struct vnp_slot *s, int64_t
 
 static const float *run_exact(struct work *w, const struct vnp_slot *s, int64_t i, bool *finite)
 {
-    const struct vnp_gpu_batch *b = &s->batch;
+    const char *ids = (const char *)s->batch.ids + (int64_t)s->batch.cu[i] * s->batch.id_bytes;
     const float *out;
     struct vnp_err err;
-    if (vnp_exact_run(w->exact, (const char *)b->ids + (int64_t)b->cu[i] * b->id_bytes, b->id_bytes,
-                      (uint32_t)(b->cu[i + 1] - b->cu[i]), &out, finite, &err) != VNP_OK)
+    if (vnp_exact_run(w->exact, ids, s->batch.id_bytes, s->rows.tokens[i], &out, finite, &err) != VNP_OK)
         fail(&err);
     return out;
 }
@@ -342,33 +342,31 @@ static void handle_nonfinite(struct work *w, struct vnp_slot *s, int64_t i)
     fail(&err);
 }
 
-/* Sequence i in FP32 too: its vector, or the mean of its residues' vectors. */
+/* Sequence i in FP32 too. */
 static void compare(struct work *w, const struct vnp_slot *s, int64_t i)
 {
-    const int width = w->config->width;
-    const float *a = vectors_at(w, s, i), *b;
-    float *means = NULL;
-    bool finite;
     struct vnp_pair pair;
     struct vnp_err err;
-    b = run_exact(w, s, i, &finite);
-    if (w->opt.pool == VNP_POOL_NONE) {
-        int64_t first, count;
-        vnp_pool_span(vnp_reader_head(w->in), VNP_POOL_MEAN, s->rows.residues[i] == 0, s->rows.tokens[i], &first,
-                      &count);
-        means = xmalloc((size_t)width * 2 * sizeof *means);
-        vnp_pool_vectors(VNP_POOL_MEAN, VNP_F32, a + first * width, count, width, means);
-        vnp_pool_vectors(VNP_POOL_MEAN, VNP_F32, b + first * width, count, width, means + width);
-        a = means, b = means + width;
-    }
-    vnp_agreement_add(&w->agreement, a, b, width, &pair);
-    free(means);
+    bool finite;
+    const float *exact = run_exact(w, s, i, &finite);
+    vnp_exact_compare(vnp_reader_head(w->in), w->opt.pool, s->rows.tokens[i], w->config->width, vectors_at(w, s, i),
+                      exact, &w->agreement, &pair);
     if (pair.cosine >= w->opt.min_cosine || (w->opt.on_nonfinite == KEEP && !pair.finite))
         return;
     vnp_error(&err, VNP_FAIL, "%s: record %llu: cosine %.7f between %s and FP32, under --min-cosine %g",
               vnp_reader_name(w->in), (unsigned long long)s->rows.ordinal[i], pair.cosine,
               vnp_gpu_type_name(w->opt.type), w->opt.min_cosine);
     fail(&err);
+}
+
+/* A DNABERT-S's first batch on the CPU too. */
+static void prove(struct work *w, struct vnp_slot *s)
+{
+    struct vnp_err err;
+    struct vnp_block b = vnp_rows_block(&s->rows);
+    b.bulk = s->batch.out;
+    if (w->config->arch == VNP_DNABERT_S && vnp_self_check(&w->check, &b, s->batch.ids, &err) != VNP_OK)
+        fail(&err);
 }
 
 static void write_slot(struct work *w, struct vnp_slot *s)
@@ -400,8 +398,9 @@ static void *write_all(void *ctx)
                 handle_nonfinite(w, s, i);
             if (w->opt.compare > 0 && s->rows.ordinal[i] % (uint64_t)w->opt.compare == 0)
                 compare(w, s, i);
-            w->flops += vnp_esm2_gpu_flops(w->config, w->layer, s->rows.tokens[i]);
+            w->flops += vnp_cpu_net_flops(w->config, w->layer, s->rows.tokens[i]);
         }
+        prove(w, s);
         vnp_telemetry_work(-1);
         write_slot(w, s);
         vnp_ring_pass(&w->ring, s, VNP_SLOT_EMPTY);
@@ -421,9 +420,9 @@ static void compute_all(struct work *w)
         struct vnp_slot *s = vnp_ring_take(&w->ring, turn, VNP_SLOT_FILLED);
         const bool last = s->last;
         if (!last) {
-            if (vnp_esm2_gpu_reserve(w->net, s->batch.tokens, &err) != VNP_OK)
+            if (vnp_gpu_net_reserve(w->net, s->batch.tokens, &err) != VNP_OK)
                 fail(&err);
-            vnp_esm2_gpu_enqueue(w->net, &s->batch);
+            vnp_gpu_net_enqueue(w->net, &s->batch);
         }
         vnp_ring_pass(&w->ring, s, VNP_SLOT_STARTED);
         if (last)
@@ -468,6 +467,7 @@ static void summarise(const struct work *w)
 
 int main(int argc, char **argv)
 {
+    vnp_cpu_blas_restart(argv);
     vnp_stage_init_frames("vnp-gpu-forward");
     struct work w = {.opt = parse(argc, argv)};
     struct vnp_err err;
@@ -491,7 +491,7 @@ int main(int argc, char **argv)
 
     vnp_agreement_free(&w.agreement);
     vnp_exact_free(w.exact);
-    vnp_esm2_gpu_close(w.net);
+    vnp_gpu_net_close(w.net);
     vnp_ring_free(&w.ring);
     vnp_reader_close(w.in);
     vnp_model_close(w.model);

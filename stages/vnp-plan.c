@@ -209,12 +209,6 @@ static void open_all(struct work *w, const char *path)
     p->census = &w->census;
     const int64_t budget = vnp_forward_budget_said(vnp_reader_head(w->in), DEFAULT_TOKENS);
     p->budget = budget > 0 ? (uint64_t)budget : DEFAULT_TOKENS;
-    if (p->model->arch == VNP_ESM2)
-        return;
-    if (w->opt.devices == ON_GPU)
-        vnp_die(VNP_DATA, "%s: vnp-gpu-forward runs ESM-2 models, and this is none: plan it with --device cpu",
-                p->model->name);
-    w->opt.devices = ON_CPU;
 }
 
 static void count(struct work *w)
@@ -246,7 +240,7 @@ static void warn(struct vnp_plan *p, const char *fmt, ...)
 static void plan_gpu(struct work *w)
 {
     struct vnp_plan *p = &w->plan;
-    const struct vnp_esm2_gpu_options o = {.type = w->opt.type, .layer = p->layer, .pool = VNP_POOL_NONE};
+    const struct vnp_gpu_net_options o = {.type = w->opt.type, .layer = p->layer, .pool = VNP_POOL_NONE};
     const struct vnp_gpu_memory m = vnp_gpu_memory(p->model, &o, VNP_SLOTS, false);
     const int64_t largest = (int64_t)w->census.largest_batch;
     struct vnp_plan_device *g = &p->gpu;
@@ -255,9 +249,8 @@ static void plan_gpu(struct work *w)
     g->weights = m.weights;
     g->batches = m.per_token * p->gpu_tokens;
     g->other = m.margin;
-    g->tflops = w->opt.type == VNP_GEMM_F16 || w->opt.type == VNP_GEMM_BF16
-                    ? vnp_gpu_h200_tflops(p->model->width, (int64_t)p->budget)
-                    : -1;
+    const bool measured = p->model->arch == VNP_ESM2 && (w->opt.type == VNP_GEMM_F16 || w->opt.type == VNP_GEMM_BF16);
+    g->tflops = measured ? vnp_gpu_h200_tflops(p->model->width, (int64_t)p->budget) : -1;
     g->seconds = g->tflops > 0 ? p->flops * 1e-12 / g->tflops / p->gpus : -1;
     if (g->given_tflops > 0)
         g->given_seconds = p->flops * 1e-12 / g->given_tflops / p->gpus;

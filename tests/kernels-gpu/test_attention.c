@@ -1,4 +1,5 @@
-/* vnp_attention() against loops in double over the same rounded inputs. */
+/* vnp_attention() against loops in double over the same rounded inputs, plain and with ALiBi. */
+#include "alibi.h"
 #include "attention.h"
 #include "gpu.h"
 
@@ -6,7 +7,9 @@ struct batch {
     enum vnp_dtype dtype;
     int heads, dim, n;
     int32_t *cu;
-    float *qkv; /* already rounded to dtype */
+    float *qkv;    /* already rounded to dtype */
+    float *slopes; /* NULL: plain */
+    float scale;
 };
 
 static int64_t tokens_of(const struct batch *b)
@@ -14,10 +17,11 @@ static int64_t tokens_of(const struct batch *b)
     return b->cu[b->n];
 }
 
-static struct batch make(enum vnp_dtype dtype, int heads, int dim, const int *lengths, int n, float sharpness,
-                         uint64_t seed)
+static struct batch make(enum vnp_dtype dtype, int heads, int dim, bool alibi, const int *lengths, int n,
+                         float sharpness, uint64_t seed)
 {
-    struct batch b = {dtype, heads, dim, n, xcalloc((size_t)n + 1, 4), NULL};
+    struct batch b = {
+        .dtype = dtype, .heads = heads, .dim = dim, .n = n, .cu = xcalloc((size_t)n + 1, 4), .scale = 0.75f};
     for (int i = 0; i < n; i++)
         b.cu[i + 1] = b.cu[i] + lengths[i];
     const int64_t width = (int64_t)heads * dim, all = tokens_of(&b) * 3 * width;
@@ -26,11 +30,16 @@ static struct batch make(enum vnp_dtype dtype, int heads, int dim, const int *le
         const float scale = i % (3 * width) < width ? sharpness / sqrtf((float)dim) : 1;
         b.qkv[i] = rounded(normal(&seed) * scale, dtype);
     }
+    if (alibi) {
+        b.slopes = xcalloc((size_t)heads, sizeof *b.slopes);
+        vnp_alibi_slopes(b.slopes, heads);
+    }
     return b;
 }
 
 static void drop(struct batch *b)
 {
+    free(b->slopes);
     free(b->cu);
     free(b->qkv);
 }
@@ -44,11 +53,20 @@ static float *run(const struct batch *b)
     vnp_attention_tiles(b->cu, b->n, order, tiles);
     void *d_qkv = to_device(b->qkv, 3 * out, b->dtype), *d_out = poisoned(out, b->dtype);
     void *d_tiles = bytes_to_device(tiles, (size_t)n * sizeof *tiles);
-    const struct vnp_attention_params p = {b->dtype, b->heads, b->dim, d_qkv, d_out, d_tiles, n};
+    float *d_slopes = b->slopes ? to_device(b->slopes, b->heads, VNP_F32) : NULL;
+    const struct vnp_attention_params p = {.dtype = b->dtype,
+                                           .heads = b->heads,
+                                           .head_dim = b->dim,
+                                           .d_qkv = d_qkv,
+                                           .d_out = d_out,
+                                           .d_tiles = d_tiles,
+                                           .n_tiles = n,
+                                           .d_slopes = d_slopes,
+                                           .scale = b->scale};
     vnp_attention(&p, 0);
     CUDA_CHECK(cudaDeviceSynchronize());
     float *v = from_device(d_out, out, b->dtype);
-    cudaFree(d_qkv), cudaFree(d_out), cudaFree(d_tiles);
+    cudaFree(d_qkv), cudaFree(d_out), cudaFree(d_tiles), cudaFree(d_slopes);
     free(tiles), free(order);
     return v;
 }
@@ -63,6 +81,8 @@ static void reference(const struct batch *b, int first, int length, int row, int
         const float *k = b->qkv + (first + j) * 3 * width + width + head * b->dim;
         for (int d = 0; d < b->dim; d++)
             s[j] += (double)q[d] * k[d];
+        if (b->slopes)
+            s[j] = s[j] * (double)b->scale - (double)b->slopes[head] * abs(row - j);
         top = s[j] > top ? s[j] : top;
     }
     memset(out, 0, (size_t)b->dim * sizeof *out);
@@ -97,8 +117,9 @@ static void compare(const struct batch *b, const float *got, double tolerance)
                     largest = fmax(largest, fabs(want[d]));
                 for (int d = 0; d < b->dim; d++)
                     if (!(fabs(g[d] - want[d]) <= tolerance * largest))
-                        fail_msg("dtype %d dim %d sequence %d of %d tokens, row %d head %d dim %d: %.8g, wanted %.8g",
-                                 b->dtype, b->dim, i, b->cu[i + 1] - b->cu[i], row, head, d, g[d], want[d]);
+                        fail_msg("dtype %d dim %d%s sequence %d of %d tokens, row %d head %d dim %d: %.8g, wanted %.8g",
+                                 b->dtype, b->dim, b->slopes ? " alibi" : "", i, b->cu[i + 1] - b->cu[i], row, head, d,
+                                 g[d], want[d]);
             }
 }
 
@@ -114,13 +135,14 @@ static double tolerance(enum vnp_dtype dtype)
 static void check_all(const int *lengths, int n, int heads, float sharpness)
 {
     for (size_t t = 0; t < sizeof dtypes / sizeof *dtypes; t++)
-        for (size_t d = 0; d < sizeof dims / sizeof *dims; d++) {
-            struct batch b = make(dtypes[t], heads, dims[d], lengths, n, sharpness, 1 + t * 10 + d);
-            float *got = run(&b);
-            compare(&b, got, tolerance(b.dtype) * fmaxf(1, sharpness / 4));
-            free(got);
-            drop(&b);
-        }
+        for (size_t d = 0; d < sizeof dims / sizeof *dims; d++)
+            for (int alibi = 0; alibi < 2; alibi++) {
+                struct batch b = make(dtypes[t], heads, dims[d], alibi, lengths, n, sharpness, 1 + t * 10 + d);
+                float *got = run(&b);
+                compare(&b, got, tolerance(b.dtype) * fmaxf(1, sharpness / 4));
+                free(got);
+                drop(&b);
+            }
 }
 
 static void lengths_1_to_129(void **state)
@@ -149,6 +171,14 @@ static void sharp_scores(void **state)
     check_all((const int[]){70, 200, 1, 31}, 4, 2, 25);
 }
 
+/* DNABERT-S's twelve heads: both of ALiBi's rules for slopes. */
+static void twelve_heads(void **state)
+{
+    (void)state;
+    need_gpu();
+    check_all((const int[]){1, 17, 64, 65, 110, 300}, 6, 12, 1);
+}
+
 static void hundreds_of_short_ones(void **state)
 {
     int lengths[700];
@@ -167,12 +197,12 @@ static void same_bytes_in_any_company(void **state)
     (void)state;
     need_gpu();
     for (size_t t = 0; t < 3; t++)
-        for (size_t d = 0; d < 5; d++) {
-            struct batch all = make(dtypes[t], 5, dims[d], lengths, 8, 2, 77);
-            const int64_t width = 5 * dims[d];
+        for (size_t d = 0; d < 10; d++) { /* plain, then ALiBi */
+            struct batch all = make(dtypes[t], 5, dims[d % 5], d >= 5, lengths, 8, 2, 77);
+            const int64_t width = 5 * dims[d % 5];
             float *together = run(&all);
             for (int i = 0; i < 8; i++) {
-                struct batch one = make(dtypes[t], 5, dims[d], lengths + i, 1, 2, 1);
+                struct batch one = make(dtypes[t], 5, dims[d % 5], d >= 5, lengths + i, 1, 2, 1);
                 memcpy(one.qkv, all.qkv + all.cu[i] * 3 * width, (size_t)lengths[i] * 3 * (size_t)width * 4);
                 float *alone = run(&one);
                 assert_memory_equal(alone, together + all.cu[i] * width, (size_t)lengths[i] * (size_t)width * 4);
@@ -191,9 +221,9 @@ static void nothing_crosses_a_border(void **state)
     (void)state;
     need_gpu();
     for (size_t t = 0; t < 3; t++)
-        for (size_t d = 0; d < 5; d++) {
-            struct batch b = make(dtypes[t], 3, dims[d], lengths, 5, 1, 5);
-            const int64_t width = 3 * dims[d];
+        for (size_t d = 0; d < 10; d++) { /* plain, then ALiBi */
+            struct batch b = make(dtypes[t], 3, dims[d % 5], d >= 5, lengths, 5, 1, 5);
+            const int64_t width = 3 * dims[d % 5];
             float *clean = run(&b);
             for (int64_t i = b.cu[1] * 3 * width; i < b.cu[4] * 3 * width; i++)
                 if (i < b.cu[2] * 3 * width || i >= b.cu[3] * 3 * width)
@@ -231,9 +261,13 @@ static void tiles_cover_each_row_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tiles_cover_each_row_once), cmocka_unit_test(lengths_1_to_129),
-        cmocka_unit_test(awkward_lengths),           cmocka_unit_test(sharp_scores),
-        cmocka_unit_test(hundreds_of_short_ones),    cmocka_unit_test(same_bytes_in_any_company),
+        cmocka_unit_test(tiles_cover_each_row_once),
+        cmocka_unit_test(lengths_1_to_129),
+        cmocka_unit_test(awkward_lengths),
+        cmocka_unit_test(sharp_scores),
+        cmocka_unit_test(twelve_heads),
+        cmocka_unit_test(hundreds_of_short_ones),
+        cmocka_unit_test(same_bytes_in_any_company),
         cmocka_unit_test(nothing_crosses_a_border),
     };
     return cmocka_run_group_tests_name("attention-gpu", tests, NULL, NULL);

@@ -2,7 +2,7 @@
 #include "gpu.h"
 #include "layernorm.h"
 
-#define EPS 1e-5f
+#define EPS 1e-5f /* ESM-2's; DNABERT-S has 1e-12 */
 
 static const struct {
     enum vnp_dtype in, out;
@@ -13,12 +13,12 @@ struct rows {
     enum vnp_dtype in, out;
     int64_t n;
     int width;
-    float *x, *w, *b;
+    float *x, *w, *b, eps;
 };
 
 static struct rows make(enum vnp_dtype in, enum vnp_dtype out, int64_t n, int width, float offset, uint64_t seed)
 {
-    struct rows r = {in, out, n, width, NULL, NULL, NULL};
+    struct rows r = {in, out, n, width, NULL, NULL, NULL, EPS};
     r.x = xmalloc((size_t)n * (size_t)width * 4), r.w = xmalloc((size_t)width * 4), r.b = xmalloc((size_t)width * 4);
     for (int64_t i = 0; i < n * width; i++)
         r.x[i] = rounded(normal(&seed) * (i % width == 3 ? 300 : 1) + offset, in); /* one massive channel */
@@ -45,7 +45,7 @@ static float *run(const struct rows *r, int normalise, uint8_t *flags)
     void *d_flags = flags ? bytes_to_device(flags, groups) : NULL;
     const struct vnp_layernorm_params p = {
         r->in,    r->out, d_x,        d_out,  normalise ? d_w : NULL, normalise ? d_b : NULL, r->n,
-        r->width, EPS,    d_sequence, d_flags};
+        r->width, r->eps, d_sequence, d_flags};
     vnp_layernorm(&p, 0);
     CUDA_CHECK(cudaDeviceSynchronize());
     if (flags)
@@ -67,7 +67,7 @@ static void compare(const struct rows *r, const float *got)
         mean /= r->width;
         for (int j = 0; j < r->width; j++)
             variance += (x[j] - mean) * (x[j] - mean);
-        const double rstd = 1 / sqrt(variance / r->width + EPS);
+        const double rstd = 1 / sqrt(variance / r->width + r->eps);
         for (int j = 0; j < r->width; j++) {
             const double normed = (x[j] - mean) * rstd * r->w[j], want = normed + r->b[j];
             /* FP32 rounding of the mean counts in units of the row's values over their spread. */
@@ -97,6 +97,56 @@ static void against_double(void **state)
                     free(got);
                     drop(&r);
                 }
+}
+
+/* Rows so small that an eps of 1e-5 would be all there is of the variance; and one of 1e-12 some. */
+static void small_rows(void **state)
+{
+    const float sizes[] = {1e-2f, 1e-4f, 1e-6f};
+    (void)state;
+    need_gpu();
+    for (int size = 0; size < 3; size++)
+        for (int to = 0; to < 3; to++) {
+            struct rows r = make(VNP_F32, pairs[to].out, 9, 768, 0, (uint64_t)size + 20);
+            r.eps = 1e-12f;
+            for (int64_t i = 0; i < r.n * r.width; i++)
+                r.x[i] *= sizes[size] / (i % r.width == 3 ? 300 : 1);
+            float *got = run(&r, 1, NULL);
+            compare(&r, got);
+            free(got);
+            drop(&r);
+        }
+}
+
+/* As DNABERT-S's residual stream is normalised: the same bytes as into another buffer. */
+static void in_place(void **state)
+{
+    (void)state;
+    need_gpu();
+    for (size_t p = 0; p < sizeof pairs / sizeof *pairs; p++) {
+        if (pairs[p].in != pairs[p].out)
+            continue;
+        struct rows r = make(pairs[p].in, pairs[p].out, 131, 768, 0, 21);
+        const int64_t all = r.n * r.width;
+        void *d_x = to_device(r.x, all, r.in), *d_w = to_device(r.w, r.width, VNP_F32);
+        void *d_b = to_device(r.b, r.width, VNP_F32);
+        const struct vnp_layernorm_params params = {.in = r.in,
+                                                    .out = r.out,
+                                                    .d_x = d_x,
+                                                    .d_out = d_x,
+                                                    .d_w = d_w,
+                                                    .d_b = d_b,
+                                                    .rows = r.n,
+                                                    .width = r.width,
+                                                    .eps = r.eps};
+        vnp_layernorm(&params, 0);
+        CUDA_CHECK(cudaDeviceSynchronize());
+        float *got = from_device(d_x, all, r.out), *apart = run(&r, 1, NULL);
+        assert_memory_equal(got, apart, (size_t)all * 4);
+        cudaFree(d_x), cudaFree(d_w), cudaFree(d_b);
+        free(got), free(apart);
+        drop(&r);
+    }
 }
 
 static void constant_rows_are_the_bias(void **state)
@@ -171,9 +221,13 @@ static void same_bytes_at_any_place(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(against_double),          cmocka_unit_test(constant_rows_are_the_bias),
-        cmocka_unit_test(flags_name_the_sequence), cmocka_unit_test(without_weights_values_pass),
+        cmocka_unit_test(against_double),
+        cmocka_unit_test(constant_rows_are_the_bias),
+        cmocka_unit_test(flags_name_the_sequence),
+        cmocka_unit_test(without_weights_values_pass),
         cmocka_unit_test(same_bytes_at_any_place),
+        cmocka_unit_test(small_rows),
+        cmocka_unit_test(in_place),
     };
     return cmocka_run_group_tests_name("layernorm-gpu", tests, NULL, NULL);
 }

@@ -47,6 +47,10 @@ for shape in 3x4x64 3x4x96 3x4x128 3x4x256 2x3x384; do
         vnp-gpu-forward -q batches | vnp-pool -q --plain --$pool | vnp-cat --json >downstream
         vnp-gpu-forward -q --pool $pool batches | vnp-pool -q --plain | vnp-cat --json >upstream
         same "$shape: --pool $pool gives vnp-pool's bytes" downstream upstream
+        [ $pool = cls ] && continue
+        vnp-gpu-forward -q batches | vnp-pool -q --plain --$pool --all-tokens | vnp-cat --json >downstream
+        vnp-gpu-forward -q --pool $pool --all-tokens batches | vnp-pool -q --plain --all-tokens | vnp-cat --json >upstream
+        same "$shape: and over the special tokens too" downstream upstream
     done
     for layer in 0 1 -2; do
         vnp-cpu-forward -q --layer=$layer batches | vnp-pool -q --plain -o cpu

@@ -13,6 +13,9 @@ check 'help fits a screen' [ "$(wc -l <out)" -le 40 ]
 status 'an unknown option' 2 vnp-gpu-forward --fp8
 status 'an unknown pooling' 2 vnp-gpu-forward --pool sum
 says 'says what there is' 'mean, cls or max, not sum'
+status 'all tokens of no pooling' 2 vnp-gpu-forward --all-tokens
+status 'all tokens of the first' 2 vnp-gpu-forward --pool cls --all-tokens
+says 'says with what' '--all-tokens goes with --pool mean or max'
 status 'a device that is no number' 2 vnp-gpu-forward --device one
 status 'an unknown way with NaN' 2 vnp-gpu-forward --on-nonfinite=ignore
 status 'a cosine above 1' 2 vnp-gpu-forward --min-cosine 1.5

@@ -148,12 +148,15 @@ else
     skip '3B' 'no large files here'
 fi
 
-# DNABERT-S has no GPU stage.
+# DNABERT-S on the GPU: memory, and no time, which nobody has measured.
 printf '>c\nACGTTGCAACGGT\n' | vnp-fasta2tok -q --tokenizer dna | vnp-pack -q -o dna.vnp
 planned 'DNABERT-S' vnp-plan -q -m dna --json dna.vnp
-check 'is planned for the CPU alone' [ "$(value gpu)" = null ]
-status 'on the GPU' 65 vnp-plan -q -m dna -d gpu dna.vnp
-says 'is refused' 'runs ESM-2 models'
+check 'is planned for both' [ "$(inside gpu memory_bytes)" -gt 0 -a "$(inside cpu memory_bytes)" -gt 0 ]
+check 'its time on the GPU is not known' [ "$(inside gpu seconds)" = null ]
+planned 'on the GPU at a given rate' vnp-plan -q -m dna -d gpu --json --tflops 0.001 dna.vnp
+check 'it is' time_is "$(inside gpu given_seconds)" 0.001
+planned 'for people' vnp-plan -q -m dna -d gpu dna.vnp
+check 'too' grep -q '^GPU time    not known: no DNABERT-S was measured in fp16; give --tflops$' out
 planned 'for people' vnp-plan -q -m dna dna.vnp
 check 'bases are called so' grep -q '^input       1 sequence, 13 bases' out
 

@@ -3,6 +3,7 @@
 #include "census.h"
 #include "gpu_memory.h"
 #include "gpu_speed.h"
+#include "model_roles.h"
 #include "net_cpu.h"
 #include "plan_show.h"
 #include "synth.h"
@@ -19,7 +20,7 @@ static void test_gpu_memory(void **state)
         struct vnp_synth s;
         struct vnp_err err;
         assert_int_equal(vnp_synth_init(&s, measured[i].shape, 1, false, &err), VNP_OK);
-        const struct vnp_esm2_gpu_options o = {
+        const struct vnp_gpu_net_options o = {
             .type = VNP_GEMM_F16, .layer = s.config.layers, .pool = VNP_POOL_NONE, .tokens = 8192};
         const struct vnp_gpu_memory m = vnp_gpu_memory(&s.config, &o, VNP_SLOTS, false);
         const double gb = (double)(m.weights + m.per_token * o.tokens) * 1e-9;
@@ -38,7 +39,7 @@ static void test_gpu_memory_grows(void **state)
     struct vnp_synth s;
     struct vnp_err err;
     assert_int_equal(vnp_synth_init(&s, "650M", 1, false, &err), VNP_OK);
-    struct vnp_esm2_gpu_options o = {.type = VNP_GEMM_F16, .layer = 33, .pool = VNP_POOL_NONE};
+    struct vnp_gpu_net_options o = {.type = VNP_GEMM_F16, .layer = 33, .pool = VNP_POOL_NONE};
     const struct vnp_gpu_memory f16 = vnp_gpu_memory(&s.config, &o, VNP_SLOTS, false);
     const struct vnp_gpu_memory second = vnp_gpu_memory(&s.config, &o, VNP_SLOTS, true);
     o.type = VNP_GEMM_F32;
@@ -47,6 +48,39 @@ static void test_gpu_memory_grows(void **state)
     assert_true(second.weights > f16.weights + f32.weights && second.per_token == f16.per_token);
     o.layer = 3;
     assert_true(vnp_gpu_memory(&s.config, &o, VNP_SLOTS, false).weights < f32.weights / 5);
+}
+
+/* DNABERT-S: the weights are what its tensors take, matrices in FP16; and a batch has the feed-forward's halves, and what
+ * becomes of them, instead of rotary angles. */
+static void test_gpu_memory_dnabert(void **state)
+{
+    static const char *const shapes[] = {"dnabert-s", "dnabert-s:2x3x48"};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct vnp_synth s;
+        struct vnp_err err;
+        int64_t bytes = 0;
+        assert_int_equal(vnp_synth_init(&s, shapes[i], 1, false, &err), VNP_OK);
+        const int64_t layers = s.config.layers, w = s.config.width, f = s.config.ffn;
+        for (int r = 0; r < VNP_N_ROLES; r++) {
+            int64_t shape[2] = {0, 1};
+            const int dimensions = vnp_role_shape(&s.config, r, shape);
+            if (dimensions > 0)
+                bytes += (r < VNP_N_GLOBAL_ROLES ? 4 : layers * (dimensions == 2 ? 2 : 4)) * shape[0] * shape[1];
+        }
+        const int64_t said = vnp_gpu_weights_bytes(&s.config, VNP_F16, s.config.layers);
+        assert_true(said >= bytes && said <= bytes + (layers * 12 + 4) * VNP_GPU_ALIGN);
+        struct vnp_gpu_net_options o = {.type = VNP_GEMM_F16, .layer = s.config.layers, .pool = VNP_POOL_MEAN};
+        const struct vnp_gpu_parts half = vnp_gpu_parts(&s.config, &o);
+        assert_int_equal(half.wide, 2 * 2 * f);
+        assert_int_equal(half.gated, 2 * f);
+        assert_int_equal(half.rotary, 0);
+        assert_int_equal(half.x, 2 * w);
+        assert_int_equal(half.hidden, 4 * w);
+        assert_true(half.wide >= 4 * w); /* the embedding in FP32 goes there */
+        o.type = VNP_GEMM_F32;
+        assert_int_equal(vnp_gpu_parts(&s.config, &o).gated, 4 * f);
+    }
 }
 
 static void test_gpu_speed(void **state)
@@ -156,7 +190,7 @@ static void test_texts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_gpu_memory), cmocka_unit_test(test_gpu_memory_grows),
-                                       cmocka_unit_test(test_gpu_speed),  cmocka_unit_test(test_census),
+                                       cmocka_unit_test(test_gpu_memory_dnabert), cmocka_unit_test(test_gpu_speed),  cmocka_unit_test(test_census),
                                        cmocka_unit_test(test_sample),     cmocka_unit_test(test_trial),
                                        cmocka_unit_test(test_texts)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,7 +30,7 @@ timeless "$T/out" >"$T/got"
 same 'the same' "$T/want" "$T/got"
 status 'on a GPU' 0 predict -q -d gpu contigs.fa
 cp "$T/out" "$T/plan"
-check 'is planned for ESM-2, and the CPU for DNABERT-S' [ "$(sed -nE 's/^(CPU|GPU) memory.*/\1/p' "$T/plan" | tr '\n' ' ')" = 'GPU CPU ' ]
+check 'is planned for both models' [ "$(sed -nE 's/^(CPU|GPU) memory.*/\1/p' "$T/plan" | tr '\n' ' ')" = 'GPU GPU ' ]
 printf '>a\nTAGTAACTATTAGTAACTATTAGTAACTA\n' >closed.fa
 status 'contigs without an open frame' 0 predict closed.fa
 says 'are a warning' 'warning: '

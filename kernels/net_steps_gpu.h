@@ -1,0 +1,71 @@
+/* What the walks through the models on the GPU (esm2_gpu.c, dnabert_gpu.c) are made of. Used by the walks and by
+ * net_gpu.c, which runs them. */
+#ifndef VNP_NET_STEPS_GPU_H
+#define VNP_NET_STEPS_GPU_H
+
+#include "net_gpu.h"
+#include "weights_gpu.h"
+
+#define VNP_GPU_LAYER_STEPS 8 /* of a layer at most, for profiling */
+
+/* A batch on its way. */
+struct vnp_gpu_pass {
+    struct vnp_gpu_net *m;
+    const struct vnp_gpu_batch *b;
+    /* Says that a step has been launched; only profiling listens. */
+    void (*done)(struct vnp_gpu_net *m, enum vnp_gpu_step step, void *ctx);
+    void *ctx;
+};
+static inline void vnp_gpu_done(const struct vnp_gpu_pass *p, enum vnp_gpu_step step)
+{
+    p->done(p->m, step, p->ctx);
+}
+
+/* An architecture. */
+struct vnp_gpu_walk {
+    const char *scores;           /* what its attention does with the scores, for the report */
+    const char *steps[VNP_STEPS]; /* names; NULL where it has no such step */
+    /* d_x: the input of the first layer. */
+    void (*embed)(const struct vnp_gpu_net *m, const struct vnp_gpu_batch *b);
+    /* d_x through one layer. */
+    void (*layer)(const struct vnp_gpu_pass *p, const struct vnp_gpu_layer *l);
+    /* The products of a layer for a batch: q, k and v; attention's output; both of the feed-forward. */
+    void (*products)(const struct vnp_gpu_net *m, const struct vnp_gpu_layer *l, const struct vnp_gpu_batch *b,
+                     struct vnp_gemm_params p[4]);
+};
+extern const struct vnp_gpu_walk vnp_esm2_gpu_walk, vnp_dnabert_gpu_walk;
+
+struct vnp_gpu_net {
+    struct vnp_model_config c;
+    const struct vnp_gpu_walk *walk;
+    struct vnp_gpu_net_options o;
+    enum vnp_dtype dtype, residual; /* of activations and matrices; of the residual stream */
+    struct vnp_gpu_weights weights;
+    int64_t cap; /* tokens that there is room for */
+    void *d_workspace;
+    void *d_x;       /* [tokens, width] residual stream */
+    void *d_h;       /* [tokens, width] after a LayerNorm; after attention */
+    void *d_wide;    /* [tokens, 3 width] q, k, v; [tokens, ffn] or, gated, [tokens, 2 ffn] */
+    void *d_gated;   /* [tokens, ffn], gated */
+    float *d_hidden; /* [tokens, width] the representation, when it is pooled */
+    float *d_rotary; /* [positions, head_dim / 2, 2], ESM-2 */
+    float *d_slopes; /* [heads] ALiBi's, DNABERT-S */
+    cudaStream_t in, compute, out;
+    char report[1024];
+};
+
+/* A product of the net's numbers. */
+void vnp_gpu_net_gemm(const struct vnp_gpu_net *m, struct vnp_gemm_params p);
+
+/* out = residual + a w^T + bias, on the residual stream. */
+struct vnp_gemm_params vnp_gpu_net_residual(const struct vnp_gpu_net *m, const void *a, const void *w,
+                                            const float *bias, int64_t rows, int64_t k);
+
+/* out [rows, width] of `to` = LayerNorm(x [rows, width] of `from`); out may be x where the types are equal. */
+void vnp_gpu_net_norm(const struct vnp_gpu_net *m, enum vnp_dtype from, const void *x, enum vnp_dtype to, void *out,
+                      const float *w, const float *b, int64_t rows);
+
+/* d_h = attention of q | k | v in d_wide; with ALiBi where the net has slopes. */
+void vnp_gpu_net_attend(const struct vnp_gpu_net *m, const struct vnp_gpu_batch *b);
+
+#endif
