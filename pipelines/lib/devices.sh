@@ -83,8 +83,8 @@ model_facts() {
     fact files '\["([^"]*)"' model_file
 }
 
-# takes STAGE MODEL [OPTION OF VNP-FASTA2TOK ...] -- [OPTION OF STAGE ...]: whether the forward stage takes the model, these
-# tokens and options: it is given a stream without sequences.
+# takes STAGE MODEL [OPTION OF VNP-FASTA2TOK ...] -- [OPTION OF STAGE ...] <FASTA: whether the forward stage takes the model,
+# the tokens of these records, of which there may be none, and the options.
 takes() {
     local stage=$1 model=$2 tokens=()
     shift 2
@@ -92,7 +92,7 @@ takes() {
     shift
     (
         unset VNP_LOG_JSON
-        vnp-fasta2tok -q --allow-empty "${tokens[@]}" </dev/null | vnp-pack -q | "$stage" -q --model "$model" "$@" >/dev/null
+        vnp-fasta2tok -q --allow-empty "${tokens[@]}" | vnp-pack -q | "$stage" -q --model "$model" "$@" >/dev/null
         first_failure "${PIPESTATUS[@]}"
     )
 }
