@@ -70,10 +70,12 @@ check 'there is no result' [ ! -e new ]
 check 'what it had begun is kept' [ -e new.run/blocks/dna/blocks.tsv ]
 cat long-tiny.fa long-tiny.fa | sed 's/^>/>again_/' | awk '/^>/ { $0 = $0 "_" NR } 1' >longer.fa
 cut_short() { # the death of vnp-orf, which has all the input to read still
-    vnp-predict -q -d cpu --esm esm --dnabert dnabert --classifier classifier -o dead <(cat longer.fa; sleep 2) &
-    sleep 1
-    pkill -KILL -f -- '--nucleotides /dev/fd/3' || return 98
-    wait $!
+    vnp-predict -q -d cpu --esm esm --dnabert dnabert --classifier classifier -o dead <(cat longer.fa; sleep 3) &
+    local pid=$! target
+    sleep 1.5
+    target=$(ps -o pid=,args= -p "$(descendants $pid | paste -sd ,)" | awk '/--nucleotides/ && !/bash/ { print $1; exit }')
+    kill -KILL "$target" || return 98
+    wait $pid
 }
 status 'a death of vnp-orf' 137 cut_short
 says 'is reported' 'was killed by signal 9'
