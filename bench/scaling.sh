@@ -50,8 +50,9 @@ embed() { # embed N FASTA: to $t/N.zst; sets $wall
 }
 # Of the log: a line for each slot: tokens, blocks, seconds of its forward stage.
 shares() {
-    awk -f bench/json.awk -f /dev/stdin "$t/log" <<'EOF'
-what("summary") && get("stage") ~ /forward/ { s = get("slot"); n[s]++; tokens[s] += get("tokens"); busy[s] += get("seconds") }
+    grep '"what":"summary"' "$t/log" >"$t/summaries"
+    awk -f bench/json.awk -f /dev/stdin "$t/summaries" <<'EOF'
+get("stage") ~ /forward/ { s = get("slot"); n[s]++; tokens[s] += get("tokens"); busy[s] += get("seconds") }
 END { for (s in n) print tokens[s], n[s], busy[s], s }
 EOF
 }

@@ -72,6 +72,7 @@ run_blocks() {
     fi
     left >"$run/todo"
     [ -s "$run/todo" ] || return 0
+    [ -s "$run/slots" ] || die 69 'no device is left'
     [ "$rc" -le 128 ] || die "$rc" "GNU parallel $(if [ "$rc" = 255 ]; then echo failed; else echo "was killed by signal $((rc - 128))"; fi)"
     report_failed
 }
@@ -92,8 +93,9 @@ hand_out() {
     mapfile -t slots < <(cut -d / -f 2 "$run/slots")
     if [ ${#slots[@]} = 1 ]; then
         export VNP_SLOT=${slots[0]}
-        while read -r block && [ ! -e "$run/stop" ]; do
-            "${job[@]}" "$block" || [ -e "$run/stop" ] || "${job[@]}" "$block"
+        can_go_on() { [ -s "$run/slots" ] && [ ! -e "$run/stop" ]; }
+        while can_go_on && read -r block; do
+            "${job[@]}" "$block" || { can_go_on && "${job[@]}" "$block"; }
         done
         return 0
     else
