@@ -4,7 +4,8 @@
 . "$(dirname "$0")/../lib.sh"
 . "$ROOT/tests/recovery/lib.sh"
 mkdir disk
-trap 'umount -l "$T/work/disk" 2>/dev/null; rm -rf "$T"' EXIT
+disk=$PWD/disk
+trap 'umount -l "$disk" 2>/dev/null; rm -rf "$T"' EXIT
 mount -t tmpfs -o size=4m vnp-test disk 2>/dev/null || { skip 'a full disk' 'it takes root to mount a small one' && finish && exit; }
 vnp-model synth 1x1x16 -q -o model --seed 1
 awk '/^>/ { n++ } n <= 60' "$PROTEINS" >in.fa
