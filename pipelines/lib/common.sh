@@ -28,7 +28,10 @@ check_input() { # check_input [FILE ...]: they are there, and are not the output
         fi
     done
 }
-seal() { tail -c 64 -- "$1" | cksum | cut -d ' ' -f 1; } # of a stream in a file: its end frame carries its checksum
+seal() { # of a stream in a file: its end frame carries its checksum; nothing when something goes wrong
+    local mark
+    mark=$(tail -c 64 -- "$1" | cksum) && echo "${mark%% *}"
+}
 say() { [ -n "${quiet-}" ] || echo "$me: $1" >&2; }
 
 # In front of a command: it is killed when the shell that started it dies, even by SIGKILL.

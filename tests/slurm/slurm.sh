@@ -137,12 +137,12 @@ vnp-fasta2tok -q in.fa | vnp-pack -q | vnp-cpu-forward -q --model model --pool m
 vnp-predict -q -d cpu --threads 1 "${models[@]}" -o want contigs.fa
 hang() { echo hang >"$T/hold/$1"; }
 fail() { echo fail >"$T/hold/$1"; }
-hangs() { until_true 30 [ -e "$T/hold/$1.hangs" ]; }
+hangs() { until_true 90 [ -e "$T/hold/$1.hangs" ]; }
 release() { rm -f "$T/hold/$1" "$T/hold/$1.hangs"; }
 gone() { [ -z "$(squeue -h)" ]; }
 last() { tail -n 1 "$1"; }
 ended() { # ended JOB WANT: status of the last job, whose messages become err
-    until_true 60 sh -c "! squeue -h -j $1 2>/dev/null | grep -q ."
+    until_true 120 sh -c "! squeue -h -j $1 2>/dev/null | grep -q ."
     scontrol show job -o "$1" | grep -Eq " ExitCode=$2:0 "
 }
 
@@ -224,7 +224,7 @@ says 'with the same words' 'new.zst.run: tasks of Slurm are at work there'
 
 # Of the four tasks with three blocks each, the second is killed at its third; the other eleven are kept.
 others_done() { [ "$(find new.zst.run/done -name '*.vnp' | wc -l)" = 11 ]; }
-until_true 30 others_done
+until_true 90 others_done
 check 'SIGKILL for a task' scancel --signal=KILL "$(head -n 1 ids)_1"
 release 000005
 check 'the last job mends it' ended "$(last ids)" 0
@@ -235,7 +235,7 @@ rm new.zst new.zst.slurm.log
 hang 000005
 submit --nice=0 >ids 2>err
 hangs 000005
-until_true 30 others_done
+until_true 90 others_done
 check 'a task is requeued' scontrol requeue "$(head -n 1 ids)_1"
 release 000005
 check 'and all ends well' ended "$(last ids)" 0
