@@ -17,7 +17,9 @@ case $BUILD in
 esac
 fake=$T/fake
 mkdir -p "$fake/bin" "$fake/bench" "$fake/path" "$fake/tests/kernels-gpu"
-ln -s "$BUILD"/bin/* "$fake/bin" && ln -s "$BUILD"/bench/* "$fake/bench" && ln -s "$BUILD/lib" "$BUILD/flags" "$fake"
+ln -s "$BUILD"/bin/* "$fake/bin" && ln -s "$BUILD"/bench/* "$fake/bench" && ln -s "$BUILD/flags" "$fake"
+cp -r "$BUILD/lib" "$fake" # not links, by which the drivers would find the build's own stages
+cp --remove-destination "$BUILD"/bin/vnp-embed "$BUILD"/bin/vnp-predict "$fake/bin"
 rm -f "$fake/bin/vnp-gpu-forward" "$fake"/bench/gpu_*
 program() { cat >"$fake/$1" && chmod +x "$fake/$1"; } # program NAME < TEXT
 program bin/vnp-gpu-forward <<'EOF'
