@@ -52,6 +52,7 @@ bench() { # bench NAME [VARIABLE=VALUE...]: sets $json and $table
     check "$1 ${*:2}" env VNP_BUILD="$fake" "${@:2}" "$ROOT/bench/$1.sh"
     json=$(echo "$RESULTS/$1"-*.json) table=$(echo "$RESULTS/$1"-*.txt)
 }
+# shellcheck disable=SC2016  # the inner shell's
 has() { check "$1" sh -c 'grep -Eq -- "$1" "$2" || { cat "$2" >&2 && false; }' - "$2" "$3"; } # has NAME PATTERN FILE
 
 bench gpu VNP_BENCH_MODELS=2x4x64 VNP_BENCH_BASELINE=2x4x64 VNP_BENCH_RATE=5000 VNP_BENCH_SECONDS=1 VNP_BENCH_RECORDS=20
