@@ -182,11 +182,15 @@ check:
 	@.ci/deps test
 	$(MAKE) --no-print-directory all units
 	$(MAKE) --no-print-directory asan=1 all units
-	VNP_BUILDS='$(BUILD) build/asan' tests/run
+	VNP_KILLS=$${VNP_KILLS:-60} VNP_BUILDS='$(BUILD) build/asan' tests/run
 
 ## test: the tests once, on what `make` builds; WORDS='pack pool' picks test files by name
 test: all units
 	VNP_BUILDS='$(BUILD)' tests/run $(WORDS)
+
+## check-kills: runs survive 200 random kills (make check: 60 of them)
+check-kills: all units
+	VNP_BUILDS='$(BUILD)' tests/run recovery/kills
 
 ## check-gpu: the tests that need a GPU, on a host that has one (elsewhere they skip, counted)
 check-gpu: all units
@@ -251,6 +255,6 @@ help:
 clean:
 	rm -rf build
 
-.PHONY: all deps demo units check test check-gpu bench bench-tools bench-gemm bench-gpu bench-scaling bench-predict proof-gpu gpu-tools install dist help clean FORCE
+.PHONY: all deps demo units check test check-kills check-gpu bench bench-tools bench-gemm bench-gpu bench-scaling bench-predict proof-gpu gpu-tools install dist help clean FORCE
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -59,16 +59,18 @@ run_new() { # forgets all but the lock
     find "$run" -mindepth 1 -maxdepth 1 ! -name lock -exec rm -rf {} +
 }
 
+twice() { "$@" || "$@"; } # should it have been killed
+
 # All of it is in the result now; so is what a killed stage left under another name beside that. On NFS a file that is open
 # keeps its folder, so the lock comes last; a folder that can't be removed even then does no harm.
 run_remove() {
     local file result
     result=$(realpath -m -- "$out")
     for file in "$result".*.tmp; do [[ ! ${file#"$result"} =~ ^\.[0-9]+\.tmp$ ]] || rm -f -- "$file"; done
-    run_new
-    rm -f -- "$run/lock"
+    twice run_new
+    twice rm -f -- "$run/lock"
     exec {lock}>&-
-    rmdir -- "$run" 2>/dev/null || :
+    twice rmdir -- "$run" 2>/dev/null || :
 }
 
 keep() { # keep NAME: stdin becomes that file of the run, at once
