@@ -1,9 +1,9 @@
-/* vnp_gemm on the shapes of ESM-2, epilogues included, beside cuBLASLt's best algorithm without one: sustained, on
- * random data, weights rotating among more buffers than L2 holds, as the layers of a model do.
+/* vnp_gemm on the shapes of ESM-2 and DNABERT-S, epilogues included, beside cuBLASLt's best algorithm without one:
+ * sustained, on random data, weights rotating among more buffers than L2 holds, as the layers of a model do.
  *
  *   gemm_bench [-t SECONDS] [-r ROWS,...] [-l] [-o] [MODEL...]
  *
- * -l: whole layers only; -o: ours only; MODEL: 8M 150M 650M 3B 15B.
+ * -l: whole layers only; -o: ours only; MODEL: 8M 150M 650M 3B 15B dnabert-s.
  *
  * A figure is the mean over the second half of SECONDS (default 1) of back-to-back launches between two events. */
 #include <getopt.h>
@@ -24,19 +24,24 @@ namespace
 
 enum { QKV, OUT, FC1, FC2, PRODUCTS };
 
-const char *const names[] = {"qkv+rotary", "out+residual", "fc1+gelu", "fc2+residual"};
-
 struct model {
     const char *name;
     int width, head, layers;
+    bool gated; /* DNABERT-S: no rotary, and a gate */
 };
 
-const model models[] = {
-    {"8M", 320, 16, 6}, {"150M", 640, 32, 30}, {"650M", 1280, 64, 33}, {"3B", 2560, 64, 36}, {"15B", 5120, 128, 48}};
+const model models[] = {{"8M", 320, 16, 6, false},   {"150M", 640, 32, 30, false},  {"650M", 1280, 64, 33, false},
+                        {"3B", 2560, 64, 36, false}, {"15B", 5120, 128, 48, false}, {"dnabert-s", 768, 64, 12, true}};
+
+const char *name(const model &what, int product)
+{
+    static const char *const names[] = {"qkv+rotary", "out+residual", "fc1+gelu", "fc2+residual"};
+    return !what.gated ? names[product] : product == QKV ? "qkv" : product == FC1 ? "fc1+geglu" : names[product];
+}
 
 /* Device buffers for one model and row count; everything F16 but bias, table and positions. */
 struct buffers {
-    __half *x, *wide, *out, *residual; /* [m][width], [m][4 width]: after a GELU, [m][4 width], [m][width] */
+    __half *x, *wide, *out, *residual; /* [m][width], [m][4 width]: after a GELU, [m][8 width], [m][width] */
     __half *w[PRODUCTS];               /* copies of each weight, one after the other */
     float *bias, *table;
     int32_t *pos;
@@ -87,7 +92,7 @@ __half *random_half(size_t n, float scale, unsigned seed, bool gelu = false)
 
 int64_t columns(const model &what, int product)
 {
-    return (product == QKV ? 3 : product == FC1 ? 4 : 1) * (int64_t)what.width;
+    return (product == QKV ? 3 : product == FC1 ? (what.gated ? 8 : 4) : 1) * (int64_t)what.width;
 }
 
 int64_t depth(const model &what, int product)
@@ -108,17 +113,17 @@ void set_up(bench &b)
     b.copies = b.copies > b.what.layers ? b.what.layers : b.copies;
     b.b.x = random_half(b.m * h, 1, 1);
     b.b.wide = random_half(b.m * 4 * h, 1, 2, true);
-    b.b.out = random_half(b.m * 4 * h, 1, 3);
+    b.b.out = random_half(b.m * 8 * h, 1, 3);
     b.b.residual = random_half(b.m * h, 1, 4);
     for (int p = 0; p < PRODUCTS; p++) {
         const int64_t k = depth(b.what, p);
         b.b.w[p] = random_half(b.copies * columns(b.what, p) * k, 1 / sqrtf((float)k), 5 + p);
     }
-    float *bias = (float *)malloc(4 * h * sizeof(float));
-    for (int i = 0; i < 4 * h; i++)
+    float *bias = (float *)malloc(8 * h * sizeof(float));
+    for (int i = 0; i < 8 * h; i++)
         bias[i] = 0.01f * (float)(i % 17 - 8);
-    CUDA_CHECK(cudaMalloc(&b.b.bias, 4 * h * sizeof(float)));
-    CUDA_CHECK(cudaMemcpy(b.b.bias, bias, 4 * h * sizeof(float), cudaMemcpyHostToDevice));
+    CUDA_CHECK(cudaMalloc(&b.b.bias, 8 * h * sizeof(float)));
+    CUDA_CHECK(cudaMemcpy(b.b.bias, bias, 8 * h * sizeof(float), cudaMemcpyHostToDevice));
     free(bias);
     int32_t *pos = (int32_t *)malloc(b.m * sizeof *pos);
     for (int64_t i = 0; i < b.m; i++)
@@ -143,16 +148,17 @@ void tear_down(bench &b)
 /* One product by our kernel, with its epilogue or with the bias alone. */
 void ours(const bench &b, int product, int turn, bool plain)
 {
-    static const vnp_gemm_epilogue epilogues[] = {VNP_GEMM_BIAS_ROTARY, VNP_GEMM_BIAS_RESIDUAL, VNP_GEMM_BIAS_GELU,
-                                                  VNP_GEMM_BIAS_RESIDUAL};
+    static const vnp_gemm_epilogue epilogues[2][PRODUCTS] = {
+        {VNP_GEMM_BIAS_ROTARY, VNP_GEMM_BIAS_RESIDUAL, VNP_GEMM_BIAS_GELU, VNP_GEMM_BIAS_RESIDUAL},
+        {VNP_GEMM_BIAS, VNP_GEMM_BIAS_RESIDUAL, VNP_GEMM_GEGLU, VNP_GEMM_BIAS_RESIDUAL}};
     vnp_gemm_params p = {};
-    p.epilogue = plain ? VNP_GEMM_BIAS : epilogues[product];
+    p.epilogue = plain ? VNP_GEMM_BIAS : epilogues[b.what.gated][product];
     p.m = b.m;
     p.n = columns(b.what, product);
     p.k = depth(b.what, product);
     p.d_a = product == FC2 ? b.b.wide : b.b.x;
     p.d_w = b.b.w[product] + turn % b.copies * p.n * p.k;
-    p.d_bias = b.b.bias;
+    p.d_bias = p.epilogue == VNP_GEMM_GEGLU ? nullptr : b.b.bias;
     p.d_out = b.b.out;
     p.d_residual = b.b.residual;
     p.d_pos = b.b.pos;
@@ -214,7 +220,8 @@ plan best_plan(const bench &b, int product, bool plain)
     BLAS_CHECK(cublasLtMatmulDescCreate(&p.op, CUBLAS_COMPUTE_32F, CUDA_R_32F));
     BLAS_CHECK(cublasLtMatmulDescSetAttribute(p.op, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed));
     if (!plain) {
-        const cublasLtEpilogue_t epilogue = product == FC1 ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
+        const cublasLtEpilogue_t epilogue =
+            product == FC1 && !b.what.gated ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
         const void *bias = b.b.x; /* FP16, as cuBLASLt wants it here; its values don't matter */
         BLAS_CHECK(cublasLtMatmulDescSetAttribute(p.op, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue));
         BLAS_CHECK(cublasLtMatmulDescSetAttribute(p.op, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias));
@@ -266,9 +273,10 @@ void report_ours(const bench &b)
         for (int p = 0; p < PRODUCTS; p++)
             ours(b, p, turn, false);
     });
-    printf("%-5s %6d", b.what.name, (int)b.m);
+    printf("%-9s %6d", b.what.name, (int)b.m);
     for (int p = 0; p < PRODUCTS; p++)
-        printf("  %s %4.0f (bias only %4.0f)", names[p], flops(b, p) / ms[p] / 1e9, flops(b, p) / plain[p] / 1e9);
+        printf("  %s %4.0f (bias only %4.0f)", name(b.what, p), flops(b, p) / ms[p] / 1e9,
+               flops(b, p) / plain[p] / 1e9);
     printf("  layer %4.0f TFLOP/s, %.0f tokens/s\n", work / ms[PRODUCTS] / 1e9,
            b.m * 1e3 / (ms[PRODUCTS] * b.what.layers));
     fflush(stdout);
@@ -289,10 +297,10 @@ void report(const bench &b, bool layers_only)
         const double ms = sustained(t, [&](int turn) { ours(b, p, turn, false); });
         const double plain = sustained(t, [&](int turn) { ours(b, p, turn, true); });
         const double lt_full = sustained(t, [&](int turn) { theirs(b, full[p], p, turn); });
-        printf("%-5s %6d %-13s %6d %6d  %8.1f us %6.0f  bias only %6.0f | cuBLASLt plain %6.0f  with epilogue %6.0f | "
+        printf("%-9s %6d %-13s %6d %6d  %8.1f us %6.0f  bias only %6.0f | cuBLASLt plain %6.0f  with epilogue %6.0f | "
                "%5.1f %%\n",
-               b.what.name, (int)b.m, names[p], (int)columns(b.what, p), (int)depth(b.what, p), ms * 1e3, scale / ms,
-               scale / plain, scale / lt, scale / lt_full, 100 * lt / ms);
+               b.what.name, (int)b.m, name(b.what, p), (int)columns(b.what, p), (int)depth(b.what, p), ms * 1e3,
+               scale / ms, scale / plain, scale / lt, scale / lt_full, 100 * lt / ms);
         fflush(stdout);
     }
     double ms[3];
@@ -309,7 +317,7 @@ void report(const bench &b, bool layers_only)
         for (int p = 0; p < PRODUCTS; p++)
             theirs(b, full[p], p, turn);
     });
-    printf("%-5s %6d %-27s  %8.1f us %6.0f                  | cuBLASLt plain %6.0f  with epilogue %6.0f | %5.1f %%  "
+    printf("%-9s %6d %-27s  %8.1f us %6.0f                  | cuBLASLt plain %6.0f  with epilogue %6.0f | %5.1f %%  "
            "%.0f tokens/s\n",
            b.what.name, (int)b.m, "LAYER", ms[0] * 1e3, work / ms[0] / 1e9, work / ms[1] / 1e9, work / ms[2] / 1e9,
            100 * ms[1] / ms[0], b.m * 1e3 / (ms[0] * b.what.layers));
@@ -345,7 +353,7 @@ int main(int argc, char **argv)
     b.seconds = seconds;
     BLAS_CHECK(cublasLtCreate(&b.handle));
     if (!ours_only)
-        printf("model   rows product             n      k     ours us TFLOP/s\n");
+        printf("model       rows product             n      k     ours us TFLOP/s\n");
     for (const model &what : models) {
         bool wanted = optind == argc;
         for (int i = optind; i < argc; i++)

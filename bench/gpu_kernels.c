@@ -10,7 +10,6 @@
 #include "attention.h"
 #include "cuda_check.h"
 #include "embed.h"
-#include "geglu.h"
 #include "layernorm.h"
 #include "log.h"
 #include "pooling.h"
@@ -22,9 +21,9 @@
 
 static const struct model {
     const char *name;
-    int heads, dim, gated; /* gated: width of DNABERT-S's feed-forward, which comes with ALiBi */
-} models[] = {{"8M", 20, 16, 0}, {"35M", 20, 24, 0},  {"150M", 20, 32, 0},        {"650M", 20, 64, 0},
-              {"3B", 40, 64, 0}, {"15B", 40, 128, 0}, {"dnabert-s", 12, 64, 3072}};
+    int heads, dim, alibi;
+} models[] = {{"8M", 20, 16, 0}, {"35M", 20, 24, 0},  {"150M", 20, 32, 0},     {"650M", 20, 64, 0},
+              {"3B", 40, 64, 0}, {"15B", 40, 128, 0}, {"dnabert-s", 12, 64, 1}};
 
 static const struct stratum {
     const char *name;
@@ -107,11 +106,6 @@ static void run_pooling(const void *ctx)
     vnp_pooling(ctx, 0);
 }
 
-static void run_geglu(const void *ctx)
-{
-    vnp_geglu(ctx, 0);
-}
-
 static void *upload(const void *v, size_t bytes)
 {
     void *d;
@@ -141,7 +135,7 @@ static void bench_attention(const struct model *m, const struct stratum *s, enum
                                            .d_out = d_b,
                                            .d_tiles = d_tiles,
                                            .n_tiles = tiles,
-                                           .d_slopes = m->gated ? d_slopes : NULL,
+                                           .d_slopes = m->alibi ? d_slopes : NULL,
                                            .scale = 0.125f};
     const double width = m->heads * m->dim;
     snprintf(what, sizeof what, "%s %s, %d tokens", s->name, vnp_dtype_name(dtype), cu[n]);
@@ -177,14 +171,6 @@ static void bench_rows(const struct model *m)
     free(ones), free(sequence), free(cu);
 }
 
-static void bench_geglu(const struct model *m)
-{
-    const struct vnp_geglu_params p = {VNP_F16, d_a, d_b, BUDGET, m->gated};
-    char what[64];
-    snprintf(what, sizeof what, "f16, %d x %d", BUDGET, m->gated);
-    report("geglu", m->name, what, timed(run_geglu, &p), 6.0 * BUDGET * m->gated, 0);
-}
-
 int main(int argc, char **argv)
 {
     const size_t room = (size_t)BUDGET * 3 * 5120 * 4;
@@ -212,8 +198,6 @@ int main(int argc, char **argv)
             bench_attention(&models[i], &strata[s], VNP_F16);
         bench_attention(&models[i], &strata[3], VNP_F32);
         bench_rows(&models[i]);
-        if (models[i].gated)
-            bench_geglu(&models[i]);
     }
     return 0;
 }

@@ -16,6 +16,7 @@
 #include "attention_wgmma.h"
 #include "cuda_check.h"
 #include "half.cuh"
+#include "launch.cuh"
 
 static __device__ __forceinline__ void load_matrices(uint32_t (&r)[4], uint32_t addr)
 {
@@ -250,6 +251,8 @@ static __global__ void __launch_bounds__(S::THREADS, S::BLOCKS)
     using T = typename S::type;
     extern __shared__ __align__(128) uint8_t smem[];
     const int groups_of_heads = (heads + S::HEADS - 1) / S::HEADS;
+    vnp_let_next_start();
+    vnp_await_results();
     const vnp_attention_tile tile = tiles[blockIdx.x / groups_of_heads];
     const int head0 = blockIdx.x % groups_of_heads * S::HEADS, heads_here = min(S::HEADS, heads - head0);
     const int64_t width = static_cast<int64_t>(heads) * S::D, stride = 3 * width;
@@ -321,10 +324,9 @@ template <class S, class Scores> static void launch(const vnp_attention_params *
     if (S::SMEM > 48 * 1024)
         CUDA_CHECK(
             cudaFuncSetAttribute(attention_mma<S, Scores>, cudaFuncAttributeMaxDynamicSharedMemorySize, S::SMEM));
-    attention_mma<S><<<static_cast<unsigned>(blocks), S::THREADS, S::SMEM, stream>>>(
-        static_cast<const typename S::type *>(p->d_qkv), static_cast<typename S::type *>(p->d_out), p->d_tiles,
-        p->heads, scores);
-    CUDA_CHECK_LAUNCH();
+    CUDA_CHECK(vnp_launch(vnp_attention_is_brief(p), attention_mma<S, Scores>, static_cast<unsigned>(blocks),
+                          S::THREADS, S::SMEM, stream, static_cast<const typename S::type *>(p->d_qkv),
+                          static_cast<typename S::type *>(p->d_out), p->d_tiles, p->heads, scores));
 }
 
 template <typename T, class Scores>

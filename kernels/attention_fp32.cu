@@ -47,7 +47,8 @@ struct alibi {
     }
 };
 
-/* BATCH keys from shared memory; those from `valid` on don't count. `ahead`: the query's place less the first key's. */
+/* BATCH keys from shared memory; those from `valid` on don't count. `ahead`: the query's place less the first key's.
+ * They are summed up before they join the rest: one by one, ALiBi's many small terms would be rounded away. */
 template <int D, class Scores>
 static __device__ __forceinline__ void attend(row_state<split<D>::DT> &r, const float *k, const float *v, int valid,
                                               Scores scores, float slope, int ahead)
@@ -70,21 +71,25 @@ static __device__ __forceinline__ void attend(row_state<split<D>::DT> &r, const 
         top = fmaxf(top, s[j]);
     }
     const float scale = expf(r.top - top);
+    float sum = 0;
     r.top = top;
-    r.sum *= scale;
-#pragma unroll
-    for (int d = 0; d < DT; d++)
-        r.o[d] *= scale;
 #pragma unroll
     for (int j = 0; j < BATCH; j++) {
-        const float p = expf(s[j] - top);
-        r.sum += p;
+        s[j] = expf(s[j] - top);
+        sum += s[j];
+    }
+    r.sum = fmaf(r.sum, scale, sum);
 #pragma unroll
-        for (int d = 0; d < DT; d += 4) {
+    for (int d = 0; d < DT; d += 4) {
+        float4 part = make_float4(0, 0, 0, 0);
+#pragma unroll
+        for (int j = 0; j < BATCH; j++) {
             const float4 x = *reinterpret_cast<const float4 *>(v + j * D + d);
-            r.o[d] = fmaf(p, x.x, r.o[d]), r.o[d + 1] = fmaf(p, x.y, r.o[d + 1]);
-            r.o[d + 2] = fmaf(p, x.z, r.o[d + 2]), r.o[d + 3] = fmaf(p, x.w, r.o[d + 3]);
+            part.x = fmaf(s[j], x.x, part.x), part.y = fmaf(s[j], x.y, part.y);
+            part.z = fmaf(s[j], x.z, part.z), part.w = fmaf(s[j], x.w, part.w);
         }
+        r.o[d] = fmaf(r.o[d], scale, part.x), r.o[d + 1] = fmaf(r.o[d + 1], scale, part.y);
+        r.o[d + 2] = fmaf(r.o[d + 2], scale, part.z), r.o[d + 3] = fmaf(r.o[d + 3], scale, part.w);
     }
 }
 

@@ -10,6 +10,12 @@
 #define VNP_LOG2E 1.4426950408889634f
 #define VNP_KEYS 64 /* keys of a step: fixed, because it decides in which order a row's sums are made */
 
+/* For vnp_launch(). */
+static inline bool vnp_attention_is_brief(const vnp_attention_params *p)
+{
+    return p->n_tiles * VNP_ATTENTION_ROWS * p->heads * p->head_dim < 30000000;
+}
+
 /* Byte offset of 16-byte chunk `chunk` of row `row` in a tile of rows of CHUNKS chunks (2, 4 or 8). Eight rows of one
  * column of chunks fall in eight different groups of banks. With 8 chunks it is the matrix units' 128-byte swizzle. */
 template <int CHUNKS> static __device__ __forceinline__ uint32_t vnp_swizzle(int row, int chunk)

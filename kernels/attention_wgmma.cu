@@ -14,6 +14,7 @@
 #include "attention_wgmma.h"
 #include "cuda_check.h"
 #include "half.cuh"
+#include "launch.cuh"
 
 /* For other targets the kernel is empty, and vnp_attention() never launches it there. */
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
@@ -222,6 +223,8 @@ static __global__ void __launch_bounds__(128, D == 64 ? 5 : 2)
 {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
     extern __shared__ __align__(1024) uint8_t smem[];
+    vnp_let_next_start();
+    vnp_await_results();
     run<T, D>(qkv, out, tiles[blockIdx.x / heads], blockIdx.x % heads, heads, scores, smem);
 #endif
 }
@@ -233,9 +236,9 @@ static void launch(const vnp_attention_params *p, Scores scores, cudaStream_t st
     if (smem > 48 * 1024)
         CUDA_CHECK(
             cudaFuncSetAttribute(attention_wgmma<T, D, Scores>, cudaFuncAttributeMaxDynamicSharedMemorySize, smem));
-    attention_wgmma<T, D><<<static_cast<unsigned>(p->n_tiles * p->heads), 128, smem, stream>>>(
-        static_cast<const T *>(p->d_qkv), static_cast<T *>(p->d_out), p->d_tiles, p->heads, scores);
-    CUDA_CHECK_LAUNCH();
+    CUDA_CHECK(vnp_launch(vnp_attention_is_brief(p), attention_wgmma<T, D, Scores>,
+                          static_cast<unsigned>(p->n_tiles * p->heads), 128, smem, stream,
+                          static_cast<const T *>(p->d_qkv), static_cast<T *>(p->d_out), p->d_tiles, p->heads, scores));
 }
 
 template <typename T, class Scores>

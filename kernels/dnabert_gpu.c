@@ -1,6 +1,5 @@
 /* The walk through DNABERT-S on the GPU: post-LayerNorm, ALiBi, a gated feed-forward, nothing after the last layer. */
 #include "embed.h"
-#include "geglu.h"
 #include "net_steps_gpu.h"
 
 /* Where the products of the normalised stream read it: itself or, where it is kept in other numbers, a copy in d_h. */
@@ -18,7 +17,7 @@ static void norm(const struct vnp_gpu_net *m, enum vnp_dtype from, const void *x
     vnp_gpu_net_norm(m, from, x, m->residual, m->d_x, w, b, rows);
 }
 
-/* The sum of the vectors in FP32, in d_wide (which has room for twice as much), then its LayerNorm. */
+/* The sum of the vectors in FP32, in d_wide (which has room for more), then its LayerNorm. */
 static void embed(const struct vnp_gpu_net *m, const struct vnp_gpu_batch *b)
 {
     const struct vnp_embed_bert_params p = {.d_word = m->weights.word,
@@ -53,15 +52,14 @@ static void products(const struct vnp_gpu_net *m, const struct vnp_gpu_layer *l,
     p[0] = linear(m, l->qkv_w, l->qkv_b, b->tokens, 3 * (int64_t)m->c.width);
     p[1] = vnp_gpu_net_residual(m, m->d_h, l->out_w, l->out_b, b->tokens, m->c.width);
     p[2] = linear(m, l->fc1_w, l->fc1_b, b->tokens, 2 * (int64_t)m->c.ffn);
-    p[3] = vnp_gpu_net_residual(m, m->d_gated, l->fc2_w, l->fc2_b, b->tokens, m->c.ffn);
+    p[2].epilogue = VNP_GEMM_GEGLU;
+    p[3] = vnp_gpu_net_residual(m, m->d_wide, l->fc2_w, l->fc2_b, b->tokens, m->c.ffn);
 }
 
 static void layer(const struct vnp_gpu_pass *p, const struct vnp_gpu_layer *l)
 {
     struct vnp_gpu_net *m = p->m;
     const int64_t rows = p->b->tokens;
-    const struct vnp_geglu_params gate = {
-        .dtype = m->dtype, .d_in = m->d_wide, .d_out = m->d_gated, .rows = rows, .width = m->c.ffn};
     struct vnp_gemm_params product[4];
     products(m, l, p->b, product);
     vnp_gpu_net_gemm(m, product[0]);
@@ -74,8 +72,6 @@ static void layer(const struct vnp_gpu_pass *p, const struct vnp_gpu_layer *l)
     vnp_gpu_done(p, VNP_STEP_NORM);
     vnp_gpu_net_gemm(m, product[2]);
     vnp_gpu_done(p, VNP_STEP_FC1);
-    vnp_geglu(&gate, m->compute);
-    vnp_gpu_done(p, VNP_STEP_GATE);
     vnp_gpu_net_gemm(m, product[3]);
     vnp_gpu_done(p, VNP_STEP_FC2);
     norm(m, m->residual, m->d_x, l->ln2_w, l->ln2_b, rows);
@@ -84,7 +80,7 @@ static void layer(const struct vnp_gpu_pass *p, const struct vnp_gpu_layer *l)
 
 const struct vnp_gpu_walk vnp_dnabert_gpu_walk = {
     .scores = " with ALiBi",
-    .steps = {"embed", "layernorm", "qkv", "attention", "out", "fc1", "geglu", "fc2", "finish"},
+    .steps = {"embed", "layernorm", "qkv", "attention", "out", "fc1+geglu", "fc2", "finish"},
     .embed = embed,
     .layer = layer,
     .products = products,

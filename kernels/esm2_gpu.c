@@ -89,7 +89,7 @@ static void layer(const struct vnp_gpu_pass *p, const struct vnp_gpu_layer *l)
 }
 
 const struct vnp_gpu_walk vnp_esm2_gpu_walk = {
-    .steps = {"embed", "layernorm", "qkv+rotary", "attention", "out", "fc1+gelu", NULL, "fc2", "finish"},
+    .steps = {"embed", "layernorm", "qkv+rotary", "attention", "out", "fc1+gelu", "fc2", "finish"},
     .embed = embed,
     .layer = layer,
     .products = products,

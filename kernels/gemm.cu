@@ -27,6 +27,8 @@ bool valid(const vnp_gemm_params *p)
         return true;
     case VNP_GEMM_BIAS_RESIDUAL:
         return aligned(p->d_residual);
+    case VNP_GEMM_GEGLU:
+        return p->n % 16 == 0 && p->d_bias == nullptr;
     case VNP_GEMM_BIAS_ROTARY:
         return p->head_dim >= 2 && p->head_dim % 2 == 0 && p->n % 3 == 0 && p->n / 3 % p->head_dim == 0 &&
                p->d_pos != nullptr && aligned(p->d_rotary);
@@ -58,7 +60,7 @@ bool hopper(const vnp_gemm_params *p)
 int launch(const vnp_gemm_params *p, cudaStream_t stream)
 {
     if (hopper(p))
-        return vnp_gemm_sm90(p, 0, stream);
+        return vnp_gemm_sm90(p, vnp_gemm_sm90_tile(p), stream);
     return p->type == VNP_GEMM_F32 ? vnp_gemm_fp32(p, stream) : vnp_gemm_mma(p, stream);
 }
 
@@ -68,7 +70,7 @@ bool fused(const vnp_gemm_params *p)
     if (p->epilogue != VNP_GEMM_BIAS_ROTARY)
         return true;
     if (hopper(p))
-        return vnp_gemm_sm90_tile(p) != 0;
+        return vnp_gemm_sm90_tile(p) != VNP_SM90_NONE;
     return p->type != VNP_GEMM_F32 && vnp_gemm_mma_rotates(p->head_dim);
 }
 
@@ -91,13 +93,15 @@ int vnp_gemm(const struct vnp_gemm_params *params, cudaStream_t stream)
 
 const char *vnp_gemm_kernel_name(const struct vnp_gemm_params *params)
 {
-    static const char *const sm90[2][2] = {{"sm90 wgmma 256x256 f16", "sm90 wgmma 256x160 f16"},
-                                           {"sm90 wgmma 256x256 bf16", "sm90 wgmma 256x160 bf16"}};
+    static const char *const sm90[2][5] = {{"", "sm90 wgmma 256x256 f16", "sm90 wgmma 256x160 f16",
+                                            "sm90 wgmma 256x192 f16 in turn", "sm90 wgmma 256x160 f16 in turn"},
+                                           {"", "sm90 wgmma 256x256 bf16", "sm90 wgmma 256x160 bf16",
+                                            "sm90 wgmma 256x192 bf16 in turn", "sm90 wgmma 256x160 bf16 in turn"}};
     if (hopper(params)) {
         vnp_gemm_params plain = *params;
         if (!fused(params))
             plain.epilogue = VNP_GEMM_BIAS;
-        return sm90[params->type == VNP_GEMM_BF16][vnp_gemm_sm90_tile(&plain) == 160];
+        return sm90[params->type == VNP_GEMM_BF16][vnp_gemm_sm90_tile(&plain)];
     }
     switch (params->type) {
     case VNP_GEMM_F16:

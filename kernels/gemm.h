@@ -20,6 +20,7 @@ enum vnp_gemm_epilogue {
     VNP_GEMM_BIAS,          /* v */
     VNP_GEMM_BIAS_GELU,     /* v * 0.5 * (1 + erf(v / sqrt 2)), relative error under 2^-13 (FP16 rounding: 2^-11) */
     VNP_GEMM_BIAS_RESIDUAL, /* v + residual */
+    VNP_GEMM_GEGLU,         /* the GELU of columns 16 i to 16 i + 7 times the next eight: n / 2 columns; no bias */
     VNP_GEMM_BIAS_ROTARY /* columns are q | k | v, each n/3 wide: q by q_scale, then q and k rotated in halves of a head
                           */
 };
@@ -30,12 +31,12 @@ struct vnp_gemm_params {
     enum vnp_gemm_type type;
     enum vnp_gemm_epilogue epilogue;
     int64_t m;              /* rows: tokens */
-    int64_t n;              /* columns of out, rows of W */
+    int64_t n;              /* columns of the product, rows of W; GEGLU: a multiple of 16 */
     int64_t k;              /* columns of A and of W */
     const void *d_a;        /* [m][k] */
     const void *d_w;        /* [n][k], as checkpoints store it */
     const float *d_bias;    /* [n] FP32, or NULL for none */
-    void *d_out;            /* [m][n]; must not overlap d_a or d_w */
+    void *d_out;            /* [m][n], GEGLU [m][n / 2]; must not overlap d_a or d_w */
     const void *d_residual; /* [m][n], BIAS_RESIDUAL only; may be d_out itself */
     int residual_f32;       /* BIAS_RESIDUAL of F16 and BF16: residual and out are FP32 */
     const int32_t *d_pos;   /* [m] each row's position in its sequence, a row of d_rotary; BIAS_ROTARY only */

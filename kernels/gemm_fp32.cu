@@ -80,6 +80,19 @@ template <int ep> __device__ __forceinline__ void finish(const gemm_args &args, 
     *(float4 *)(args.out + at) = make_float4(r[0], r[1], r[2], r[3]);
 }
 
+/* Four neighbouring results of one row: of the columns that pass the GELU, in the lanes with x & 2 clear; what they are
+ * multiplied with is eight columns on, two lanes away. */
+__device__ __forceinline__ void gate(const gemm_args &args, int row, int column, const float *v, int x)
+{
+    float r[4];
+#pragma unroll
+    for (int j = 0; j < 4; j++)
+        r[j] = gelu_full(v[j]) * __shfl_xor_sync(~0u, v[j], 2);
+    if (!(x & 2) && row < args.m && column < args.n)
+        *(float4 *)(args.out + (int64_t)row * (args.n / 2) + column / 16 * 8 + column % 8) =
+            make_float4(r[0], r[1], r[2], r[3]);
+}
+
 template <int ep> __global__ void __launch_bounds__(block_threads, 2) gemm_kernel(const gemm_args args)
 {
     __shared__ float a[2][tile_k][pitch], w[2][tile_k][pitch];
@@ -110,7 +123,9 @@ template <int ep> __global__ void __launch_bounds__(block_threads, 2) gemm_kerne
 #pragma unroll
         for (int j = 0; j < 8; j += 4) {
             const int column = column0 + j * 16 + 4 * x;
-            if (row < args.m && column < args.n)
+            if (ep == VNP_GEMM_GEGLU)
+                gate(args, row, column, acc[i] + j, x);
+            else if (row < args.m && column < args.n)
                 finish<ep>(args, row, column, acc[i] + j);
         }
     }
@@ -143,6 +158,9 @@ int vnp_gemm_fp32(const struct vnp_gemm_params *p, cudaStream_t stream)
         break;
     case VNP_GEMM_BIAS_RESIDUAL:
         gemm_kernel<VNP_GEMM_BIAS_RESIDUAL><<<blocks, block_threads, 0, stream>>>(args);
+        break;
+    case VNP_GEMM_GEGLU:
+        gemm_kernel<VNP_GEMM_GEGLU><<<blocks, block_threads, 0, stream>>>(args);
         break;
     case VNP_GEMM_BIAS_ROTARY:
         return cudaErrorInvalidValue;

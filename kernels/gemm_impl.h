@@ -8,11 +8,19 @@
 extern "C" {
 #endif
 
-/* Hopper, F16 and BF16. `tile_n` forces a tile width (256 or 160; 0: by the shape), for tests: the result is the same.
- */
-int vnp_gemm_sm90(const struct vnp_gemm_params *params, int tile_n, cudaStream_t stream);
-/* The tile width that vnp_gemm_sm90 takes for these parameters, or 0 when their epilogue is not fused there. */
-int vnp_gemm_sm90_tile(const struct vnp_gemm_params *params);
+/* Tiles of vnp_gemm_sm90, by their columns: two warpgroups have one together, or each has its own in turn. */
+enum vnp_sm90_tile {
+    VNP_SM90_NONE,
+    VNP_SM90_TOGETHER_256,
+    VNP_SM90_TOGETHER_160,
+    VNP_SM90_TURN_192,
+    VNP_SM90_TURN_160
+};
+
+/* Hopper, F16 and BF16. The result is the same whatever the tile. */
+int vnp_gemm_sm90(const struct vnp_gemm_params *params, enum vnp_sm90_tile tile, cudaStream_t stream);
+/* The tile to take for these parameters, or VNP_SM90_NONE when their epilogue is not fused there. */
+enum vnp_sm90_tile vnp_gemm_sm90_tile(const struct vnp_gemm_params *params);
 
 /* Any device from sm_80: F16, BF16, TF32. */
 int vnp_gemm_mma(const struct vnp_gemm_params *params, cudaStream_t stream);

@@ -23,7 +23,7 @@
 namespace
 {
 
-enum epilogue { EP_BIAS, EP_GELU, EP_RESIDUAL, EP_RESIDUAL_F32, EP_ROTARY };
+enum epilogue { EP_BIAS, EP_GELU, EP_GEGLU, EP_RESIDUAL, EP_RESIDUAL_F32, EP_ROTARY };
 
 struct gemm_args {
     const void *a, *w, *residual;
@@ -195,12 +195,29 @@ template <int head> __device__ __forceinline__ void rotate_warp(float (&acc)[2][
         }
 }
 
+template <class T> __device__ __forceinline__ float gelu(float v)
+{
+    return std::is_same<T, float>::value ? gelu_full(v) : gelu_short(v);
+}
+
+/* Gates each even column group of the warp's sums with the next; the four that result come first. */
+template <class T> __device__ __forceinline__ void gate_warp(float (&acc)[2][8][4])
+{
+#pragma unroll
+    for (int mi = 0; mi < 2; mi++)
+#pragma unroll
+        for (int ni = 0; ni < 4; ni++)
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                acc[mi][ni][i] = gelu<T>(acc[mi][2 * ni][i]) * acc[mi][2 * ni + 1][i];
+}
+
 /* Two neighbouring results: the epilogue's last step and the store. */
 template <class T, int ep> __device__ __forceinline__ void finish(const gemm_args &args, int64_t at, float x, float y)
 {
     if (ep == EP_GELU) {
-        x = std::is_same<T, float>::value ? gelu_full(x) : gelu_short(x);
-        y = std::is_same<T, float>::value ? gelu_full(y) : gelu_short(y);
+        x = gelu<T>(x);
+        y = gelu<T>(y);
     }
     if constexpr (std::is_same<T, float>::value || ep == EP_RESIDUAL_F32) {
         if (ep == EP_RESIDUAL || ep == EP_RESIDUAL_F32) {
@@ -232,6 +249,10 @@ template <class T, int ep, int head> __global__ void __launch_bounds__(block_thr
     add_bias(acc, args, me);
     if constexpr (ep == EP_ROTARY)
         rotate_warp<head>(acc, args, me);
+    if constexpr (ep == EP_GEGLU)
+        gate_warp<T>(acc);
+    constexpr int share = ep == EP_GEGLU ? 2 : 1; /* columns of the product that make one of out */
+    const int width = args.n / share, column = me.column / share + 2 * (lane % 4);
 #pragma unroll
     for (int mi = 0; mi < 2; mi++)
 #pragma unroll
@@ -240,9 +261,9 @@ template <class T, int ep, int head> __global__ void __launch_bounds__(block_thr
             if (row >= args.m)
                 continue;
 #pragma unroll
-            for (int ni = 0; ni < 8; ni++)
-                if (me.column + 8 * ni < args.n)
-                    finish<T, ep>(args, (int64_t)row * args.n + me.column + 8 * ni + 2 * (lane % 4), acc[mi][ni][2 * y],
+            for (int ni = 0; ni < 8 / share; ni++)
+                if (column + 8 * ni < width)
+                    finish<T, ep>(args, (int64_t)row * width + column + 8 * ni, acc[mi][ni][2 * y],
                                   acc[mi][ni][2 * y + 1]);
         }
 }
@@ -276,6 +297,8 @@ template <class T> int launch_epilogue(const vnp_gemm_params *p, cudaStream_t st
         return launch<T, EP_BIAS>(p, stream);
     case VNP_GEMM_BIAS_GELU:
         return launch<T, EP_GELU>(p, stream);
+    case VNP_GEMM_GEGLU:
+        return launch<T, EP_GEGLU>(p, stream);
     case VNP_GEMM_BIAS_RESIDUAL:
         if constexpr (!std::is_same<T, float>::value)
             if (p->residual_f32)

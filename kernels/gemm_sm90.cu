@@ -8,14 +8,18 @@
  * Grid: as many clusters of two blocks as the device holds, each walking over every so many-th tile of 256 x tile_n of
  * out. Its blocks have the same columns and neighbouring 128 rows: each loads its A, and half of W for both.
  *
- * Block: a producer thread (copy engine) and two consumer warpgroups of 64 rows x tile_n each. A ring of stages of 64
- * columns of k joins them; the producer runs ahead into the next tile while this one's epilogue is worked on. The
- * second warpgroup starts later, so that one's epilogue comes under the other's matrix work.
+ * Block: a producer thread (copy engine) and two consumer warpgroups. A ring of stages of 64 columns of k joins them;
+ * the producer runs ahead into the next tile while this one's epilogue is worked on. The warpgroups have a tile
+ * together, 64 rows x tile_n each (the second starts later, which spreads their epilogues), or every second tile in
+ * turn, 128 x tile_n: then one finishes and stores a tile while the other multiplies the next, and the matrix units
+ * never wait for an epilogue; but a tile has fewer columns, as all its sums are in one warpgroup's registers.
  *
- * Shared memory: stages x (128 + tile_n) x 128 B, two chunks of 16 rows a consumer warp to store from, two tiles' bias.
+ * Shared memory: stages x (128 + tile_n) x 128 B, two chunks (in turn: all) of 16 rows a consumer warp to store from,
+ * two tiles' bias.
  *
  * Reads per cluster and tile: (256 + tile_n) x k x 2 B, from L2 but for the first use, and the residual once; writes
- * 256 x tile_n x 2 B by bulk copies (an FP32 residual: 4 B each way, by ordinary loads and stores).
+ * 256 x tile_n x 2 B by bulk copies (an FP32 residual: 4 B each way, by ordinary loads and stores; a gate: half as
+ * many).
  *
  * Rows past m and columns past n: the copy engine reads zeros there and writes nothing. NaN passes through. */
 #include "gemm_impl.h"
@@ -24,6 +28,7 @@
 #include <cudaTypedefs.h>
 
 #include "gemm_sm90_epilogue.cuh"
+#include "launch.cuh"
 #include "sm90_wgmma.cuh"
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900 /* where the kernels below are empty */
@@ -83,7 +88,7 @@ template <class C> __device__ __forceinline__ void produce(const gemm_args &args
                                smem.full(r.stage), (1 << C::cluster) - 1);
             r.next();
         }
-        if (C::ep == EP_RESIDUAL)
+        if (C::ep == EP_RESIDUAL && !C::in_turn)
             fetch_residual<C>(args, smem, r, row, at.column);
     }
 }
@@ -98,16 +103,20 @@ template <class C> __device__ __forceinline__ void produce(const gemm_args &args
 /* Steps `begin` to `end` of a tile's sums, acc += A x W^T over 64 columns of k each. A stage is handed back as soon as
  * it has been read; that of the last step, in `last`, is still being multiplied. */
 template <class C>
-__device__ __forceinline__ void accumulate(float (&acc)[C::accumulators], layout<C> smem, warp_place me,
+__device__ __forceinline__ void accumulate(float (&acc)[C::slabs][C::accumulators], layout<C> smem, warp_place me,
                                            ring<C::stages> &r, int &last, int begin, int end)
 {
+    constexpr int slab_bytes = C::a_bytes / 2;
     for (int step = begin; step < end; step++) {
         mbar_wait(smem.full(r.stage), r.phase);
-        const uint64_t a = descriptor(smem.a(r.stage) + me.group * (C::a_bytes / 2)), w = descriptor(smem.w(r.stage));
+        const uint64_t a = descriptor(smem.a(r.stage) + (C::in_turn ? 0 : me.group * slab_bytes)),
+                       w = descriptor(smem.w(r.stage));
         wgmma_fence();
 #pragma unroll
         for (int i = 0; i < C::tile_k / 16; i++)
-            wgmma<typename C::T>(acc, a + 2 * i, w + 2 * i, step | i);
+#pragma unroll
+            for (int s = 0; s < C::slabs; s++)
+                wgmma<typename C::T>(acc[s], a + s * (slab_bytes >> 4) + 2 * i, w + 2 * i, step | i);
         wgmma_commit();
         if (step > 0) {
             wgmma_wait<1>();
@@ -118,14 +127,38 @@ __device__ __forceinline__ void accumulate(float (&acc)[C::accumulators], layout
     }
 }
 
+/* From sums to memory. The bias's buffer is handed back. */
+template <class C>
+__device__ __forceinline__ void finish(float (&acc)[C::slabs][C::accumulators], const float4 (&turn)[C::head / 16][2],
+                                       const gemm_args &args, layout<C> smem, ring<C::stages> &r, const ring<2> &b,
+                                       warp_place me, tile at)
+{
+    if (args.bias != nullptr)
+        mbar_wait(smem.bias_full(b.stage), b.phase);
+#pragma unroll
+    for (int s = 0; s < C::slabs; s++) {
+        const tile slab = {at.row + 64 * s, at.column};
+        if constexpr (C::ep == EP_RESIDUAL_F32) {
+            store_tile_f32<C>(acc[s], args, smem.bias(b.stage), me, slab);
+        } else {
+            if constexpr (C::ep == EP_ROTARY)
+                rotate_tile<C>(acc[s], turn, args, smem.bias(b.stage), me, slab);
+            store_tile<C>(acc[s], args, smem, r, smem.bias(b.stage), me, slab, s);
+        }
+    }
+    __syncwarp();
+    if (me.lane == 0)
+        mbar_arrive(smem.bias_empty(b.stage));
+}
+
 /* A consumer warpgroup: sums and finishes its 64 rows of each of the cluster's tiles. */
 template <class C> __device__ __forceinline__ void consume(const gemm_args &args, layout<C> smem, int rank)
 {
     const int warp = __shfl_sync(0xffffffff, (int)threadIdx.x / 32 - 4, 0); /* the same in all lanes, and known to be */
-    const warp_place me = {warp / 4, warp, (int)threadIdx.x % 32};
+    const warp_place me = {warp / 4, warp, 16 * warp, (int)threadIdx.x % 32};
     const int clusters = gridDim.x / C::cluster, tiles = args.tiles_m * args.tiles_n;
     const int steps = (args.k + C::tile_k - 1) / C::tile_k;
-    float acc[C::accumulators];
+    float acc[C::slabs][C::accumulators];
     ring<C::stages> r;
     ring<2> b;
     int pause =
@@ -147,24 +180,46 @@ template <class C> __device__ __forceinline__ void consume(const gemm_args &args
             load_turns<C>(turn, args, me, at);
         wgmma_wait<0>();
         release(smem, me, last);
-        if (args.bias != nullptr)
-            mbar_wait(smem.bias_full(b.stage), b.phase);
-        if constexpr (C::ep == EP_RESIDUAL_F32) {
-            store_tile_f32<C>(acc, args, smem.bias(b.stage), me, at);
-        } else {
-            if constexpr (C::ep == EP_ROTARY)
-                rotate_tile<C>(acc, turn, args, smem.bias(b.stage), me, at);
-            store_tile<C>(acc, args, smem, r, smem.bias(b.stage), me, at);
-        }
-        __syncwarp();
-        if (me.lane == 0)
-            mbar_arrive(smem.bias_empty(b.stage));
+        finish<C>(acc, turn, args, smem, r, b, me, at);
         b.next();
         pause = 0;
     }
-    if (me.lane == 0)
-        tma_store_wait_read<0>();
-    __syncwarp();
+}
+
+/* A consumer warpgroup that has every second tile to itself: it multiplies while the other finishes the one before. The
+ * turn passes when all products of a tile have been given to the tensor cores: by then each of its stages was seen
+ * full, so that the other's waits on the ring can't take one round for the next but one. */
+template <class C> __device__ __forceinline__ void consume_in_turn(const gemm_args &args, layout<C> smem, int rank)
+{
+    const int warp = __shfl_sync(0xffffffff, (int)threadIdx.x / 32 - 4, 0);
+    const warp_place me = {warp / 4, warp, 16 * (warp % 4), (int)threadIdx.x % 32};
+    const int clusters = gridDim.x / C::cluster, tiles = args.tiles_m * args.tiles_n;
+    const int steps = (args.k + C::tile_k - 1) / C::tile_k;
+    float acc[C::slabs][C::accumulators];
+    ring<C::stages> r;
+    ring<2> b;
+    int group = 0; /* whose tile it is */
+    if (me.group == 1)
+        named_barrier_arrive(turn_barrier, 256);
+    for (int t = blockIdx.x / C::cluster; t < tiles; t += clusters, group ^= 1, b.next()) {
+        if (group != me.group) {
+            r.skip(steps);
+            continue;
+        }
+        int last = 0;
+        const float4 unused[C::head / 16][2] = {};
+        tile at = tile_at<C>(args, t);
+        at.row += rank * C::tile_m;
+        if constexpr (C::ep == EP_RESIDUAL)
+            fetch_residual_early<C>(args, smem, me, at);
+        named_barrier_sync(turn_barrier + group, 256);
+        accumulate<C>(acc, smem, me, r, last, 0, steps);
+        if (t + clusters < tiles)
+            named_barrier_arrive(turn_barrier + (group ^ 1), 256);
+        wgmma_wait<0>();
+        release(smem, me, last);
+        finish<C>(acc, unused, args, smem, r, b, me, at);
+    }
 }
 
 template <class C>
@@ -180,23 +235,34 @@ __global__ void VNP_CLUSTER(C::cluster) __launch_bounds__(block_threads, 1)
         tma_prefetch_map(&args.w);
         for (int s = 0; s < C::stages; s++) {
             mbar_init(smem.full(s), 1);
-            mbar_init(smem.empty(s), 8 * C::cluster); /* the consumer warps of all blocks */
+            mbar_init(smem.empty(s), C::readers * C::cluster); /* the consumer warps of all blocks */
         }
         for (int i = 0; i < 2; i++) {
             mbar_init(smem.bias_full(i), 1);
-            mbar_init(smem.bias_empty(i), 8);
+            mbar_init(smem.bias_empty(i), C::readers);
         }
+        for (int i = 0; i < (C::in_turn && C::ep == EP_RESIDUAL ? 8 * C::slots : 0); i++)
+            mbar_init(smem.residual_full(0, i), 1);
         mbar_init_fence();
     }
     cluster_sync();
+    vnp_await_results();
     if (threadIdx.x < 128) {
-        registers_down<40>();
-        if (threadIdx.x == 0)
+        registers_down<C::in_turn ? 24 : 40>();
+        if (threadIdx.x == 0) {
             produce<C>(args, smem, rank);
+            vnp_let_next_start(); /* earlier, the blocks that wait slow down these */
+        }
         __syncwarp();
     } else {
-        registers_up<232>();
-        consume<C>(args, smem, rank);
+        registers_up<C::in_turn ? 240 : 232>();
+        if constexpr (C::in_turn)
+            consume_in_turn<C>(args, smem, rank);
+        else
+            consume<C>(args, smem, rank);
+        if (threadIdx.x % 32 == 0)
+            tma_store_wait_read<0>();
+        __syncwarp();
     }
     cluster_sync(); /* a block's shared memory must outlive what the other sends there */
 #endif
@@ -255,9 +321,9 @@ template <class C> int launch(const vnp_gemm_params *p, cudaStream_t stream)
     bool ok = make_map<T>(&args.a, p->d_a, p->m, p->k, C::tile_m, C::tile_k) &&
               make_map<T>(&args.w, p->d_w, p->n, p->k, C::tile_n / C::cluster, C::tile_k);
     if (C::ep != EP_RESIDUAL_F32)
-        ok = ok && make_map<T>(&args.out, p->d_out, p->m, p->n, 16, C::chunk);
+        ok = ok && make_map<T>(&args.out, p->d_out, p->m, C::ep == EP_GEGLU ? p->n / 2 : p->n, 16, C::out_chunk);
     if (C::ep == EP_RESIDUAL)
-        ok = ok && make_map<T>(&args.residual, p->d_residual, p->m, p->n, C::tile_m, C::chunk);
+        ok = ok && make_map<T>(&args.residual, p->d_residual, p->m, p->n, C::in_turn ? 16 : C::tile_m, C::chunk);
     if (!ok)
         return cudaErrorInvalidValue;
     args.bias = p->d_bias;
@@ -274,53 +340,87 @@ template <class C> int launch(const vnp_gemm_params *p, cudaStream_t stream)
     args.group = 8;
     const int64_t tiles = (int64_t)args.tiles_m * args.tiles_n;
     const int most = sms / C::cluster, clusters = (int)(tiles < most ? tiles : most);
-    gemm_kernel<C><<<C::cluster * clusters, block_threads, C::shared_bytes, stream>>>(args);
-    return cudaGetLastError();
+    const bool brief = 2.0 * (double)p->m * (double)p->n * (double)p->k < 2e11;
+    return vnp_launch(brief, gemm_kernel<C>, C::cluster * clusters, block_threads, C::shared_bytes, stream, args);
 }
 
-template <class T, int tile_n> int launch_epilogue(const vnp_gemm_params *p, cudaStream_t stream)
+template <class T, int tile_n, bool in_turn> int launch_rotary(const vnp_gemm_params *p, cudaStream_t stream)
+{
+    if (p->head_dim == 16)
+        return launch<config<T, tile_n, EP_ROTARY, 16, in_turn>>(p, stream);
+    if (p->head_dim == 32)
+        return launch<config<T, tile_n, EP_ROTARY, 32, in_turn>>(p, stream);
+    if constexpr (tile_n % 64 == 0)
+        if (p->head_dim == 64)
+            return launch<config<T, tile_n, EP_ROTARY, 64, in_turn>>(p, stream);
+    if constexpr (tile_n % 128 == 0)
+        if (p->head_dim == 128)
+            return launch<config<T, tile_n, EP_ROTARY, 128, in_turn>>(p, stream);
+    return cudaErrorInvalidValue;
+}
+
+template <class T, int tile_n, bool in_turn> int launch_epilogue(const vnp_gemm_params *p, cudaStream_t stream)
 {
     switch (p->epilogue) {
     case VNP_GEMM_BIAS:
-        return launch<config<T, tile_n, EP_BIAS>>(p, stream);
+        return launch<config<T, tile_n, EP_BIAS, 16, in_turn>>(p, stream);
     case VNP_GEMM_BIAS_GELU:
-        return launch<config<T, tile_n, EP_GELU>>(p, stream);
+        return launch<config<T, tile_n, EP_GELU, 16, in_turn>>(p, stream);
     case VNP_GEMM_BIAS_RESIDUAL:
-        return p->residual_f32 ? launch<config<T, tile_n, EP_RESIDUAL_F32>>(p, stream)
-                               : launch<config<T, tile_n, EP_RESIDUAL>>(p, stream);
+        return p->residual_f32 ? launch<config<T, tile_n, EP_RESIDUAL_F32, 16, in_turn>>(p, stream)
+                               : launch<config<T, tile_n, EP_RESIDUAL, 16, in_turn>>(p, stream);
     case VNP_GEMM_BIAS_ROTARY:
-        if (p->head_dim == 16)
-            return launch<config<T, tile_n, EP_ROTARY, 16>>(p, stream);
-        if (p->head_dim == 32)
-            return launch<config<T, tile_n, EP_ROTARY, 32>>(p, stream);
-        if constexpr (tile_n == 256) {
-            if (p->head_dim == 64)
-                return launch<config<T, tile_n, EP_ROTARY, 64>>(p, stream);
-            if (p->head_dim == 128)
-                return launch<config<T, tile_n, EP_ROTARY, 128>>(p, stream);
-        }
+        return launch_rotary<T, tile_n, in_turn>(p, stream);
+    case VNP_GEMM_GEGLU:
+        if constexpr (in_turn && tile_n == 192)
+            return launch<config<T, tile_n, EP_GEGLU, 16, in_turn>>(p, stream);
     }
     return cudaErrorInvalidValue;
 }
 
-} // namespace
-
-int vnp_gemm_sm90_tile(const struct vnp_gemm_params *p)
+template <class T> int launch_tile(const vnp_gemm_params *p, enum vnp_sm90_tile tile, cudaStream_t stream)
 {
-    const bool rotary = p->epilogue == VNP_GEMM_BIAS_ROTARY;
-    if (rotary && p->head_dim != 16 && p->head_dim != 32 && p->head_dim != 64 && p->head_dim != 128)
-        return 0;
-    if (rotary && p->head_dim > 32)
-        return 256;
-    /* 160 columns run at about nine tenths of the rate of 256, and leave fewer over in the narrow models. */
-    const int64_t wide = (p->n + 255) / 256 * 256, narrow = (p->n + 159) / 160 * 160;
-    return 10 * wide <= 11 * narrow ? 256 : 160;
+    switch (tile) {
+    case VNP_SM90_TOGETHER_256:
+        return launch_epilogue<T, 256, false>(p, stream);
+    case VNP_SM90_TOGETHER_160:
+        return launch_epilogue<T, 160, false>(p, stream);
+    case VNP_SM90_TURN_192:
+        return launch_epilogue<T, 192, true>(p, stream);
+    case VNP_SM90_TURN_160:
+        return launch_epilogue<T, 160, true>(p, stream);
+    case VNP_SM90_NONE:
+        break;
+    }
+    return cudaErrorInvalidValue;
 }
 
-int vnp_gemm_sm90(const struct vnp_gemm_params *p, int tile_n, cudaStream_t stream)
+/* What tiles of this width make of n columns, those left over in the last one counted in. */
+int64_t rounded_up(int64_t n, int tile)
 {
-    const bool half = p->type == VNP_GEMM_F16;
-    if ((tile_n ? tile_n : vnp_gemm_sm90_tile(p)) == 256)
-        return half ? launch_epilogue<__half, 256>(p, stream) : launch_epilogue<__nv_bfloat16, 256>(p, stream);
-    return half ? launch_epilogue<__half, 160>(p, stream) : launch_epilogue<__nv_bfloat16, 160>(p, stream);
+    return (n + tile - 1) / tile * tile;
+}
+
+} // namespace
+
+enum vnp_sm90_tile vnp_gemm_sm90_tile(const struct vnp_gemm_params *p)
+{
+    const int head = p->epilogue == VNP_GEMM_BIAS_ROTARY ? p->head_dim : 16;
+    if (head != 16 && head != 32 && head != 64 && head != 128)
+        return VNP_SM90_NONE;
+    if (p->epilogue == VNP_GEMM_GEGLU)
+        return VNP_SM90_TURN_192;
+    /* Over a long k an epilogue weighs little, and 256 columns move less through L2; over a very short one neither way
+     * hides it, and a narrow product has too few tiles for turns. Narrower tiles run slower, and leave fewer columns
+     * over in the narrow models. */
+    if (p->k >= 512 && p->k < 5120 && p->n >= 512 && head <= 64)
+        return head == 64 || 100 * rounded_up(p->n, 192) <= 103 * rounded_up(p->n, 160) ? VNP_SM90_TURN_192
+                                                                                        : VNP_SM90_TURN_160;
+    return head >= 64 || 10 * rounded_up(p->n, 256) <= 11 * rounded_up(p->n, 160) ? VNP_SM90_TOGETHER_256
+                                                                                  : VNP_SM90_TOGETHER_160;
+}
+
+int vnp_gemm_sm90(const struct vnp_gemm_params *p, enum vnp_sm90_tile tile, cudaStream_t stream)
+{
+    return p->type == VNP_GEMM_F16 ? launch_tile<__half>(p, tile, stream) : launch_tile<__nv_bfloat16>(p, tile, stream);
 }

@@ -15,7 +15,7 @@ __device__ __forceinline__ void prefetch_residual_f32(const gemm_args &args, war
 {
     const int lines = 16 * C::tile_n / 32;
     for (int i = me.lane; i < lines; i += 32) {
-        const int y = row + 16 * me.warp + i / (C::tile_n / 32), x = column + i % (C::tile_n / 32) * 32;
+        const int y = row + me.row + i / (C::tile_n / 32), x = column + i % (C::tile_n / 32) * 32;
         if (y < args.m && x < args.n)
             asm volatile("prefetch.global.L2 [%0];" ::"l"(args.residual_f32 + (int64_t)y * args.n + x));
     }
@@ -31,24 +31,30 @@ __device__ __forceinline__ float2 bias_at(const gemm_args &args, uint32_t buffer
     return b;
 }
 
-/* cos and sin for the two rows of a thread: of columns 8j + 2 (lane % 4) and the next of a head, in turn[j][row]. One
- * row of the table serves all heads of the tile. */
+/* cos and sin for the two rows of a thread: of columns 8j + 2 (lane % 4) and the next of a head. */
+template <class C>
+__device__ __forceinline__ void load_turn(float4 (&turn)[2], const gemm_args &args, warp_place me, tile at, int j)
+{
+#pragma unroll
+    for (int y = 0; y < 2; y++) {
+        const int row = at.row + me.row + 8 * y + me.lane / 4, pos = row < args.m ? __ldg(args.pos + row) : 0;
+        turn[y] = __ldg((const float4 *)(args.rotary + (int64_t)pos * C::head) + me.lane % 4 + 4 * j);
+    }
+}
+
+/* The same for all j. One row of the table serves all heads of the tile. */
 template <class C>
 __device__ __forceinline__ void load_turns(float4 (&turn)[C::head / 16][2], const gemm_args &args, warp_place me,
                                            tile at)
 {
 #pragma unroll
-    for (int y = 0; y < 2; y++) {
-        const int row = at.row + 16 * me.warp + 8 * y + me.lane / 4, pos = row < args.m ? __ldg(args.pos + row) : 0;
-        const float4 *table = (const float4 *)(args.rotary + (int64_t)pos * C::head) + me.lane % 4;
-#pragma unroll
-        for (int j = 0; j < C::head / 16; j++)
-            turn[j][y] = __ldg(table + 4 * j);
-    }
+    for (int j = 0; j < C::head / 16; j++)
+        load_turn<C>(turn[j], args, me, at, j);
 }
 
 /* Adds the bias and turns q and k by their rows' positions, in place: columns i and i + head / 2 of a head are in the
- * same thread, head / 16 column groups apart. */
+ * same thread, head / 16 column groups apart. `turn` is what load_turns found; tiles in turn have not the registers to
+ * keep it, nor the hurry, and read the table here. */
 template <class C>
 __device__ __forceinline__ void rotate_tile(float (&acc)[C::accumulators], const float4 (&turn)[C::head / 16][2],
                                             const gemm_args &args, uint32_t bias, warp_place me, tile at)
@@ -56,11 +62,14 @@ __device__ __forceinline__ void rotate_tile(float (&acc)[C::accumulators], const
     constexpr int half = C::head / 16, heads = C::tile_n / C::head;
     const int width = args.n / 3;
 #pragma unroll
-    for (int h = 0; h < heads; h++) {
-        const bool turned = at.column + h * C::head < 2 * width;
-        const float scale = at.column + h * C::head < width ? args.q_scale : 1.0f;
+    for (int j = 0; j < half; j++) {
+        float4 now[2] = {turn[j][0], turn[j][1]};
+        if constexpr (C::in_turn)
+            load_turn<C>(now, args, me, at, j);
 #pragma unroll
-        for (int j = 0; j < half; j++) {
+        for (int h = 0; h < heads; h++) {
+            const bool turned = at.column + h * C::head < 2 * width;
+            const float scale = at.column + h * C::head < width ? args.q_scale : 1.0f;
             const int column = h * C::head + 8 * j + 2 * (me.lane % 4);
             const float2 b1 = bias_at(args, bias, column), b2 = bias_at(args, bias, column + C::head / 2);
             float *x1 = acc + 4 * (h * 2 * half + j), *x2 = x1 + 4 * half;
@@ -69,7 +78,7 @@ __device__ __forceinline__ void rotate_tile(float (&acc)[C::accumulators], const
                 x1[i] += i % 2 ? b1.y : b1.x;
                 x2[i] += i % 2 ? b2.y : b2.x;
                 if (turned) {
-                    const float4 cs = turn[j][i / 2];
+                    const float4 cs = now[i / 2];
                     x1[i] *= scale;
                     x2[i] *= scale;
                     rotate(x1[i], x2[i], i % 2 ? cs.z : cs.x, i % 2 ? cs.w : cs.y);
@@ -105,50 +114,99 @@ __device__ __forceinline__ void finish_pair(uint32_t (&word)[4], const float *v,
     }
 }
 
-/* Finishes and stores one tile, a chunk of columns at a time, each warp its own 16 rows: through its staging area, from
- * where the copy engine takes it. The residual waits in the ring. */
+/* Gates column groups 4 * pair to 4 * pair + 3 of a tile, each even one with the next: the words for stmatrix. */
+template <class C> __device__ __forceinline__ void gate_pair(uint32_t (&word)[4], const float *v)
+{
+#pragma unroll
+    for (int g = 0; g < 4; g++) { /* column group g / 2 of out, rows 8 * (g % 2) */
+        const float *gate = v + 8 * (g / 2) + 2 * (g % 2), *by = gate + 4;
+        word[g] = vnp_half<typename C::T>::pack(gelu_short(gate[0]) * by[0], gelu_short(gate[1]) * by[1]);
+    }
+}
+
+/* Tiles in turn: one lane fetches a chunk of this warp's 16 rows of the residual to where its result will be staged. */
+template <class C>
+__device__ __forceinline__ void fetch_residual_chunk(const gemm_args &args, layout<C> smem, warp_place me, tile at,
+                                                     int chunk)
+{
+    mbar_expect(smem.residual_full(me.warp, chunk), C::slot_bytes);
+    tma_load(smem.slot(me.warp, chunk), &args.residual, at.column + chunk * C::chunk, at.row + me.row,
+             smem.residual_full(me.warp, chunk));
+}
+
+/* The first slab's, while its sums are being made. */
+template <class C>
+__device__ __forceinline__ void fetch_residual_early(const gemm_args &args, layout<C> smem, warp_place me, tile at)
+{
+    if (me.lane == 0) {
+        tma_store_wait_read<0>();
+        for (int c = 0; c < C::chunks; c++)
+            fetch_residual_chunk<C>(args, smem, me, at, c);
+    }
+    __syncwarp();
+}
+
+/* Finishes and stores one slab of a tile, a chunk of columns at a time, each warp its own 16 rows: through its staging
+ * area, from where the copy engine takes it. The residual waits in the ring or, for tiles in turn, in the staging
+ * area. */
 template <class C>
 __device__ __forceinline__ void store_tile(float (&acc)[C::accumulators], const gemm_args &args, layout<C> smem,
-                                           ring<C::stages> &r, uint32_t bias, warp_place me, tile at)
+                                           ring<C::stages> &r, uint32_t bias, warp_place me, tile at, int slab)
 {
+    constexpr bool from_ring = C::ep == EP_RESIDUAL && !C::in_turn, from_slot = C::ep == EP_RESIDUAL && C::in_turn;
     const int row =
         me.lane % 16; /* this lane addresses its row and half lane / 16 of 32 bytes in ldmatrix and stmatrix */
-    const int twist = C::chunk == 64 ? row % 8 : row / 2 % 4; /* the copy engine's swizzle: 128 or 64 bytes */
-    const uint32_t fragment = row * C::chunk * 2 + ((me.lane / 16 ^ twist) << 4);
-    const uint32_t slot0 = smem.staging() + me.warp * C::slots * C::slot_bytes + fragment;
+    const int twist = C::out_chunk == 64 ? row % 8 : row / 2 % 4; /* the copy engine's swizzle: 128 or 64 bytes */
+    const uint32_t fragment = row * C::out_chunk * 2 + ((me.lane / 16 ^ twist) << 4);
 #pragma unroll
     for (int c = 0; c < C::chunks; c++) {
-        const uint32_t slot = slot0 + c % C::slots * C::slot_bytes;
+        const uint32_t slot = smem.slot(me.warp, c % C::slots) + fragment;
         const uint32_t residual =
-            smem.a(r.stage) + c % C::stage_boxes * C::box_bytes + me.warp * C::slot_bytes + fragment;
-        uint32_t word[C::chunk / 16][4];
-        if (C::ep == EP_RESIDUAL && c % C::stage_boxes == 0)
+            from_slot ? slot : smem.a(r.stage) + c % C::stage_boxes * C::box_bytes + me.warp * C::slot_bytes + fragment;
+        uint32_t word[C::out_chunk / 16][4];
+        if (from_ring && c % C::stage_boxes == 0)
             mbar_wait(smem.full(r.stage), r.phase);
+        if (from_slot)
+            mbar_wait(smem.residual_full(me.warp, c), slab);
 #pragma unroll
-        for (int pair = 0; pair < C::chunk / 16; pair++) {
-            const int group = c * (C::chunk / 8) + 2 * pair, column = 8 * group + 2 * (me.lane % 4);
-            uint32_t old[4];
-            float2 b[2];
-            if (C::ep == EP_RESIDUAL)
-                ldmatrix_x4(old, residual ^ (pair * 32));
-            for (int i = 0; i < 2 && C::ep != EP_ROTARY; i++)
-                b[i] = bias_at(args, bias, column + 8 * i);
-            finish_pair<C>(word[pair], acc + 4 * group, old, b[0], b[1]);
+        for (int pair = 0; pair < C::out_chunk / 16; pair++) {
+            if constexpr (C::ep == EP_GEGLU) {
+                gate_pair<C>(word[pair], acc + 4 * (c * (C::chunk / 8) + 4 * pair));
+            } else {
+                const int group = c * (C::chunk / 8) + 2 * pair, column = 8 * group + 2 * (me.lane % 4);
+                uint32_t old[4];
+                float2 b[2];
+                if (C::ep == EP_RESIDUAL)
+                    ldmatrix_x4(old, residual ^ (pair * 32));
+                for (int i = 0; i < 2 && C::ep != EP_ROTARY; i++)
+                    b[i] = bias_at(args, bias, column + 8 * i);
+                finish_pair<C>(word[pair], acc + 4 * group, old, b[0], b[1]);
+            }
         }
         if (me.lane == 0)
             tma_store_wait_read<C::slots - 1>();
         __syncwarp();
-        if (C::ep == EP_RESIDUAL && (c % C::stage_boxes == C::stage_boxes - 1 || c == C::chunks - 1)) {
+        if (from_ring && (c % C::stage_boxes == C::stage_boxes - 1 || c == C::chunks - 1)) {
             release(smem, me, r.stage);
             r.next();
         }
 #pragma unroll
-        for (int pair = 0; pair < C::chunk / 16; pair++)
+        for (int pair = 0; pair < C::out_chunk / 16; pair++)
             stmatrix_x4(slot ^ (pair * 32), word[pair][0], word[pair][1], word[pair][2], word[pair][3]);
         fence_async_shared();
         __syncwarp();
-        if (me.lane == 0)
-            tma_store(slot - fragment, &args.out, at.column + c * C::chunk, at.row + 16 * me.warp);
+        if (me.lane == 0) {
+            const int column = C::ep == EP_GEGLU ? at.column / 2 : at.column;
+            tma_store(slot - fragment, &args.out, column + c * C::out_chunk, at.row + me.row);
+            if (from_slot && slab + 1 < C::slabs && c > 0) { /* the next slab's, once its slot has been read */
+                tma_store_wait_read<1>();
+                fetch_residual_chunk<C>(args, smem, me, {at.row + 64, at.column}, c - 1);
+            }
+        }
+    }
+    if (from_slot && slab + 1 < C::slabs && me.lane == 0) {
+        tma_store_wait_read<0>();
+        fetch_residual_chunk<C>(args, smem, me, {at.row + 64, at.column}, C::chunks - 1);
     }
 }
 
@@ -157,7 +215,7 @@ template <class C>
 __device__ __forceinline__ void store_tile_f32(float (&acc)[C::accumulators], const gemm_args &args, uint32_t bias,
                                                warp_place me, tile at)
 {
-    const int row = at.row + 16 * me.warp + me.lane / 4, column = 2 * (me.lane % 4);
+    const int row = at.row + me.row + me.lane / 4, column = 2 * (me.lane % 4);
     const int groups = min(C::tile_n, args.n - at.column) / 8;
     const int64_t start = (int64_t)row * args.n + at.column + column, below = (int64_t)8 * args.n;
     const float *residual = args.residual_f32 + start;

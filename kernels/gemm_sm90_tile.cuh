@@ -11,7 +11,7 @@
 namespace
 {
 
-enum epilogue { EP_BIAS, EP_GELU, EP_RESIDUAL, EP_RESIDUAL_F32, EP_ROTARY };
+enum epilogue { EP_BIAS, EP_GELU, EP_GEGLU, EP_RESIDUAL, EP_RESIDUAL_F32, EP_ROTARY };
 
 struct gemm_args {
     CUtensorMap a, w, out, residual;
@@ -29,25 +29,31 @@ struct gemm_args {
 constexpr int block_threads = 384;
 constexpr int skew = 2; /* stages that the second warpgroup starts behind the first */
 constexpr int skew_barrier = 1;
+constexpr int turn_barrier = 2; /* and the next: it is this warpgroup's turn to multiply */
 
-/* Everything that a kernel's template arguments settle. */
-template <class T_, int tile_n_, int ep_, int head_ = 16> struct config {
+/* Everything that a kernel's template arguments settle. `in_turn`: each warpgroup has tiles of its own. */
+template <class T_, int tile_n_, int ep_, int head_ = 16, bool in_turn_ = false> struct config {
     using T = T_;
     static constexpr int ep = ep_, head = head_;
     static_assert(tile_n_ % head == 0, "a tile holds whole heads");
-    static constexpr int cluster = 2; /* blocks that share W: neighbours down the rows */
+    static constexpr bool in_turn = in_turn_;
+    static constexpr int slabs = in_turn ? 2 : 1; /* of 64 rows that a warpgroup has of a tile */
+    static constexpr int cluster = 2;             /* blocks that share W: neighbours down the rows */
     static constexpr int tile_m = 128, tile_n = tile_n_, tile_k = 64;
-    static constexpr int accumulators = tile_n / 2;
+    static constexpr int accumulators = tile_n / 2; /* of a slab, in a thread */
+    static constexpr int readers = in_turn ? 4 : 8; /* warps of a block that read a stage */
     static constexpr int a_bytes = tile_m * tile_k * 2, w_bytes = tile_n * tile_k * 2;
     static constexpr int stage_bytes = a_bytes + w_bytes;
     static constexpr int chunk = tile_n % 64 ? 32 : 64; /* columns that one bulk copy of a result or a residual has */
     static constexpr int chunks = tile_n / chunk;
-    static constexpr int box_bytes = tile_m * chunk * 2;         /* of the residual, in a stage of the ring */
-    static constexpr int stage_boxes = stage_bytes / box_bytes;  /* of them in one stage */
-    static constexpr int slot_bytes = 16 * chunk * 2, slots = 2; /* a warp's staging area: chunks of its 16 rows */
+    static constexpr int box_bytes = tile_m * chunk * 2;                 /* of the residual, in a stage of the ring */
+    static constexpr int stage_boxes = stage_bytes / box_bytes;          /* of them in one stage */
+    static constexpr int out_chunk = ep == EP_GEGLU ? chunk / 2 : chunk; /* what becomes of one in the result */
+    static constexpr int slot_bytes = 16 * out_chunk * 2; /* a warp's staging area: chunks of its 16 rows */
+    static constexpr int slots = in_turn ? chunks : 2;
     static constexpr int staging_bytes = 8 * slots * slot_bytes;
     static constexpr int bias_bytes = tile_n * 4; /* two tiles' worth are kept */
-    static constexpr int barrier_bytes = 256;
+    static constexpr int barrier_bytes = 512;
     static constexpr int rest_bytes = staging_bytes + 2 * bias_bytes + barrier_bytes;
     static constexpr int stages = (232448 - rest_bytes) / stage_bytes;
     static constexpr int shared_bytes = stages * stage_bytes + rest_bytes;
@@ -77,6 +83,12 @@ template <int stages> struct ring {
             stage = 0;
             phase ^= 1;
         }
+    }
+    __device__ __forceinline__ void skip(int steps)
+    {
+        stage += steps;
+        phase ^= stage / stages & 1;
+        stage %= stages;
     }
 };
 
@@ -115,12 +127,21 @@ template <class C> struct layout {
     {
         return bias_full(2 + buffer);
     }
+    __device__ __forceinline__ uint32_t residual_full(int warp, int slot) const /* in_turn */
+    {
+        return bias_full(4 + warp * C::slots + slot);
+    }
+    __device__ __forceinline__ uint32_t slot(int warp, int slot) const
+    {
+        return staging() + (warp * C::slots + slot) * C::slot_bytes;
+    }
 };
 
 /* What one consumer warp knows about itself. */
 struct warp_place {
     int group; /* 0, 1: consumer warpgroup */
-    int warp;  /* 0..7 among the consumers: rows 16 * warp of the tile */
+    int warp;  /* 0..7 among the consumers */
+    int row;   /* its first of 16 rows in the tile, or in a slab of it */
     int lane;
 };
 

@@ -26,13 +26,11 @@ struct vnp_gpu_parts vnp_gpu_parts(const struct vnp_model_config *c, const struc
 {
     const enum vnp_dtype dtype = vnp_gpu_storage(o->type);
     const int64_t w = c->width, s = (int64_t)vnp_dtype_bytes(dtype);
-    const bool gated = c->arch == VNP_DNABERT_S;
     return (struct vnp_gpu_parts){.x = w * (VNP_RESIDUAL_F32 ? 4 : s),
                                   .h = w * s,
-                                  .wide = larger(3 * w, gated ? 2 * c->ffn : c->ffn) * s,
-                                  .gated = gated ? c->ffn * s : 0,
+                                  .wide = larger(3 * w, c->ffn) * s,
                                   .hidden = o->pool == VNP_POOL_NONE ? 0 : w * 4,
-                                  .rotary = gated ? 0 : c->head_dim * 4};
+                                  .rotary = c->arch == VNP_DNABERT_S ? 0 : c->head_dim * 4};
 }
 
 int64_t vnp_gpu_weights_bytes(const struct vnp_model_config *c, enum vnp_dtype dtype, int layers)
@@ -71,7 +69,7 @@ static void bytes_of(const struct vnp_model_config *c, const struct vnp_gpu_net_
     const struct vnp_gpu_parts p = vnp_gpu_parts(c, o);
     const int64_t many = 1 << 16;
     *weights = vnp_gpu_weights_bytes(c, vnp_gpu_storage(o->type), o->layer);
-    *per_token = p.x + p.h + p.wide + p.gated + p.hidden + p.rotary +
+    *per_token = p.x + p.h + p.wide + p.hidden + p.rotary +
                  batches * vnp_gpu_batch_bytes(many, many / 2, c->width, o->pool) / many;
 }
 

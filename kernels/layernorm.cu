@@ -12,6 +12,7 @@
 
 #include "cuda_check.h"
 #include "half.cuh"
+#include "launch.cuh"
 #include "layernorm.h"
 
 #define WARPS 8
@@ -27,12 +28,21 @@ static __device__ __forceinline__ float warp_sum(float v)
 /* A lane's share of a row as it lies in memory: 16-bit rows stay packed, which leaves room for twice the warps. */
 template <typename T, int C> struct share {
     uint4 w[C];
-    __device__ __forceinline__ void load(int c, const T *p) { w[c] = *reinterpret_cast<const uint4 *>(p); }
-    __device__ __forceinline__ void get(int c, float *v) const { vnp_load8(reinterpret_cast<const T *>(&w[c]), v); }
+    __device__ __forceinline__ void load(int c, const T *p)
+    {
+        w[c] = *reinterpret_cast<const uint4 *>(p);
+    }
+    __device__ __forceinline__ void get(int c, float *v) const
+    {
+        vnp_load8(reinterpret_cast<const T *>(&w[c]), v);
+    }
 };
 template <int C> struct share<float, C> {
     float w[C][8];
-    __device__ __forceinline__ void load(int c, const float *p) { vnp_load8(p, w[c]); }
+    __device__ __forceinline__ void load(int c, const float *p)
+    {
+        vnp_load8(p, w[c]);
+    }
     __device__ __forceinline__ void get(int c, float *v) const
     {
 #pragma unroll
@@ -76,6 +86,8 @@ static __global__ void __launch_bounds__(32 * WARPS)
 {
     const int lane = threadIdx.x & 31;
     const int64_t row = static_cast<int64_t>(blockIdx.x) * WARPS + threadIdx.x / 32;
+    vnp_let_next_start();
+    vnp_await_results();
     if (row >= rows)
         return;
     const In *src = d_x + row * chunks * 8;
@@ -114,10 +126,9 @@ static __global__ void __launch_bounds__(32 * WARPS)
 template <typename In, typename Out, int C> static void launch(const vnp_layernorm_params *p, cudaStream_t stream)
 {
     const unsigned blocks = static_cast<unsigned>((p->rows + WARPS - 1) / WARPS);
-    layernorm<In, Out, C><<<blocks, 32 * WARPS, 0, stream>>>(static_cast<const In *>(p->d_x),
-                                                             static_cast<Out *>(p->d_out), p->d_w, p->d_b, p->rows,
-                                                             p->width / 8, p->eps, p->d_sequence, p->d_nonfinite);
-    CUDA_CHECK_LAUNCH();
+    CUDA_CHECK(vnp_launch(p->rows * p->width < 30000000, layernorm<In, Out, C>, blocks, 32 * WARPS, 0, stream,
+                          static_cast<const In *>(p->d_x), static_cast<Out *>(p->d_out), p->d_w, p->d_b, p->rows,
+                          p->width / 8, p->eps, p->d_sequence, p->d_nonfinite));
 }
 
 template <typename In, typename Out> static void by_width(const vnp_layernorm_params *p, cudaStream_t stream)

@@ -45,7 +45,6 @@ enum vnp_gpu_step {
     VNP_STEP_ATTENTION,
     VNP_STEP_OUT,
     VNP_STEP_FC1,
-    VNP_STEP_GATE, /* DNABERT-S */
     VNP_STEP_FC2,
     VNP_STEP_FINISH,
     VNP_STEPS

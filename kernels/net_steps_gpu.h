@@ -45,8 +45,7 @@ struct vnp_gpu_net {
     void *d_workspace;
     void *d_x;       /* [tokens, width] residual stream */
     void *d_h;       /* [tokens, width] after a LayerNorm; after attention */
-    void *d_wide;    /* [tokens, 3 width] q, k, v; [tokens, ffn] or, gated, [tokens, 2 ffn] */
-    void *d_gated;   /* [tokens, ffn], gated */
+    void *d_wide;    /* [tokens, 3 width] q, k, v; [tokens, ffn] */
     float *d_hidden; /* [tokens, width] the representation, when it is pooled */
     float *d_rotary; /* [positions, head_dim / 2, 2], ESM-2 */
     float *d_slopes; /* [heads] ALiBi's, DNABERT-S */

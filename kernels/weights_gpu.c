@@ -15,7 +15,8 @@
 
 /* A stretch of one tensor: where from, where to. */
 struct job {
-    const char *src;
+    const char *src, *second; /* second: NULL, or the source is `run` bytes from either, in turn */
+    int64_t run;
     char *dst; /* device */
     enum vnp_dtype from, to;
     int64_t n; /* elements, at most CHUNK bytes at the source */
@@ -32,21 +33,31 @@ struct loader {
     int device;
 };
 
-static void add_jobs(struct loader *l, const struct vnp_tensor *t, char *dst, enum vnp_dtype to)
+/* `gated`: the two halves of the rows alternate in eights, as VNP_GEMM_GEGLU wants them. */
+static void add_jobs(struct loader *l, const struct vnp_tensor *t, char *dst, enum vnp_dtype to, bool gated)
 {
     const int64_t n = t->shape[0] * t->shape[1], from_bytes = (int64_t)vnp_dtype_bytes(t->dtype),
-                  step = CHUNK / from_bytes;
+                  eight = 8 * t->shape[1], most = CHUNK / from_bytes,
+                  step = gated ? most / (2 * eight) * (2 * eight) : most;
     for (int64_t at = 0; at < n; at += step) {
+        const char *src = (const char *)t->data + (gated ? at / 2 : at) * from_bytes;
         if (l->n_jobs == l->cap_jobs) {
             l->cap_jobs = l->cap_jobs ? 2 * l->cap_jobs : 1024;
             l->jobs = xreallocarray(l->jobs, (size_t)l->cap_jobs, sizeof *l->jobs);
         }
-        l->jobs[l->n_jobs++] = (struct job){.src = (const char *)t->data + at * from_bytes,
+        l->jobs[l->n_jobs++] = (struct job){.src = src,
+                                            .second = gated ? src + n / 2 * from_bytes : NULL,
+                                            .run = eight * from_bytes,
                                             .dst = dst + at * (int64_t)vnp_dtype_bytes(to),
                                             .from = t->dtype,
                                             .to = to,
                                             .n = n - at < step ? n - at : step};
     }
+}
+
+static bool is_gated(const struct loader *l)
+{
+    return vnp_model_config(l->model)->arch == VNP_DNABERT_S;
 }
 
 /* Room for the tensors of `n` roles, one below the other; the device address when there is a slab. NULL for a role that
@@ -59,7 +70,7 @@ static void *place(struct loader *l, const enum vnp_role *roles, int n, int laye
     for (int i = 0; i < n; i++) {
         const struct vnp_tensor *t = vnp_model_tensor(l->model, roles[i], layer);
         if (l->slab)
-            add_jobs(l, t, l->slab + l->used, to);
+            add_jobs(l, t, l->slab + l->used, to, roles[i] == VNP_FC1_W && is_gated(l));
         l->used += t->shape[0] * t->shape[1] * (int64_t)vnp_dtype_bytes(to);
     }
     l->used = vnp_gpu_aligned(l->used);
@@ -77,7 +88,7 @@ static void *matrix(struct loader *l, enum vnp_role role, int layer)
 static void place_all(struct loader *l, struct vnp_gpu_weights *w, int layers, bool last)
 {
     static const enum vnp_role qkv_w[] = {VNP_Q_W, VNP_K_W, VNP_V_W}, qkv_b[] = {VNP_Q_B, VNP_K_B, VNP_V_B};
-    const bool whole = vnp_model_config(l->model)->arch == VNP_DNABERT_S; /* q, k and v come as one */
+    const bool whole = is_gated(l); /* DNABERT-S: q, k and v come as one */
     w->word = vector(l, VNP_EMB_WORD, 0);
     w->type = vector(l, VNP_EMB_TYPE, 0);
     w->emb_ln_w = vector(l, VNP_EMB_LN_W, 0);
@@ -103,6 +114,18 @@ static void place_all(struct loader *l, struct vnp_gpu_weights *w, int layers, b
     }
 }
 
+static void gather(char *dst, const struct job *j, int64_t bytes)
+{
+    if (!j->second) {
+        memcpy(dst, j->src, (size_t)bytes);
+        return;
+    }
+    for (int64_t at = 0; at < bytes; at += 2 * j->run) {
+        memcpy(dst + at, j->src + at / 2, (size_t)j->run);
+        memcpy(dst + at + j->run, j->second + at / 2, (size_t)j->run);
+    }
+}
+
 /* One thread: two pinned buffers, so that one is filled while the other travels. */
 static void *load_some(void *ctx)
 {
@@ -122,7 +145,7 @@ static void *load_some(void *ctx)
         const int b = turn & 1;
         const size_t bytes = (size_t)j->n * vnp_dtype_bytes(j->from);
         CUDA_CHECK(cudaEventSynchronize(free_again[b]));
-        memcpy(pinned[b], j->src, bytes);
+        gather(pinned[b], j, (int64_t)bytes);
         CUDA_CHECK(
             cudaMemcpyAsync(j->from == j->to ? j->dst : staging[b], pinned[b], bytes, cudaMemcpyHostToDevice, stream));
         if (j->from != j->to)

@@ -17,10 +17,10 @@ struct vnp_gpu_layer {
     const void *out_w;          /* [width, width] */
     const float *out_b;         /* [width] */
     const float *ln2_w, *ln2_b; /* [width] */
-    const void *fc1_w;          /* [ffn, width]; DNABERT-S [2 ffn, width] */
-    const float *fc1_b;         /* [ffn]; DNABERT-S NULL */
-    const void *fc2_w;          /* [width, ffn] */
-    const float *fc2_b;         /* [width] */
+    const void *fc1_w;  /* [ffn, width]; DNABERT-S [2 ffn, width], see VNP_GEMM_GEGLU for the order of its rows */
+    const float *fc1_b; /* [ffn]; DNABERT-S NULL */
+    const void *fc2_w;  /* [width, ffn] */
+    const float *fc2_b; /* [width] */
 };
 
 struct vnp_gpu_weights {

@@ -36,11 +36,11 @@ class Net(nn.Module):
     def __init__(self):
         super().__init__()
         self.word, self.ln = nn.Embedding(VOCAB, WIDTH), nn.LayerNorm(WIDTH, eps=1e-12)
-        self.type = nn.Embedding(2, WIDTH)
+        self.token_type = nn.Embedding(2, WIDTH)
         self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
 
     def forward(self, ids, bias, share):
-        x = self.ln(self.word(ids) + self.type.weight[0])
+        x = self.ln(self.word(ids) + self.token_type.weight[0])
         for layer in self.layers:
             x = layer(x, bias)
         return torch.einsum("blw,bl->bw", x, share)  # the mean over the real tokens

@@ -105,8 +105,8 @@ says 'and counted' '2 sequences with NaN or Inf marked'
 awk 'BEGIN { srand(3); print ">giant"; for (i = 0; i < 30000; i++) printf "%s", substr("LAGVSERTIDPKQNFY", int(rand() * 16) + 1, 1); print "\n>b\nLAGV" }' >giant.fa
 vnp-fasta2tok -q giant.fa | vnp-pack -q -b 1024 -o giant
 status 'a record far longer than a batch' 0 vnp-gpu-forward --pool mean -o gpu giant
-vnp-cpu-forward -q --pool mean --layer 1 giant >cpu
-vnp-gpu-forward -q --pool mean --layer 1 giant >gpu
+vnp-cpu-forward -q --pool mean --layer 1 giant | vnp-pool -q --plain -o cpu
+vnp-gpu-forward -q --pool mean --layer 1 giant | vnp-pool -q --plain -o gpu
 cosine 'is right' 0.9999 cpu gpu
 vnp-model synth 2x16x1024 -q -o wide
 vnp-fasta2tok -q in.fa | vnp-pack -q -b 16777216 -o enormous
