@@ -250,14 +250,14 @@ static enum vnp_status put_row(struct merge *m, struct vnp_err *err)
 
 static enum vnp_status keep_id(struct merge *m, struct vnp_str id, struct vnp_err *err)
 {
-    const struct vnp_record r = {id.s, id.n, &m->n, sizeof m->n};
+    const struct vnp_keyed r = {id.s, id.n, &m->n, sizeof m->n};
     return vnp_sorter_add(m->ids, &r, err);
 }
 
 /* Behind the last row: no id may have come twice. Sorted, equal ids are neighbours. */
 static enum vnp_status check_ids(struct merge *m, struct vnp_err *err)
 {
-    struct vnp_record r;
+    struct vnp_keyed r;
     struct vnp_text last = {0};
     uint64_t row, earlier = 0;
     enum vnp_status st;
