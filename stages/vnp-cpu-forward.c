@@ -84,7 +84,7 @@ static struct options parse(int argc, char **argv)
                                           {NULL, 0, NULL, 0}};
     struct options opt = {.layer = VNP_LAYER_LAST, .pool = VNP_POOL_NONE, .threads = vnp_cpu_count()};
     int c;
-    while ((c = getopt_long(argc, argv, "m:hqvo:", table, NULL)) != -1)
+    while ((c = vnp_frames_option(argc, argv, "m:hqvo:", table)) != -1)
         switch (c) {
         case 'm':
             opt.model = optarg;

@@ -58,7 +58,7 @@ static void parse_options(struct options *o, int argc, char **argv)
                                           VNP_COMMON_OPTIONS,
                                           {NULL, 0, NULL, 0}};
     int c;
-    while ((c = getopt_long(argc, argv, "hqvo:", table, NULL)) != -1)
+    while ((c = vnp_frames_option(argc, argv, "hqvo:", table)) != -1)
         switch (c) {
         case COPIES:
             o->copies = optarg;

@@ -166,7 +166,7 @@ static struct options parse(int argc, char **argv)
                                           {NULL, 0, NULL, 0}};
     struct options opt = {.layer = VNP_LAYER_LAST, .pool = VNP_POOL_NONE, .type = VNP_GEMM_F16, .min_cosine = 0.999};
     int c;
-    while ((c = getopt_long(argc, argv, "m:hqvo:", table, NULL)) != -1)
+    while ((c = vnp_frames_option(argc, argv, "m:hqvo:", table)) != -1)
         set_option(&opt, c);
     if (argc - optind > 1)
         vnp_die(VNP_USAGE, "one FILE at most, not %d", argc - optind);

@@ -45,7 +45,7 @@ static void parse_options(struct options *o, int argc, char **argv)
                                           VNP_COMMON_OPTIONS,
                                           {NULL, 0, NULL, 0}};
     int c;
-    while ((c = getopt_long(argc, argv, "b:hqvo:", table, NULL)) != -1)
+    while ((c = vnp_frames_option(argc, argv, "b:hqvo:", table)) != -1)
         switch (c) {
         case 'b': o->budget = vnp_option_int("--budget", optarg, 3, VNP_PACKER_MAX_BUDGET); break;
         case LOOKAHEAD: o->lookahead = vnp_option_int("--lookahead", optarg, 1, VNP_PACKER_MAX_LOOKAHEAD); break;
