@@ -164,3 +164,13 @@ void vnp_stage_fail(struct vnp_writer *out, const struct vnp_err *err)
     vnp_writer_abort(out, err);
     exit(err->status);
 }
+
+struct vnp_totals vnp_stage_finish(struct vnp_writer *out, enum vnp_status st, struct vnp_err *err)
+{
+    if (st != VNP_OK)
+        vnp_stage_fail(out, err);
+    const struct vnp_totals totals = *vnp_writer_totals(out);
+    if (vnp_writer_finish(out, err) != VNP_OK)
+        vnp_stage_fail(NULL, err);
+    return totals;
+}

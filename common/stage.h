@@ -60,6 +60,10 @@ int vnp_env_true(const char *name);
  * Either of the two may be NULL. */
 void vnp_stage_fail(struct vnp_writer *out, const struct vnp_err *err) __attribute__((noreturn));
 
+/* Ends the stream: with the end frame, or with vnp_stage_fail() when `st`, what came of the work, is not VNP_OK or the
+ * end can't be written. Returns what the stream holds. */
+struct vnp_totals vnp_stage_finish(struct vnp_writer *out, enum vnp_status st, struct vnp_err *err);
+
 /* Starts a stage: names it for messages, and makes stdout's state safe to rely on. */
 void vnp_stage_init(const char *name);
 /* The same for a stage whose output is a stream of frames: if it ends before it has opened its output (misuse, say), the

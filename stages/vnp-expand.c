@@ -243,12 +243,8 @@ int main(int argc, char **argv)
         st = expand(&w, &err);
     if (st == VNP_OK)
         st = check_counts(&w, &err);
-    if (st != VNP_OK)
-        vnp_stage_fail(w.out, &err);
 
-    const struct vnp_totals totals = *vnp_writer_totals(w.out);
-    if (vnp_writer_finish(w.out, &err) != VNP_OK)
-        vnp_stage_fail(NULL, &err);
+    const struct vnp_totals totals = vnp_stage_finish(w.out, st, &err);
     report(&w, &totals);
     vnp_shelf_free(w.shelf);
     vnp_cutter_free(&w.cutter);

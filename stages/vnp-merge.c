@@ -323,11 +323,8 @@ int main(int argc, char **argv)
         st = merge_rows(&m, &err);
     if (st == VNP_OK)
         st = check_ids(&m, &err);
-    if (st != VNP_OK)
-        vnp_stage_fail(m.out, &err);
 
-    if (vnp_writer_finish(m.out, &err) != VNP_OK)
-        vnp_stage_fail(NULL, &err);
+    vnp_stage_finish(m.out, st, &err);
     vnp_info("%" PRIu64 " row%s of %d + %d values", m.n, vnp_plural(m.n), m.side[0].head->width, m.side[1].head->width);
     for (int k = 0; k < 2; k++) {
         vnp_reader_close(m.side[k].reader);

@@ -176,12 +176,8 @@ int main(int argc, char **argv)
         st = vnp_writer_head(out, &head, &err);
     if (st == VNP_OK)
         st = pack_stream(in, packer, out, &err);
-    if (st != VNP_OK)
-        vnp_stage_fail(out, &err);
 
-    const struct vnp_totals totals = *vnp_writer_totals(out);
-    if (vnp_writer_finish(out, &err) != VNP_OK)
-        vnp_stage_fail(NULL, &err);
+    const struct vnp_totals totals = vnp_stage_finish(out, st, &err);
     report(&opt, vnp_packer_stats(packer), &totals);
     vnp_packer_free(packer);
     vnp_reader_close(in);
