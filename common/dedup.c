@@ -110,7 +110,7 @@ static enum vnp_status add_place(struct vnp_dedup *d, struct vnp_err *err)
 {
     const struct place p = {d->n_records, d->begin, vnp_tape_bytes(d->contents) - d->begin};
     const uint64_t key = d->opt.hash_bits < 64 ? d->hash & (((uint64_t)1 << d->opt.hash_bits) - 1) : d->hash;
-    const struct vnp_record r = {(const char *)&key, sizeof key, &p, sizeof p};
+    const struct vnp_keyed r = {(const char *)&key, sizeof key, &p, sizeof p};
     d->digest = vnp_mix64(d->digest ^ d->hash);
     d->n_records++;
     return vnp_sorter_add(d->sorter, &r, err);
@@ -181,7 +181,7 @@ static enum vnp_status join_group(struct vnp_dedup *d, struct group *g, const st
 static enum vnp_status group_records(struct vnp_dedup *d, struct vnp_sorter **rest, struct vnp_err *err)
 {
     struct group g = {0};
-    struct vnp_record r;
+    struct vnp_keyed r;
     enum vnp_status st;
     bool begun = false;
     *rest = NULL;

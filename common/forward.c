@@ -8,16 +8,26 @@
 #include "rows.h"
 #include "tokenizer.h"
 
-enum vnp_status vnp_forward_layer(const struct vnp_model_config *c, int64_t wanted, int *layer, struct vnp_err *err)
+static enum vnp_status find_layer(struct vnp_forward *f, struct vnp_err *err)
 {
-    int64_t n = wanted == VNP_LAYER_LAST ? c->layers : wanted;
+    const struct vnp_model_config *c = f->config;
+    int64_t n = f->wanted == VNP_LAYER_LAST ? c->layers : f->wanted;
     if (n < 0)
         n += c->layers + 1;
     if (n < 0 || n > c->layers)
         return vnp_error(err, VNP_USAGE, "--layer: %s has layers 0 to %d (or %d to -1), not %lld", c->name, c->layers,
-                         -c->layers - 1, (long long)wanted);
-    *layer = (int)n;
+                         -c->layers - 1, (long long)f->wanted);
+    f->layer = (int)n;
     return VNP_OK;
+}
+
+enum vnp_status vnp_forward_open_model(struct vnp_forward *f, struct vnp_err *err)
+{
+    enum vnp_status st = vnp_model_open(&f->model, f->path, err);
+    if (st != VNP_OK)
+        return st;
+    f->config = vnp_model_config(f->model);
+    return find_layer(f, err);
 }
 
 /* Are they tokens of the tokenizer.json beside the model or, without one, of a vocabulary that may be its? */
@@ -38,8 +48,8 @@ static enum vnp_status check_bpe(const struct vnp_model *m, const struct vnp_hea
     return VNP_OK;
 }
 
-enum vnp_status vnp_forward_check(const struct vnp_model *m, const struct vnp_head *head, const char *name,
-                                  struct vnp_err *err)
+static enum vnp_status check_tokens(const struct vnp_model *m, const struct vnp_head *head, const char *name,
+                                    struct vnp_err *err)
 {
     const struct vnp_model_config *c = vnp_model_config(m);
     const bool esm = c->arch == VNP_ESM2;
@@ -56,6 +66,20 @@ enum vnp_status vnp_forward_check(const struct vnp_model *m, const struct vnp_he
                      esm ? "" : " --tokenizer ", esm ? "" : file);
 }
 
+enum vnp_status vnp_forward_open_input(struct vnp_forward *f, const char *path, struct vnp_err *err)
+{
+    enum vnp_status st = vnp_reader_open(&f->in, path, err);
+    if (st == VNP_OK)
+        st = vnp_reader_expect(f->in, VNP_BATCHES, err);
+    return st == VNP_OK ? check_tokens(f->model, vnp_reader_head(f->in), vnp_reader_name(f->in), err) : st;
+}
+
+void vnp_forward_close(struct vnp_forward *f)
+{
+    vnp_reader_close(f->in);
+    vnp_model_close(f->model);
+}
+
 int64_t vnp_forward_budget_said(const struct vnp_head *head, int64_t otherwise)
 {
     const int64_t said = vnp_head_budget(head);
@@ -68,29 +92,30 @@ int64_t vnp_forward_budget(const struct vnp_head *head, int64_t otherwise)
     return budget < 64 ? 64 : budget > 1 << 30 ? 1 << 30 : budget;
 }
 
-enum vnp_status vnp_forward_head(struct vnp_head *head, const struct vnp_model_config *c, int layer, enum vnp_pool pool,
-                                 bool all_tokens, const char *numbers, const char *name, struct vnp_err *err)
+enum vnp_status vnp_forward_write_head(const struct vnp_forward *f, struct vnp_writer *out, const char *numbers,
+                                       struct vnp_err *err)
 {
-    struct vnp_producer *self = vnp_head_add_stage(head, vnp_log_stage());
+    struct vnp_head head = *vnp_reader_head(f->in);
+    struct vnp_producer *self = vnp_head_add_stage(&head, vnp_log_stage());
     if (!self)
-        return vnp_error(err, VNP_DATA, "%s: has come through too many stages", name);
-    vnp_producer_param(self, "layer", "%d", layer);
+        return vnp_error(err, VNP_DATA, "%s: has come through too many stages", vnp_reader_name(f->in));
+    vnp_producer_param(self, "layer", "%d", f->layer);
     if (numbers)
         vnp_producer_param(self, "numbers", "%s", numbers);
-    head->kind = VNP_HIDDEN;
-    if (pool != VNP_POOL_NONE) {
-        head->kind = VNP_EMBEDDINGS;
-        snprintf(head->pool, sizeof head->pool, "%s", vnp_pool_name(pool));
-        vnp_producer_param(self, "pool", "%s", head->pool);
-        if (all_tokens)
+    head.kind = VNP_HIDDEN;
+    if (f->pool != VNP_POOL_NONE) {
+        head.kind = VNP_EMBEDDINGS;
+        snprintf(head.pool, sizeof head.pool, "%s", vnp_pool_name(f->pool));
+        vnp_producer_param(self, "pool", "%s", head.pool);
+        if (f->all_tokens)
             vnp_producer_param(self, "tokens", "all");
     }
-    snprintf(head->model, sizeof head->model, "%s", c->name);
-    snprintf(head->fingerprint, sizeof head->fingerprint, "%s", c->fingerprint);
-    head->layer = layer;
-    head->dtype = VNP_F32;
-    head->width = c->width;
-    return VNP_OK;
+    snprintf(head.model, sizeof head.model, "%s", f->config->name);
+    snprintf(head.fingerprint, sizeof head.fingerprint, "%s", f->config->fingerprint);
+    head.layer = f->layer;
+    head.dtype = VNP_F32;
+    head.width = f->config->width;
+    return vnp_writer_head(out, &head, err);
 }
 
 /* Rows [first, first + n) of a block, with their part of the bulk. */
@@ -112,15 +137,15 @@ static struct vnp_block part_of(const struct vnp_block *b, int64_t first, int64_
     };
 }
 
-enum vnp_status vnp_forward_write(struct vnp_writer *out, const struct vnp_block *batch, int width, enum vnp_pool pool,
+enum vnp_status vnp_forward_write(const struct vnp_forward *f, struct vnp_writer *out, const struct vnp_block *batch,
                                   struct vnp_err *err)
 {
-    const uint64_t limit = VNP_FRAME_LIMIT - 4096, vector = (uint64_t)width * sizeof(float);
+    const uint64_t limit = VNP_FRAME_LIMIT - 4096, vector = (uint64_t)f->config->width * sizeof(float);
     const char *bulk = batch->bulk;
     for (int64_t first = 0, next; first < batch->n; first = next) {
         uint64_t frame = 0, bytes = 0;
         for (next = first; next < batch->n; next++) {
-            const uint64_t row = (pool == VNP_POOL_NONE ? batch->tokens[next] : 1) * vector;
+            const uint64_t row = (f->pool == VNP_POOL_NONE ? batch->tokens[next] : 1) * vector;
             frame += vnp_row_frame_bytes(&(struct vnp_row){.id = batch->id[next], .bytes = row});
             if (frame > limit && next > first)
                 break;

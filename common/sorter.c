@@ -34,9 +34,9 @@ struct vnp_sorter {
     size_t next; /* without runs: the record that is next */
 };
 
-static struct vnp_record record_at(const uint8_t *p)
+static struct vnp_keyed record_at(const uint8_t *p)
 {
-    struct vnp_record r;
+    struct vnp_keyed r;
     memcpy(&r.n_key, p, 4);
     memcpy(&r.n_data, p + 4, 4);
     r.key = (const char *)p + HEADER;
@@ -44,12 +44,12 @@ static struct vnp_record record_at(const uint8_t *p)
     return r;
 }
 
-static size_t size_of(const struct vnp_record *r)
+static size_t size_of(const struct vnp_keyed *r)
 {
     return HEADER + (size_t)r->n_key + r->n_data;
 }
 
-static int compare_keys(const struct vnp_record *a, const struct vnp_record *b)
+static int compare_keys(const struct vnp_keyed *a, const struct vnp_keyed *b)
 {
     const int order = memcmp(a->key, b->key, a->n_key < b->n_key ? a->n_key : b->n_key);
     return order != 0 ? order : (a->n_key > b->n_key) - (a->n_key < b->n_key);
@@ -59,7 +59,7 @@ static int compare_keys(const struct vnp_record *a, const struct vnp_record *b)
 static int by_key(const void *a, const void *b)
 {
     const uint8_t *p = *(uint8_t *const *)a, *q = *(uint8_t *const *)b;
-    const struct vnp_record x = record_at(p), y = record_at(q);
+    const struct vnp_keyed x = record_at(p), y = record_at(q);
     const int order = compare_keys(&x, &y);
     return order != 0 ? order : (p > q) - (p < q);
 }
@@ -93,7 +93,7 @@ static void sort_records(struct vnp_sorter *s)
 {
     s->n_records = 0;
     for (size_t at = 0; at < s->n;) {
-        const struct vnp_record r = record_at(s->bytes + at);
+        const struct vnp_keyed r = record_at(s->bytes + at);
         if (s->n_records == s->records_cap) {
             s->records_cap = 2 * s->records_cap + 1024;
             s->records = xreallocarray(s->records, s->records_cap, sizeof *s->records);
@@ -116,7 +116,7 @@ static enum vnp_status spill(struct vnp_sorter *s, struct vnp_err *err)
     *run = (struct run){.at = s->file_end};
     sort_records(s);
     for (size_t i = 0; i < s->n_records && st == VNP_OK; i++) {
-        const struct vnp_record r = record_at(s->records[i]);
+        const struct vnp_keyed r = record_at(s->records[i]);
         const size_t n = size_of(&r);
         const bool large = n > WINDOW;
         if (n_out > 0 && (large || n_out + n > WINDOW)) {
@@ -141,7 +141,7 @@ static enum vnp_status spill(struct vnp_sorter *s, struct vnp_err *err)
     return st;
 }
 
-enum vnp_status vnp_sorter_add(struct vnp_sorter *s, const struct vnp_record *r, struct vnp_err *err)
+enum vnp_status vnp_sorter_add(struct vnp_sorter *s, const struct vnp_keyed *r, struct vnp_err *err)
 {
     const size_t n = size_of(r);
     if (s->n > 0 && s->n + n > s->limit) {
@@ -195,15 +195,15 @@ static enum vnp_status first_of(struct vnp_sorter *s, struct run *r, struct vnp_
                                       : fill(s, r, HEADER, err);
     if (st != VNP_OK)
         return st;
-    const struct vnp_record record = record_at(r->p + r->first);
+    const struct vnp_keyed record = record_at(r->p + r->first);
     return fill(s, r, size_of(&record), err);
 }
 
 /* Runs are in the order in which their records came, so that equal keys stay in it. */
 static bool before(const struct vnp_sorter *s, size_t a, size_t b)
 {
-    const struct vnp_record x = record_at(s->runs[a].p + s->runs[a].first);
-    const struct vnp_record y = record_at(s->runs[b].p + s->runs[b].first);
+    const struct vnp_keyed x = record_at(s->runs[a].p + s->runs[a].first);
+    const struct vnp_keyed y = record_at(s->runs[b].p + s->runs[b].first);
     const int order = compare_keys(&x, &y);
     return order != 0 ? order < 0 : a < b;
 }
@@ -249,7 +249,7 @@ static enum vnp_status start_output(struct vnp_sorter *s, struct vnp_err *err)
 static enum vnp_status step(struct vnp_sorter *s, struct vnp_err *err)
 {
     struct run *r = &s->runs[s->heap[0]];
-    const struct vnp_record last = record_at(r->p + r->first);
+    const struct vnp_keyed last = record_at(r->p + r->first);
     r->first += size_of(&last);
     enum vnp_status st = first_of(s, r, err);
     if (st == VNP_END)
@@ -260,7 +260,7 @@ static enum vnp_status step(struct vnp_sorter *s, struct vnp_err *err)
     return VNP_OK;
 }
 
-enum vnp_status vnp_sorter_next(struct vnp_sorter *s, struct vnp_record *r, struct vnp_err *err)
+enum vnp_status vnp_sorter_next(struct vnp_sorter *s, struct vnp_keyed *r, struct vnp_err *err)
 {
     enum vnp_status st = VNP_OK;
     if (!s->sorted)

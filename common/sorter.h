@@ -11,7 +11,8 @@
 
 struct vnp_sorter;
 
-struct vnp_record {
+/* A record: data under a key. */
+struct vnp_keyed {
     const char *key;
     uint32_t n_key;
     const void *data;
@@ -22,11 +23,11 @@ struct vnp_record {
 struct vnp_sorter *vnp_sorter_new(size_t bytes);
 
 /* Adds a copy of the record. VNP_IO when the temporary file can't be written, VNP_CANTCREAT when it can't be made. */
-VNP_MUST_CHECK enum vnp_status vnp_sorter_add(struct vnp_sorter *s, const struct vnp_record *r, struct vnp_err *err);
+VNP_MUST_CHECK enum vnp_status vnp_sorter_add(struct vnp_sorter *s, const struct vnp_keyed *r, struct vnp_err *err);
 
 /* The next record in order, borrowed until the next call; VNP_END after the last. Nothing can be added once this has
  * been called. */
-VNP_MUST_CHECK enum vnp_status vnp_sorter_next(struct vnp_sorter *s, struct vnp_record *r, struct vnp_err *err);
+VNP_MUST_CHECK enum vnp_status vnp_sorter_next(struct vnp_sorter *s, struct vnp_keyed *r, struct vnp_err *err);
 
 /* NULL is allowed. */
 void vnp_sorter_free(struct vnp_sorter *s);

@@ -33,13 +33,16 @@ void vnp_stage_init(const char *name)
 #endif
 }
 
+static const char *output; /* where the frames will go; NULL or "-": stdout */
+
 static void tell_next_stage(const struct vnp_err *why)
 {
     struct vnp_writer *out;
     struct vnp_err ignored;
     struct stat st;
-    if (fstat(STDOUT_FILENO, &st) == 0 && S_ISFIFO(st.st_mode) &&
-        vnp_writer_open(&out, &(struct vnp_writer_options){0}, &ignored) == VNP_OK)
+    const bool to_stdout = output == NULL || strcmp(output, "-") == 0;
+    if ((to_stdout ? fstat(STDOUT_FILENO, &st) : stat(output, &st)) == 0 && S_ISFIFO(st.st_mode) &&
+        vnp_writer_open(&out, &(struct vnp_writer_options){.path = output}, &ignored) == VNP_OK)
         vnp_writer_abort(out, why);
 }
 
@@ -47,6 +50,27 @@ void vnp_stage_init_frames(const char *name)
 {
     vnp_stage_init(name);
     vnp_log_on_die(tell_next_stage);
+}
+
+/* Reads all options without a word: -o may come behind the one that is wrong. */
+static void find_output(int argc, char **argv, const char *letters, const struct option *table)
+{
+    const int speak = opterr;
+    opterr = 0;
+    for (int c; (c = getopt_long(argc, argv, letters, table, NULL)) != -1;)
+        if (c == 'o')
+            output = optarg;
+    opterr = speak;
+    optind = 0; /* from the beginning again */
+}
+
+int vnp_frames_option(int argc, char **argv, const char *letters, const struct option *table)
+{
+    static bool found;
+    if (!found)
+        find_output(argc, argv, letters, table);
+    found = true;
+    return getopt_long(argc, argv, letters, table, NULL);
 }
 
 static void close_stdout(void)
@@ -139,4 +163,14 @@ void vnp_stage_fail(struct vnp_writer *out, const struct vnp_err *err)
         vnp_log(VNP_LOG_ERROR, "%s", err->msg);
     vnp_writer_abort(out, err);
     exit(err->status);
+}
+
+struct vnp_totals vnp_stage_finish(struct vnp_writer *out, enum vnp_status st, struct vnp_err *err)
+{
+    if (st != VNP_OK)
+        vnp_stage_fail(out, err);
+    const struct vnp_totals totals = *vnp_writer_totals(out);
+    if (vnp_writer_finish(out, err) != VNP_OK)
+        vnp_stage_fail(NULL, err);
+    return totals;
 }

@@ -34,6 +34,10 @@ enum { VNP_OPT_VERSION = 0x1000, VNP_OPT_LEVEL, VNP_OPT_PLAIN, VNP_OPT_OWN = 0x2
     "      --level N         zstd level, 1 to 19 (default: 1)\n"                                                      \
     "      --plain           no compression\n"
 
+/* getopt_long() for a stage whose output is a stream of frames: with -o FILE an option that is wrong is not told to
+ * stdout, whichever of the two comes first. */
+int vnp_frames_option(int argc, char **argv, const char *letters, const struct option *table);
+
 /* Takes -o, --level and --plain. False for any other option. */
 bool vnp_writer_option(int c, struct vnp_writer_options *file);
 
@@ -56,10 +60,14 @@ int vnp_env_true(const char *name);
  * Either of the two may be NULL. */
 void vnp_stage_fail(struct vnp_writer *out, const struct vnp_err *err) __attribute__((noreturn));
 
+/* Ends the stream: with the end frame, or with vnp_stage_fail() when `st`, what came of the work, is not VNP_OK or the
+ * end can't be written. Returns what the stream holds. */
+struct vnp_totals vnp_stage_finish(struct vnp_writer *out, enum vnp_status st, struct vnp_err *err);
+
 /* Starts a stage: names it for messages, and makes stdout's state safe to rely on. */
 void vnp_stage_init(const char *name);
-/* The same for a stage whose stdout is a stream of frames: if it ends before it has opened its output (misuse, say), the
- * next stage of a pipe learns why. */
+/* The same for a stage whose output is a stream of frames: if it ends before it has opened its output (misuse, say), the
+ * next stage of a pipe learns why, through stdout or the FIFO that -o names. */
 void vnp_stage_init_frames(const char *name);
 
 extern const char vnp_version[];     /* "0.1.0" */

@@ -163,7 +163,7 @@ static enum vnp_status end_chunk(struct vnp_verdicts *v, struct vnp_err *err)
     v->contig.viral += viral;
     v->contig.sum += v->chunk.max[1];
     v->contig.max = v->chunk.max[1] > v->contig.max ? v->chunk.max[1] : v->contig.max;
-    const struct vnp_record r = {v->id.p, (uint32_t)v->id.n, &v->chunk, sizeof v->chunk};
+    const struct vnp_keyed r = {v->id.p, (uint32_t)v->id.n, &v->chunk, sizeof v->chunk};
     enum vnp_status st = v->gff != NULL ? vnp_viral_gff_add(v->gff, &v->at, viral, v->chunk.max[1], err) : VNP_OK;
     return st == VNP_OK ? vnp_sorter_add(v->by_chunk, &r, err) : st;
 }
@@ -172,7 +172,7 @@ static enum vnp_status end_contig(struct vnp_verdicts *v, struct vnp_err *err)
 {
     struct contig_data *c = &v->contig;
     c->is_viral = (double)c->viral >= v->opt.min_viral * (double)c->chunks;
-    const struct vnp_record r = {v->at.contig.s, v->at.contig.n, c, sizeof *c};
+    const struct vnp_keyed r = {v->at.contig.s, v->at.contig.n, c, sizeof *c};
     return vnp_sorter_add(v->by_contig, &r, err);
 }
 
@@ -245,7 +245,7 @@ static void put_csv(struct vnp_text *t, const char *s, size_t n)
     vnp_text_str(t, "\"");
 }
 
-static enum vnp_status put_chunk(struct vnp_verdicts *v, const struct vnp_record *r, struct vnp_err *err)
+static enum vnp_status put_chunk(struct vnp_verdicts *v, const struct vnp_keyed *r, struct vnp_err *err)
 {
     struct chunk_data c;
     memcpy(&c, r->data, sizeof c);
@@ -272,7 +272,7 @@ static enum vnp_status put_chunk(struct vnp_verdicts *v, const struct vnp_record
     return vnp_tables_flush(v->tables, v->highest, 0, err);
 }
 
-static enum vnp_status put_contig(struct vnp_verdicts *v, const struct vnp_record *r, struct vnp_err *err)
+static enum vnp_status put_contig(struct vnp_verdicts *v, const struct vnp_keyed *r, struct vnp_err *err)
 {
     struct contig_data c;
     memcpy(&c, r->data, sizeof c);
@@ -302,11 +302,11 @@ static enum vnp_status put_contig(struct vnp_verdicts *v, const struct vnp_recor
 
 /* All records of a sorter, each through `put`; a key that comes twice is an error. */
 static enum vnp_status put_sorted(struct vnp_verdicts *v, struct vnp_sorter *s,
-                                  enum vnp_status (*put)(struct vnp_verdicts *, const struct vnp_record *,
+                                  enum vnp_status (*put)(struct vnp_verdicts *, const struct vnp_keyed *,
                                                          struct vnp_err *),
                                   struct vnp_err *err)
 {
-    struct vnp_record r;
+    struct vnp_keyed r;
     struct vnp_text last = {0};
     enum vnp_status st;
     for (bool first = true; (st = vnp_sorter_next(s, &r, err)) == VNP_OK; first = false) {

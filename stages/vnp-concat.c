@@ -58,7 +58,7 @@ static void parse_options(struct options *o, int argc, char **argv)
                                           VNP_COMMON_OPTIONS,
                                           {NULL, 0, NULL, 0}};
     int c;
-    while ((c = getopt_long(argc, argv, "hqvo:", table, NULL)) != -1)
+    while ((c = vnp_frames_option(argc, argv, "hqvo:", table)) != -1)
         switch (c) {
         case FILES_FROM:
             o->files_from = optarg;
@@ -228,12 +228,8 @@ int main(int argc, char **argv)
         st = open_names(&w.names, &w.opt, argv + optind, &err);
     if (st == VNP_OK)
         st = concat(&w, &err);
-    if (st != VNP_OK)
-        vnp_stage_fail(w.out, &err);
 
-    const struct vnp_totals totals = *vnp_writer_totals(w.out);
-    if (vnp_writer_finish(w.out, &err) != VNP_OK)
-        vnp_stage_fail(NULL, &err);
+    const struct vnp_totals totals = vnp_stage_finish(w.out, st, &err);
     vnp_info("%" PRIu64 " file%s, %" PRIu64 " sequence%s from record %" PRIu64 " on", w.files, vnp_plural(w.files),
              totals.sequences, vnp_plural(totals.sequences), w.head.first);
     close_names(&w.names);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "cpu_blas.h"
-#include "forward.h"
+#include "forward_options.h"
 #include "net_cpu.h"
 #include "stage.h"
 #include "telemetry.h"
@@ -12,21 +12,12 @@
 
 #define MAX_THREADS 1024
 
-struct options {
-    const char *output, *model; /* model NULL: $VNP_MODEL */
-    int64_t layer, threads;
-    enum vnp_pool pool; /* VNP_POOL_NONE: hidden states */
-    bool all_tokens, keep_nonfinite;
-};
-
 struct work {
-    struct options opt;
-    struct vnp_model *model;
-    const struct vnp_model_config *config;
+    struct vnp_forward job;
+    int64_t n_threads;
+    bool keep_nonfinite;
     struct vnp_cpu_threads *threads;
     struct vnp_cpu_net *net;
-    int layer;
-    struct vnp_reader *in;
     struct vnp_writer *out;
     /* Of the batch at hand, room for cap_rows: flags, first tokens, with --pool the embeddings [cap_rows, width]. */
     uint32_t *flags;
@@ -63,97 +54,46 @@ static bool parse_nonfinite(const char *text)
     return strcmp(text, "keep") == 0;
 }
 
-static enum vnp_pool parse_pool(const char *text)
+static void parse(struct work *w, int argc, char **argv)
 {
-    enum vnp_pool pool;
-    if (!vnp_pool_parse(text, &pool) || pool == VNP_POOL_NONE)
-        vnp_die(VNP_USAGE, "--pool: mean, cls or max, not %s", text);
-    return pool;
-}
-
-static struct options parse(int argc, char **argv)
-{
-    enum { LAYER = VNP_OPT_OWN, POOL, ALL_TOKENS, THREADS, NONFINITE };
-    static const struct option table[] = {{"model", required_argument, NULL, 'm'},
-                                          {"layer", required_argument, NULL, LAYER},
-                                          {"pool", required_argument, NULL, POOL},
-                                          {"all-tokens", no_argument, NULL, ALL_TOKENS},
+    enum { THREADS = VNP_OPT_OWN, NONFINITE };
+    static const struct option table[] = {VNP_FORWARD_OPTIONS,
                                           {"threads", required_argument, NULL, THREADS},
                                           {"on-nonfinite", required_argument, NULL, NONFINITE},
                                           VNP_COMMON_OPTIONS,
                                           {NULL, 0, NULL, 0}};
-    struct options opt = {.layer = VNP_LAYER_LAST, .pool = VNP_POOL_NONE, .threads = vnp_cpu_count()};
     int c;
-    while ((c = getopt_long(argc, argv, "m:hqvo:", table, NULL)) != -1)
+    while ((c = vnp_frames_option(argc, argv, "m:hqvo:", table)) != -1)
         switch (c) {
-        case 'm':
-            opt.model = optarg;
-            break;
-        case LAYER:
-            opt.layer = vnp_option_int("--layer", optarg, -10000, 10000);
-            break;
-        case POOL:
-            opt.pool = parse_pool(optarg);
-            break;
-        case ALL_TOKENS:
-            opt.all_tokens = true;
-            break;
         case THREADS:
-            opt.threads = vnp_option_int("--threads", optarg, 1, MAX_THREADS);
+            w->n_threads = vnp_option_int("--threads", optarg, 1, MAX_THREADS);
             break;
         case NONFINITE:
-            opt.keep_nonfinite = parse_nonfinite(optarg);
-            break;
-        case 'o':
-            opt.output = optarg;
+            w->keep_nonfinite = parse_nonfinite(optarg);
             break;
         default:
-            vnp_common_option(c, usage);
+            if (!vnp_forward_option(c, &w->job))
+                vnp_common_option(c, usage);
         }
-    if (argc - optind > 1)
-        vnp_die(VNP_USAGE, "one FILE at most, not %d", argc - optind);
-    if (opt.all_tokens && opt.pool != VNP_POOL_MEAN && opt.pool != VNP_POOL_MAX)
-        vnp_die(VNP_USAGE, "--all-tokens goes with --pool mean or max");
-    return opt;
+    vnp_forward_check_options(&w->job, argc - optind);
 }
 
 static void open_model(struct work *w)
 {
     struct vnp_err err;
     char device[128];
-    if (vnp_model_open(&w->model, w->opt.model, &err) != VNP_OK)
+    if (vnp_forward_open_model(&w->job, &err) != VNP_OK)
         vnp_stage_fail(w->out, &err);
-    w->config = vnp_model_config(w->model);
-    if (vnp_forward_layer(w->config, w->opt.layer, &w->layer, &err) != VNP_OK)
-        vnp_stage_fail(w->out, &err);
-    w->threads = vnp_cpu_threads_new((int)w->opt.threads);
+    w->threads = vnp_cpu_threads_new((int)w->n_threads);
     if (!w->threads) {
         vnp_error(&err, VNP_OS, "the system gives no %lld threads: try fewer with --threads",
-                  (long long)w->opt.threads);
+                  (long long)w->n_threads);
         vnp_stage_fail(w->out, &err);
     }
-    if (vnp_cpu_net_open(&w->net, w->model, w->threads, &err) != VNP_OK)
+    if (vnp_cpu_net_open(&w->net, w->job.model, w->threads, &err) != VNP_OK)
         vnp_stage_fail(w->out, &err);
     snprintf(device, sizeof device, "%s, %d threads", vnp_cpu_blas_core(), vnp_cpu_threads_n(w->threads));
     vnp_telemetry_device(device);
-}
-
-static void open_input(struct work *w, const char *path)
-{
-    struct vnp_err err;
-    if (vnp_reader_open(&w->in, path, &err) != VNP_OK || vnp_reader_expect(w->in, VNP_BATCHES, &err) != VNP_OK ||
-        vnp_forward_check(w->model, vnp_reader_head(w->in), vnp_reader_name(w->in), &err) != VNP_OK)
-        vnp_stage_fail(w->out, &err);
-}
-
-static void write_head(struct work *w)
-{
-    struct vnp_err err;
-    struct vnp_head head = *vnp_reader_head(w->in);
-    if (vnp_forward_head(&head, w->config, w->layer, w->opt.pool, w->opt.all_tokens, NULL, vnp_reader_name(w->in),
-                         &err) != VNP_OK ||
-        vnp_writer_head(w->out, &head, &err) != VNP_OK)
-        vnp_stage_fail(w->out, &err);
 }
 
 static void make_room(struct work *w, int64_t rows)
@@ -162,8 +102,8 @@ static void make_room(struct work *w, int64_t rows)
         return;
     w->flags = xreallocarray(w->flags, (size_t)rows, sizeof *w->flags);
     w->first = xreallocarray(w->first, (size_t)rows, sizeof *w->first);
-    if (w->opt.pool != VNP_POOL_NONE)
-        w->pooled = xreallocarray(w->pooled, (size_t)rows, (size_t)w->config->width * sizeof *w->pooled);
+    if (w->job.pool != VNP_POOL_NONE)
+        w->pooled = xreallocarray(w->pooled, (size_t)rows, (size_t)w->job.config->width * sizeof *w->pooled);
     w->cap_rows = rows;
 }
 
@@ -179,14 +119,14 @@ static void finish_row(void *ctx, int64_t i, int worker)
     (void)worker;
     const struct finish_step *s = ctx;
     struct work *w = s->w;
-    const int64_t width = w->config->width, tokens = s->batch->tokens[i];
+    const int64_t width = w->job.config->width, tokens = s->batch->tokens[i];
     const float *x = s->hidden + w->first[i] * width;
     w->flags[i] = s->batch->flags[i] | (vnp_all_finite(VNP_F32, x, tokens * width) ? 0 : VNP_NONFINITE);
-    if (w->opt.pool == VNP_POOL_NONE)
+    if (w->job.pool == VNP_POOL_NONE)
         return;
     int64_t first, count;
-    vnp_pool_span(vnp_reader_head(w->in), w->opt.pool, w->opt.all_tokens, (uint32_t)tokens, &first, &count);
-    vnp_pool_vectors(w->opt.pool, VNP_F32, x + first * width, count, width, w->pooled + i * width);
+    vnp_pool_span(vnp_reader_head(w->job.in), w->job.pool, w->job.all_tokens, (uint32_t)tokens, &first, &count);
+    vnp_pool_vectors(w->job.pool, VNP_F32, x + first * width, count, width, w->pooled + i * width);
 }
 
 static void refuse_nonfinite(struct work *w, const struct vnp_block *b)
@@ -197,8 +137,8 @@ static void refuse_nonfinite(struct work *w, const struct vnp_block *b)
             vnp_error(&err, VNP_DATA,
                       "%s: record %llu (%.*s): NaN or Inf from layer %d, in FP32: look at the weights with vnp-model "
                       "verify, or mark such records and go on with --on-nonfinite=keep",
-                      vnp_reader_name(w->in), (unsigned long long)b->ordinal[i],
-                      (int)(b->id[i].n < 200 ? b->id[i].n : 200), b->id[i].s, w->layer);
+                      vnp_reader_name(w->job.in), (unsigned long long)b->ordinal[i],
+                      (int)(b->id[i].n < 200 ? b->id[i].n : 200), b->id[i].s, w->job.layer);
             vnp_stage_fail(w->out, &err);
         }
 }
@@ -210,8 +150,8 @@ static void write_batch(struct work *w, const struct vnp_block *b, const float *
     struct vnp_block out = *b;
     out.flags = w->flags;
     out.bulk = vectors;
-    out.bulk_bytes = (w->opt.pool == VNP_POOL_NONE ? tokens : b->n) * w->config->width * (int64_t)sizeof *vectors;
-    if (vnp_forward_write(w->out, &out, w->config->width, w->opt.pool, &err) != VNP_OK)
+    out.bulk_bytes = (w->job.pool == VNP_POOL_NONE ? tokens : b->n) * w->job.config->width * (int64_t)sizeof *vectors;
+    if (vnp_forward_write(&w->job, w->out, &out, &err) != VNP_OK)
         vnp_stage_fail(w->out, &err);
 }
 
@@ -219,22 +159,22 @@ static void run_batch(struct work *w, const struct vnp_block *b)
 {
     struct vnp_err err;
     const float *hidden;
-    const struct vnp_cpu_batch batch = {b->n, b->tokens, b->bulk, vnp_reader_head(w->in)->token_bytes};
+    const struct vnp_cpu_batch batch = {b->n, b->tokens, b->bulk, vnp_reader_head(w->job.in)->token_bytes};
     const double before = vnp_now();
     make_room(w, b->n);
-    if (vnp_cpu_net_forward(w->net, &batch, w->layer, &hidden, &err) != VNP_OK)
+    if (vnp_cpu_net_forward(w->net, &batch, w->job.layer, &hidden, &err) != VNP_OK)
         vnp_stage_fail(w->out, &err);
     int64_t tokens = 0;
     for (int64_t i = 0; i < b->n; i++) {
         w->first[i] = tokens;
         tokens += b->tokens[i];
-        w->flops += vnp_cpu_net_flops(w->config, w->layer, b->tokens[i]);
+        w->flops += vnp_cpu_net_flops(w->job.config, w->job.layer, b->tokens[i]);
     }
     vnp_cpu_threads_run(w->threads, b->n, finish_row, &(struct finish_step){w, b, hidden});
     w->computing += vnp_now() - before;
-    if (!w->opt.keep_nonfinite)
+    if (!w->keep_nonfinite)
         refuse_nonfinite(w, b);
-    write_batch(w, b, w->opt.pool == VNP_POOL_NONE ? hidden : w->pooled, tokens);
+    write_batch(w, b, w->job.pool == VNP_POOL_NONE ? hidden : w->pooled, tokens);
     const struct vnp_totals *n = vnp_writer_totals(w->out);
     vnp_progress("%llu sequences, %llu tokens, %.0f tokens/s", (unsigned long long)n->sequences,
                  (unsigned long long)n->tokens, (double)n->tokens / (vnp_now() - w->begin));
@@ -257,17 +197,19 @@ int main(int argc, char **argv)
 {
     vnp_cpu_blas_restart(argv);
     vnp_stage_init_frames("vnp-cpu-forward");
-    struct work w = {.opt = parse(argc, argv), .begin = vnp_now()};
+    struct work w = {.job = VNP_FORWARD_DEFAULT, .n_threads = vnp_cpu_count(), .begin = vnp_now()};
+    parse(&w, argc, argv);
     struct vnp_block batch;
     struct vnp_err err;
     enum vnp_status st;
 
-    if (vnp_writer_open(&w.out, &(struct vnp_writer_options){.path = w.opt.output}, &err) != VNP_OK)
+    if (vnp_writer_open(&w.out, &(struct vnp_writer_options){.path = w.job.output}, &err) != VNP_OK)
         vnp_stage_fail(NULL, &err);
     open_model(&w);
-    open_input(&w, argv[optind]);
-    write_head(&w);
-    while ((st = vnp_reader_next(w.in, &batch, &err)) == VNP_OK)
+    if (vnp_forward_open_input(&w.job, argv[optind], &err) != VNP_OK ||
+        vnp_forward_write_head(&w.job, w.out, NULL, &err) != VNP_OK)
+        vnp_stage_fail(w.out, &err);
+    while ((st = vnp_reader_next(w.job.in, &batch, &err)) == VNP_OK)
         run_batch(&w, &batch);
     if (st != VNP_END)
         vnp_stage_fail(w.out, &err);
@@ -276,10 +218,9 @@ int main(int argc, char **argv)
     if (vnp_writer_finish(w.out, &err) != VNP_OK)
         vnp_stage_fail(NULL, &err);
 
-    vnp_reader_close(w.in);
     vnp_cpu_net_close(w.net);
     vnp_cpu_threads_free(w.threads);
-    vnp_model_close(w.model);
+    vnp_forward_close(&w.job);
     free(w.flags);
     free(w.first);
     free(w.pooled);

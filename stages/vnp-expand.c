@@ -63,7 +63,7 @@ static void parse_options(struct options *o, int argc, char **argv)
                                           VNP_COMMON_OPTIONS,
                                           {NULL, 0, NULL, 0}};
     int c;
-    while ((c = getopt_long(argc, argv, "hqvo:", table, NULL)) != -1)
+    while ((c = vnp_frames_option(argc, argv, "hqvo:", table)) != -1)
         switch (c) {
         case COPIES:
             o->copies = optarg;
@@ -243,12 +243,8 @@ int main(int argc, char **argv)
         st = expand(&w, &err);
     if (st == VNP_OK)
         st = check_counts(&w, &err);
-    if (st != VNP_OK)
-        vnp_stage_fail(w.out, &err);
 
-    const struct vnp_totals totals = *vnp_writer_totals(w.out);
-    if (vnp_writer_finish(w.out, &err) != VNP_OK)
-        vnp_stage_fail(NULL, &err);
+    const struct vnp_totals totals = vnp_stage_finish(w.out, st, &err);
     report(&w, &totals);
     vnp_shelf_free(w.shelf);
     vnp_cutter_free(&w.cutter);

@@ -68,7 +68,7 @@ static struct options parse(int argc, char **argv)
                                           {NULL, 0, NULL, 0}};
     struct options opt = defaults;
     int c;
-    while ((c = getopt_long(argc, argv, "hqvo:", table, NULL)) != -1)
+    while ((c = vnp_frames_option(argc, argv, "hqvo:", table)) != -1)
         switch (c) {
         case TOKENIZER:
             opt.tokenizer = optarg;

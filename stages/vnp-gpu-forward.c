@@ -7,7 +7,7 @@
 #include "cuda_check.h"
 #include "device_gpu.h"
 #include "exact_gpu.h"
-#include "forward.h"
+#include "forward_options.h"
 #include "net_cpu.h"
 #include "net_gpu.h"
 #include "ring_gpu.h"
@@ -22,25 +22,20 @@
 enum on_nonfinite { REDO, FAIL, KEEP };
 
 struct options {
-    const char *output, *model; /* model NULL: $VNP_MODEL */
-    int64_t layer, device, compare;
+    int64_t device, compare;
     double min_cosine;
     enum vnp_gemm_type type;
-    enum vnp_pool pool; /* VNP_POOL_NONE: hidden states */
     enum on_nonfinite on_nonfinite;
-    bool all_tokens, report, probe;
+    bool report, probe;
 };
 
 struct work {
     struct options opt;
+    struct vnp_forward job;
     struct vnp_device device;
-    struct vnp_model *model;
-    const struct vnp_model_config *config;
     struct vnp_gpu_net *net;
     struct vnp_exact *exact;
-    int layer;
     int64_t budget; /* tokens of a batch */
-    struct vnp_reader *in;
     struct vnp_writer *out;
     struct vnp_ring ring;
     struct vnp_agreement agreement;
@@ -59,9 +54,11 @@ static void __attribute__((noreturn)) fail(const struct vnp_err *err)
     vnp_stage_fail(output, err);
 }
 
+static const struct options defaults = {.type = VNP_GEMM_F16, .min_cosine = 0.999};
+
 static void usage(FILE *to)
 {
-    const struct options o = {.min_cosine = 0.999};
+    const struct options *o = &defaults;
     fprintf(
         to,
         "usage: vnp-gpu-forward [options] [FILE]\n"
@@ -80,7 +77,7 @@ static void usage(FILE *to)
         "      --probe           only say whether there is a GPU that will do: exit 0 or 69\n"
         "      --report          name the device and the kernels that run\n" VNP_HELP_OUTPUT VNP_HELP_COMMON
         "\nExample: vnp-fasta2tok in.fa | vnp-pack -b 8192 | vnp-gpu-forward --model DIR | vnp-pool > emb.zst\n",
-        o.min_cosine, (long long)o.device);
+        o->min_cosine, (long long)o->device);
 }
 
 static enum on_nonfinite parse_nonfinite(const char *text)
@@ -92,70 +89,11 @@ static enum on_nonfinite parse_nonfinite(const char *text)
     vnp_die(VNP_USAGE, "--on-nonfinite: fp32, fail or keep, not %s", text);
 }
 
-static enum vnp_pool parse_pool(const char *text)
+static void parse(struct options *opt, struct vnp_forward *job, int argc, char **argv)
 {
-    enum vnp_pool pool;
-    if (!vnp_pool_parse(text, &pool) || pool == VNP_POOL_NONE)
-        vnp_die(VNP_USAGE, "--pool: mean, cls or max, not %s", text);
-    return pool;
-}
-
-enum { LAYER = VNP_OPT_OWN, POOL, ALL_TOKENS, NONFINITE, COMPARE, MIN_COSINE, DEVICE, PROBE, REPORT, TYPE };
-
-static void set_option(struct options *opt, int c)
-{
-    switch (c) {
-    case 'm':
-        opt->model = optarg;
-        break;
-    case LAYER:
-        opt->layer = vnp_option_int("--layer", optarg, -10000, 10000);
-        break;
-    case POOL:
-        opt->pool = parse_pool(optarg);
-        break;
-    case ALL_TOKENS:
-        opt->all_tokens = true;
-        break;
-    case NONFINITE:
-        opt->on_nonfinite = parse_nonfinite(optarg);
-        break;
-    case COMPARE:
-        opt->compare = vnp_option_int("--compare-fp32", optarg, 1, INT64_MAX);
-        break;
-    case MIN_COSINE:
-        opt->min_cosine = vnp_option_double("--min-cosine", optarg, -1, 1);
-        break;
-    case DEVICE:
-        opt->device = vnp_option_int("--device", optarg, 0, 1023);
-        break;
-    case PROBE:
-        opt->probe = true;
-        break;
-    case REPORT:
-        opt->report = true;
-        break;
-    case 'o':
-        opt->output = optarg;
-        break;
-    default:
-        if (c >= TYPE && c <= TYPE + VNP_GEMM_TF32)
-            opt->type = (enum vnp_gemm_type)(c - TYPE);
-        else
-            vnp_common_option(c, usage);
-    }
-}
-
-static struct options parse(int argc, char **argv)
-{
-    static const struct option table[] = {{"model", required_argument, NULL, 'm'},
-                                          {"fp16", no_argument, NULL, TYPE + VNP_GEMM_F16},
-                                          {"bf16", no_argument, NULL, TYPE + VNP_GEMM_BF16},
-                                          {"fp32", no_argument, NULL, TYPE + VNP_GEMM_F32},
-                                          {"tf32", no_argument, NULL, TYPE + VNP_GEMM_TF32},
-                                          {"layer", required_argument, NULL, LAYER},
-                                          {"pool", required_argument, NULL, POOL},
-                                          {"all-tokens", no_argument, NULL, ALL_TOKENS},
+    enum { NONFINITE = VNP_OPT_OWN, COMPARE, MIN_COSINE, DEVICE, PROBE, REPORT };
+    static const struct option table[] = {VNP_FORWARD_OPTIONS,
+                                          VNP_TYPE_OPTIONS,
                                           {"on-nonfinite", required_argument, NULL, NONFINITE},
                                           {"compare-fp32", required_argument, NULL, COMPARE},
                                           {"min-cosine", required_argument, NULL, MIN_COSINE},
@@ -164,19 +102,24 @@ static struct options parse(int argc, char **argv)
                                           {"report", no_argument, NULL, REPORT},
                                           VNP_COMMON_OPTIONS,
                                           {NULL, 0, NULL, 0}};
-    struct options opt = {.layer = VNP_LAYER_LAST, .pool = VNP_POOL_NONE, .type = VNP_GEMM_F16, .min_cosine = 0.999};
     int c;
-    while ((c = getopt_long(argc, argv, "m:hqvo:", table, NULL)) != -1)
-        set_option(&opt, c);
-    if (argc - optind > 1)
-        vnp_die(VNP_USAGE, "one FILE at most, not %d", argc - optind);
-    if (opt.all_tokens && opt.pool != VNP_POOL_MEAN && opt.pool != VNP_POOL_MAX)
-        vnp_die(VNP_USAGE, "--all-tokens goes with --pool mean or max");
-    if (opt.type != VNP_GEMM_F32 && vnp_env_true("VIRNUCPRO_DISABLE_FP16")) {
-        vnp_warn("VIRNUCPRO_DISABLE_FP16 is set: FP32 instead of %s", vnp_gpu_type_name(opt.type));
-        opt.type = VNP_GEMM_F32;
+    while ((c = vnp_frames_option(argc, argv, "m:hqvo:", table)) != -1)
+        switch (c) {
+        case NONFINITE: opt->on_nonfinite = parse_nonfinite(optarg); break;
+        case COMPARE: opt->compare = vnp_option_int("--compare-fp32", optarg, 1, INT64_MAX); break;
+        case MIN_COSINE: opt->min_cosine = vnp_option_double("--min-cosine", optarg, -1, 1); break;
+        case DEVICE: opt->device = vnp_option_int("--device", optarg, 0, 1023); break;
+        case PROBE: opt->probe = true; break;
+        case REPORT: opt->report = true; break;
+        default:
+            if (!vnp_forward_option(c, job) && !vnp_type_option(c, &opt->type))
+                vnp_common_option(c, usage);
+        }
+    vnp_forward_check_options(job, argc - optind);
+    if (opt->type != VNP_GEMM_F32 && vnp_env_true("VIRNUCPRO_DISABLE_FP16")) {
+        vnp_warn("VIRNUCPRO_DISABLE_FP16 is set: FP32 instead of %s", vnp_gpu_type_name(opt->type));
+        opt->type = VNP_GEMM_F32;
     }
-    return opt;
 }
 
 /* --- setting up --------------------------------------------------------------------------------------------------- */
@@ -195,32 +138,14 @@ static void open_device(struct work *w)
     exit(VNP_OK);
 }
 
-static void open_model(struct work *w)
-{
-    struct vnp_err err;
-    if (vnp_model_open(&w->model, w->opt.model, &err) != VNP_OK)
-        fail(&err);
-    w->config = vnp_model_config(w->model);
-    if (vnp_forward_layer(w->config, w->opt.layer, &w->layer, &err) != VNP_OK)
-        fail(&err);
-}
-
-static void open_input(struct work *w, const char *path)
-{
-    struct vnp_err err;
-    if (vnp_reader_open(&w->in, path, &err) != VNP_OK || vnp_reader_expect(w->in, VNP_BATCHES, &err) != VNP_OK ||
-        vnp_forward_check(w->model, vnp_reader_head(w->in), vnp_reader_name(w->in), &err) != VNP_OK)
-        fail(&err);
-}
-
 static struct vnp_gpu_net_options net_options(const struct work *w)
 {
-    const struct vnp_head *head = vnp_reader_head(w->in);
+    const struct vnp_head *head = vnp_reader_head(w->job.in);
     return (struct vnp_gpu_net_options){.type = w->opt.type,
-                                        .layer = w->layer,
-                                        .pool = w->opt.pool,
-                                        .prefix = w->opt.all_tokens ? 0 : head->prefix,
-                                        .suffix = w->opt.all_tokens ? 0 : head->suffix,
+                                        .layer = w->job.layer,
+                                        .pool = w->job.pool,
+                                        .prefix = w->job.all_tokens ? 0 : head->prefix,
+                                        .suffix = w->job.all_tokens ? 0 : head->suffix,
                                         .tokens = w->budget};
 }
 
@@ -229,35 +154,25 @@ static void open_net(struct work *w)
     const double before = vnp_now();
     const struct vnp_gpu_net_options wanted = net_options(w);
     struct vnp_err err;
-    if (vnp_gpu_net_fits(w->config, &wanted, VNP_SLOTS, w->opt.compare > 0, &err) != VNP_OK ||
-        vnp_ring_init(&w->ring, &w->budget, w->config->width, w->opt.pool, &err) != VNP_OK)
+    if (vnp_gpu_net_fits(w->job.config, &wanted, VNP_SLOTS, w->opt.compare > 0, &err) != VNP_OK ||
+        vnp_ring_init(&w->ring, &w->budget, w->job.config->width, w->job.pool, &err) != VNP_OK)
         fail(&err);
     const struct vnp_gpu_net_options o = net_options(w);
-    if (vnp_gpu_net_open(&w->net, w->model, &o, &err) != VNP_OK)
+    if (vnp_gpu_net_open(&w->net, w->job.model, &o, &err) != VNP_OK)
         fail(&err);
-    w->exact = vnp_exact_new(w->model, &o);
-    w->check = (struct vnp_self_check){.model = w->model,
-                                       .head = vnp_reader_head(w->in),
-                                       .name = vnp_reader_name(w->in),
-                                       .layer = w->layer,
-                                       .pool = w->opt.pool,
-                                       .all_tokens = w->opt.all_tokens,
+    w->exact = vnp_exact_new(w->job.model, &o);
+    w->check = (struct vnp_self_check){.model = w->job.model,
+                                       .head = vnp_reader_head(w->job.in),
+                                       .name = vnp_reader_name(w->job.in),
+                                       .layer = w->job.layer,
+                                       .pool = w->job.pool,
+                                       .all_tokens = w->job.all_tokens,
                                        .least = w->opt.type == VNP_GEMM_BF16 ? 0.99 : VNP_SELF_CHECK_LEAST};
-    vnp_log(VNP_LOG_DEBUG, "%s ready in %.2f s", w->config->name, vnp_now() - before);
+    vnp_log(VNP_LOG_DEBUG, "%s ready in %.2f s", w->job.config->name, vnp_now() - before);
     if (w->opt.report)
         vnp_info("GPU %d: %s, compute capability %d.%d, CUDA %d.%d\n%s", w->device.index, w->device.name,
                  w->device.major, w->device.minor, w->device.runtime / 1000, w->device.runtime % 1000 / 10,
                  vnp_gpu_net_report(w->net));
-}
-
-static void write_head(struct work *w)
-{
-    struct vnp_err err;
-    struct vnp_head head = *vnp_reader_head(w->in);
-    if (vnp_forward_head(&head, w->config, w->layer, w->opt.pool, w->opt.all_tokens, vnp_gpu_type_name(w->opt.type),
-                         vnp_reader_name(w->in), &err) != VNP_OK ||
-        vnp_writer_head(w->out, &head, &err) != VNP_OK)
-        fail(&err);
 }
 
 /* --- reading ------------------------------------------------------------------------------------------------------ */
@@ -266,13 +181,13 @@ static void write_head(struct work *w)
 static void *read_all(void *ctx)
 {
     struct work *w = ctx;
-    const int id_bytes = vnp_reader_head(w->in)->token_bytes;
+    const int id_bytes = vnp_reader_head(w->job.in)->token_bytes;
     struct vnp_block b;
     struct vnp_err err;
     enum vnp_status st;
     int64_t turn = 0;
     CUDA_CHECK(cudaSetDevice(w->device.index));
-    while ((st = vnp_reader_next(w->in, &b, &err)) == VNP_OK) {
+    while ((st = vnp_reader_next(w->job.in, &b, &err)) == VNP_OK) {
         const char *ids = b.bulk;
         int64_t at = 0, tokens;
         for (int64_t first = 0, next; first < b.n; first = next, at += tokens) {
@@ -280,8 +195,8 @@ static void *read_all(void *ctx)
             for (next = first + 1; next < b.n && tokens + b.tokens[next] <= w->budget; next++)
                 tokens += b.tokens[next];
             struct vnp_slot *s = vnp_ring_take(&w->ring, turn++, VNP_SLOT_EMPTY);
-            if (vnp_slot_fill(s, &b, first, next - first, ids + at * id_bytes, id_bytes, (uint32_t)w->config->mask_id,
-                              &err) != VNP_OK)
+            if (vnp_slot_fill(s, &b, first, next - first, ids + at * id_bytes, id_bytes,
+                              (uint32_t)w->job.config->mask_id, &err) != VNP_OK)
                 fail(&err);
             vnp_ring_pass(&w->ring, s, VNP_SLOT_FILLED);
         }
@@ -299,11 +214,11 @@ static void *read_all(void *ctx)
 /* Vectors that sequence i has in the output, and where they begin. */
 static int64_t vectors_of(const struct work *w, const struct vnp_slot *s, int64_t i)
 {
-    return w->opt.pool == VNP_POOL_NONE ? s->batch.cu[i + 1] - s->batch.cu[i] : 1;
+    return w->job.pool == VNP_POOL_NONE ? s->batch.cu[i + 1] - s->batch.cu[i] : 1;
 }
 static float *vectors_at(const struct work *w, const struct vnp_slot *s, int64_t i)
 {
-    return s->batch.out + (w->opt.pool == VNP_POOL_NONE ? s->batch.cu[i] : i) * w->config->width;
+    return s->batch.out + (w->job.pool == VNP_POOL_NONE ? s->batch.cu[i] : i) * w->job.config->width;
 }
 
 static const float *run_exact(struct work *w, const struct vnp_slot *s, int64_t i, bool *finite)
@@ -324,7 +239,7 @@ static void handle_nonfinite(struct work *w, struct vnp_slot *s, int64_t i)
     const char *numbers = vnp_gpu_type_name(w->opt.type);
     if (w->opt.on_nonfinite == REDO && w->opt.type != VNP_GEMM_F32) {
         const float *exact = run_exact(w, s, i, &finite);
-        memcpy(vectors_at(w, s, i), exact, (size_t)(vectors_of(w, s, i) * w->config->width) * sizeof *exact);
+        memcpy(vectors_at(w, s, i), exact, (size_t)(vectors_of(w, s, i) * w->job.config->width) * sizeof *exact);
         s->rows.flags[i] |= VNP_REDONE;
         numbers = "fp32";
     }
@@ -337,8 +252,8 @@ static void handle_nonfinite(struct work *w, struct vnp_slot *s, int64_t i)
     vnp_error(&err, VNP_DATA,
               "%s: record %llu (%.*s): NaN or Inf from layer %d, in %s: look at the weights with vnp-model verify, "
               "or mark such records and go on with --on-nonfinite=keep",
-              vnp_reader_name(w->in), (unsigned long long)s->rows.ordinal[i], (int)(id.n < 200 ? id.n : 200), id.s,
-              w->layer, numbers);
+              vnp_reader_name(w->job.in), (unsigned long long)s->rows.ordinal[i], (int)(id.n < 200 ? id.n : 200), id.s,
+              w->job.layer, numbers);
     fail(&err);
 }
 
@@ -349,12 +264,12 @@ static void compare(struct work *w, const struct vnp_slot *s, int64_t i)
     struct vnp_err err;
     bool finite;
     const float *exact = run_exact(w, s, i, &finite);
-    vnp_exact_compare(vnp_reader_head(w->in), w->opt.pool, s->rows.tokens[i], w->config->width, vectors_at(w, s, i),
-                      exact, &w->agreement, &pair);
+    vnp_exact_compare(vnp_reader_head(w->job.in), w->job.pool, s->rows.tokens[i], w->job.config->width,
+                      vectors_at(w, s, i), exact, &w->agreement, &pair);
     if (pair.cosine >= w->opt.min_cosine || (w->opt.on_nonfinite == KEEP && !pair.finite))
         return;
     vnp_error(&err, VNP_FAIL, "%s: record %llu: cosine %.7f between %s and FP32, under --min-cosine %g",
-              vnp_reader_name(w->in), (unsigned long long)s->rows.ordinal[i], pair.cosine,
+              vnp_reader_name(w->job.in), (unsigned long long)s->rows.ordinal[i], pair.cosine,
               vnp_gpu_type_name(w->opt.type), w->opt.min_cosine);
     fail(&err);
 }
@@ -365,7 +280,7 @@ static void prove(struct work *w, struct vnp_slot *s)
     struct vnp_err err;
     struct vnp_block b = vnp_rows_block(&s->rows);
     b.bulk = s->batch.out;
-    if (w->config->arch == VNP_DNABERT_S && vnp_self_check(&w->check, &b, s->batch.ids, &err) != VNP_OK)
+    if (w->job.config->arch == VNP_DNABERT_S && vnp_self_check(&w->check, &b, s->batch.ids, &err) != VNP_OK)
         fail(&err);
 }
 
@@ -373,11 +288,11 @@ static void write_slot(struct work *w, struct vnp_slot *s)
 {
     struct vnp_err err;
     struct vnp_block b = vnp_rows_block(&s->rows);
-    const int64_t vectors = w->opt.pool == VNP_POOL_NONE ? s->batch.tokens : b.n;
+    const int64_t vectors = w->job.pool == VNP_POOL_NONE ? s->batch.tokens : b.n;
     b.bulk = s->batch.out;
-    b.bulk_bytes = vectors * w->config->width * (int64_t)sizeof(float);
+    b.bulk_bytes = vectors * w->job.config->width * (int64_t)sizeof(float);
     pthread_mutex_lock(&output_lock);
-    if (vnp_forward_write(w->out, &b, w->config->width, w->opt.pool, &err) != VNP_OK)
+    if (vnp_forward_write(&w->job, w->out, &b, &err) != VNP_OK)
         fail(&err);
     pthread_mutex_unlock(&output_lock);
 }
@@ -398,7 +313,7 @@ static void *write_all(void *ctx)
                 handle_nonfinite(w, s, i);
             if (w->opt.compare > 0 && s->rows.ordinal[i] % (uint64_t)w->opt.compare == 0)
                 compare(w, s, i);
-            w->flops += vnp_cpu_net_flops(w->config, w->layer, s->rows.tokens[i]);
+            w->flops += vnp_cpu_net_flops(w->job.config, w->job.layer, s->rows.tokens[i]);
         }
         prove(w, s);
         vnp_telemetry_work(-1);
@@ -469,18 +384,21 @@ int main(int argc, char **argv)
 {
     vnp_cpu_blas_restart(argv);
     vnp_stage_init_frames("vnp-gpu-forward");
-    struct work w = {.opt = parse(argc, argv)};
+    struct work w = {.opt = defaults, .job = VNP_FORWARD_DEFAULT};
     struct vnp_err err;
+    parse(&w.opt, &w.job, argc, argv);
 
     open_device(&w);
-    if (vnp_writer_open(&w.out, &(struct vnp_writer_options){.path = w.opt.output}, &err) != VNP_OK)
+    if (vnp_writer_open(&w.out, &(struct vnp_writer_options){.path = w.job.output}, &err) != VNP_OK)
         fail(&err);
     output = w.out;
-    open_model(&w);
-    open_input(&w, argv[optind]);
-    w.budget = vnp_forward_budget(vnp_reader_head(w.in), DEFAULT_TOKENS);
+    if (vnp_forward_open_model(&w.job, &err) != VNP_OK ||
+        vnp_forward_open_input(&w.job, argv[optind], &err) != VNP_OK)
+        fail(&err);
+    w.budget = vnp_forward_budget(vnp_reader_head(w.job.in), DEFAULT_TOKENS);
     open_net(&w);
-    write_head(&w);
+    if (vnp_forward_write_head(&w.job, w.out, vnp_gpu_type_name(w.opt.type), &err) != VNP_OK)
+        fail(&err);
     vnp_agreement_init(&w.agreement);
     run(&w);
     vnp_progress_end();
@@ -493,7 +411,6 @@ int main(int argc, char **argv)
     vnp_exact_free(w.exact);
     vnp_gpu_net_close(w.net);
     vnp_ring_free(&w.ring);
-    vnp_reader_close(w.in);
-    vnp_model_close(w.model);
+    vnp_forward_close(&w.job);
     return VNP_OK;
 }

@@ -57,7 +57,7 @@ static void parse_options(struct options *o, int argc, char **argv)
                                           VNP_COMMON_OPTIONS,
                                           {NULL, 0, NULL, 0}};
     int c;
-    while ((c = getopt_long(argc, argv, "hqvo:", table, NULL)) != -1)
+    while ((c = vnp_frames_option(argc, argv, "hqvo:", table)) != -1)
         if (!vnp_writer_option(c, &o->file))
             vnp_common_option(c, usage);
     vnp_two_streams(o->path, argc, argv, usage);
@@ -250,14 +250,14 @@ static enum vnp_status put_row(struct merge *m, struct vnp_err *err)
 
 static enum vnp_status keep_id(struct merge *m, struct vnp_str id, struct vnp_err *err)
 {
-    const struct vnp_record r = {id.s, id.n, &m->n, sizeof m->n};
+    const struct vnp_keyed r = {id.s, id.n, &m->n, sizeof m->n};
     return vnp_sorter_add(m->ids, &r, err);
 }
 
 /* Behind the last row: no id may have come twice. Sorted, equal ids are neighbours. */
 static enum vnp_status check_ids(struct merge *m, struct vnp_err *err)
 {
-    struct vnp_record r;
+    struct vnp_keyed r;
     struct vnp_text last = {0};
     uint64_t row, earlier = 0;
     enum vnp_status st;
@@ -323,11 +323,8 @@ int main(int argc, char **argv)
         st = merge_rows(&m, &err);
     if (st == VNP_OK)
         st = check_ids(&m, &err);
-    if (st != VNP_OK)
-        vnp_stage_fail(m.out, &err);
 
-    if (vnp_writer_finish(m.out, &err) != VNP_OK)
-        vnp_stage_fail(NULL, &err);
+    vnp_stage_finish(m.out, st, &err);
     vnp_info("%" PRIu64 " row%s of %d + %d values", m.n, vnp_plural(m.n), m.side[0].head->width, m.side[1].head->width);
     for (int k = 0; k < 2; k++) {
         vnp_reader_close(m.side[k].reader);

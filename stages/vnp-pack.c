@@ -45,7 +45,7 @@ static void parse_options(struct options *o, int argc, char **argv)
                                           VNP_COMMON_OPTIONS,
                                           {NULL, 0, NULL, 0}};
     int c;
-    while ((c = getopt_long(argc, argv, "b:hqvo:", table, NULL)) != -1)
+    while ((c = vnp_frames_option(argc, argv, "b:hqvo:", table)) != -1)
         switch (c) {
         case 'b': o->budget = vnp_option_int("--budget", optarg, 3, VNP_PACKER_MAX_BUDGET); break;
         case LOOKAHEAD: o->lookahead = vnp_option_int("--lookahead", optarg, 1, VNP_PACKER_MAX_LOOKAHEAD); break;
@@ -176,12 +176,8 @@ int main(int argc, char **argv)
         st = vnp_writer_head(out, &head, &err);
     if (st == VNP_OK)
         st = pack_stream(in, packer, out, &err);
-    if (st != VNP_OK)
-        vnp_stage_fail(out, &err);
 
-    const struct vnp_totals totals = *vnp_writer_totals(out);
-    if (vnp_writer_finish(out, &err) != VNP_OK)
-        vnp_stage_fail(NULL, &err);
+    const struct vnp_totals totals = vnp_stage_finish(out, st, &err);
     report(&opt, vnp_packer_stats(packer), &totals);
     vnp_packer_free(packer);
     vnp_reader_close(in);

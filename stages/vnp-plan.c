@@ -7,7 +7,7 @@
 
 #include "census.h"
 #include "cpu_blas.h"
-#include "forward.h"
+#include "forward_options.h"
 #include "gpu_memory.h"
 #include "gpu_speed.h"
 #include "net_cpu.h"
@@ -27,11 +27,10 @@
 enum { ON_CPU = 1, ON_GPU = 2 };
 
 struct options {
-    const char *model, *output; /* model NULL: $VNP_MODEL; output NULL: don't look at the disk */
-    int devices;                /* ON_CPU, ON_GPU, or both */
+    int devices; /* ON_CPU, ON_GPU, or both */
     enum vnp_gemm_type type;
     bool typed; /* type was given */
-    int64_t layer, threads, gpus;
+    int64_t threads, gpus;
     double gpu_memory, tflops; /* GiB, TFLOP/s; 0: not given */
     enum vnp_pool pool;
     enum vnp_dtype dtype;
@@ -40,8 +39,7 @@ struct options {
 
 struct work {
     struct options opt;
-    struct vnp_model *model;
-    struct vnp_reader *in;
+    struct vnp_forward job; /* its output NULL: don't look at the disk */
     struct vnp_census census;
     struct vnp_plan plan;
 };
@@ -50,7 +48,6 @@ static struct options defaults(void)
 {
     return (struct options){.devices = ON_CPU | ON_GPU,
                             .type = VNP_GEMM_F16,
-                            .layer = VNP_LAYER_LAST,
                             .threads = vnp_cpu_count(),
                             .gpus = 1,
                             .pool = VNP_POOL_MEAN,
@@ -86,14 +83,12 @@ enum {
     GPU_MEMORY,
     TFLOPS,
     JSON,
-    LAYER,
     THREADS,
     F32,
     F16,
     PLAIN,
     IGNORED,
-    TYPE,                           /* and an enum vnp_gemm_type */
-    POOL = TYPE + VNP_GEMM_TF32 + 1 /* and an enum vnp_pool */
+    POOL /* and an enum vnp_pool */
 };
 
 static int device_named(const char *name)
@@ -103,17 +98,11 @@ static int device_named(const char *name)
     return name[0] == 'c' ? ON_CPU : ON_GPU;
 }
 
-static void set_option(struct options *o, int c)
+static void set_option(struct options *o, struct vnp_forward *job, int c)
 {
     switch (c) {
-    case 'm':
-        o->model = optarg;
-        break;
     case 'd':
         o->devices = device_named(optarg);
-        break;
-    case 'o':
-        o->output = optarg;
         break;
     case GPUS:
         o->gpus = vnp_option_int("--gpus", optarg, 1, 1000000);
@@ -126,9 +115,6 @@ static void set_option(struct options *o, int c)
         break;
     case JSON:
         o->json = true;
-        break;
-    case LAYER:
-        o->layer = vnp_option_int("--layer", optarg, -10000, 10000);
         break;
     case THREADS:
         o->threads = vnp_option_int("--threads", optarg, 1, MAX_THREADS);
@@ -145,28 +131,24 @@ static void set_option(struct options *o, int c)
     case IGNORED:
         break;
     default:
-        if (c >= TYPE && c <= TYPE + VNP_GEMM_TF32)
-            o->type = (enum vnp_gemm_type)(c - TYPE), o->typed = true;
+        if (vnp_type_option(c, &o->type))
+            o->typed = true;
         else if (c >= POOL && c <= POOL + VNP_POOL_NONE)
             o->pool = (enum vnp_pool)(c - POOL);
-        else
+        else if (!vnp_forward_option(c, job))
             vnp_common_option(c, usage);
     }
 }
 
-static struct options parse(int argc, char **argv)
+static struct options parse(struct vnp_forward *job, int argc, char **argv)
 {
-    static const struct option table[] = {{"model", required_argument, NULL, 'm'},
+    static const struct option table[] = {VNP_MODEL_OPTIONS,
                                           {"device", required_argument, NULL, 'd'},
                                           {"gpus", required_argument, NULL, GPUS},
                                           {"gpu-memory", required_argument, NULL, GPU_MEMORY},
                                           {"tflops", required_argument, NULL, TFLOPS},
                                           {"json", no_argument, NULL, JSON},
-                                          {"fp16", no_argument, NULL, TYPE + VNP_GEMM_F16},
-                                          {"bf16", no_argument, NULL, TYPE + VNP_GEMM_BF16},
-                                          {"fp32", no_argument, NULL, TYPE + VNP_GEMM_F32},
-                                          {"tf32", no_argument, NULL, TYPE + VNP_GEMM_TF32},
-                                          {"layer", required_argument, NULL, LAYER},
+                                          VNP_TYPE_OPTIONS,
                                           {"threads", required_argument, NULL, THREADS},
                                           {"on-nonfinite", required_argument, NULL, IGNORED},
                                           {"all-tokens", no_argument, NULL, IGNORED},
@@ -183,9 +165,8 @@ static struct options parse(int argc, char **argv)
     struct options o = defaults();
     int c;
     while ((c = getopt_long(argc, argv, "m:d:hqvo:", table, NULL)) != -1)
-        set_option(&o, c);
-    if (argc - optind > 1)
-        vnp_die(VNP_USAGE, "one FILE at most, not %d", argc - optind);
+        set_option(&o, job, c);
+    vnp_forward_check_options(job, argc - optind);
     if (o.devices == ON_CPU && o.typed && o.type != VNP_GEMM_F32)
         vnp_die(VNP_USAGE, "--%s needs a GPU: the CPU computes in FP32", vnp_gpu_type_name(o.type));
     if (vnp_env_true("VIRNUCPRO_DISABLE_FP16")) /* as the GPU stage */
@@ -198,16 +179,13 @@ static struct options parse(int argc, char **argv)
 static void open_all(struct work *w, const char *path)
 {
     struct vnp_err err;
-    if (vnp_model_open(&w->model, w->opt.model, &err) != VNP_OK)
+    if (vnp_forward_open_model(&w->job, &err) != VNP_OK || vnp_forward_open_input(&w->job, path, &err) != VNP_OK)
         vnp_stage_fail(NULL, &err);
     struct vnp_plan *p = &w->plan;
-    p->model = vnp_model_config(w->model);
-    if (vnp_forward_layer(p->model, w->opt.layer, &p->layer, &err) != VNP_OK ||
-        vnp_reader_open(&w->in, path, &err) != VNP_OK || vnp_reader_expect(w->in, VNP_BATCHES, &err) != VNP_OK ||
-        vnp_forward_check(w->model, vnp_reader_head(w->in), vnp_reader_name(w->in), &err) != VNP_OK)
-        vnp_stage_fail(NULL, &err);
+    p->model = w->job.config;
+    p->layer = w->job.layer;
     p->census = &w->census;
-    const int64_t budget = vnp_forward_budget_said(vnp_reader_head(w->in), DEFAULT_TOKENS);
+    const int64_t budget = vnp_forward_budget_said(vnp_reader_head(w->job.in), DEFAULT_TOKENS);
     p->budget = budget > 0 ? (uint64_t)budget : DEFAULT_TOKENS;
 }
 
@@ -216,7 +194,7 @@ static void count(struct work *w)
     struct vnp_block b;
     struct vnp_err err;
     enum vnp_status st;
-    while ((st = vnp_reader_next(w->in, &b, &err)) == VNP_OK) {
+    while ((st = vnp_reader_next(w->job.in, &b, &err)) == VNP_OK) {
         vnp_census_add(&w->census, &b, w->plan.budget);
         for (int64_t i = 0; i < b.n; i++)
             w->plan.flops += vnp_cpu_net_flops(w->plan.model, w->plan.layer, b.tokens[i]);
@@ -244,7 +222,7 @@ static void plan_gpu(struct work *w)
     const struct vnp_gpu_memory m = vnp_gpu_memory(p->model, &o, VNP_SLOTS, false);
     const int64_t largest = (int64_t)w->census.largest_batch;
     struct vnp_plan_device *g = &p->gpu;
-    const int64_t budget = vnp_forward_budget(vnp_reader_head(w->in), DEFAULT_TOKENS);
+    const int64_t budget = vnp_forward_budget(vnp_reader_head(w->job.in), DEFAULT_TOKENS);
     p->gpu_tokens = largest > budget ? largest : budget;
     g->weights = m.weights;
     g->batches = m.per_token * p->gpu_tokens;
@@ -302,7 +280,7 @@ static void plan_cpu(struct work *w)
 {
     struct vnp_plan *p = &w->plan;
     struct vnp_plan_device *d = &p->cpu;
-    d->weights = vnp_cpu_net_weights_bytes(w->model);
+    d->weights = vnp_cpu_net_weights_bytes(w->job.model);
     d->batches =
         vnp_cpu_net_batch_bytes(p->model, (int64_t)w->census.largest_batch, (int64_t)w->census.longest_row, p->threads);
     d->other = (int64_t)(PROGRAM_BYTES + THREAD_BYTES * p->threads);
@@ -339,10 +317,10 @@ static void plan_disk(struct work *w)
     const double bulk = vectors * p->model->width * (double)vnp_dtype_bytes(p->dtype);
     const double beside = (double)c->records * ROW_BYTES + (double)c->id_bytes;
     p->output_bytes = bulk * (p->zstd && p->dtype == VNP_F32 ? ZSTD_LEAVES : 1) + beside;
-    p->token_bytes = (double)c->tokens * vnp_reader_head(w->in)->token_bytes + beside;
+    p->token_bytes = (double)c->tokens * vnp_reader_head(w->job.in)->token_bytes + beside;
     p->block_bytes = p->output_bytes;
-    p->on_disk = w->opt.output == NULL || strcmp(w->opt.output, "-") != 0;
-    p->free_bytes = w->opt.output != NULL && p->on_disk ? room(w->opt.output) : -1;
+    p->on_disk = w->job.output == NULL || strcmp(w->job.output, "-") != 0;
+    p->free_bytes = w->job.output != NULL && p->on_disk ? room(w->job.output) : -1;
     if (p->free_bytes < 0)
         return;
     const double all = p->output_bytes + p->token_bytes + p->block_bytes;
@@ -385,7 +363,8 @@ int main(int argc, char **argv)
 {
     vnp_cpu_blas_restart(argv);
     vnp_stage_init("vnp-plan");
-    struct work w = {.opt = parse(argc, argv)};
+    struct work w = {.job = VNP_FORWARD_DEFAULT};
+    w.opt = parse(&w.job, argc, argv);
     struct vnp_text text = {0};
     open_all(&w, argv[optind]);
     count(&w);
@@ -394,7 +373,6 @@ int main(int argc, char **argv)
     if (fwrite(text.p, 1, text.n, stdout) != text.n || fclose(stdout) != 0)
         vnp_die(VNP_IO, "stdout: can't be written: %s", strerror(errno));
     free(text.p);
-    vnp_reader_close(w.in);
-    vnp_model_close(w.model);
+    vnp_forward_close(&w.job);
     return VNP_OK;
 }

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Which devices of which hosts take part in a run, and whether a model goes with them. Sourced by run.sh.
-# shellcheck disable=SC2154  # $me, $run, $device, $gpus, $hosts, $prepare: the drivers'
+# shellcheck disable=SC2154  # $me, $run, $device, $gpus, $hosts, $numbers, $prepare: the drivers'
 
 # run_slots DEVICE GPUS HOSTS: one slot for each device. GPUS: all, or numbers as 0,2; HOSTS: a file of [N/]HOST, the first
 # N GPUs of each, : for this one; empty for this host alone.
@@ -64,6 +64,7 @@ choose_device() { # auto becomes cpu or gpu; its stage must be there
         if command -v vnp-gpu-forward >/dev/null && { [ -n "$hosts" ] || vnp-gpu-forward --probe >/dev/null 2>&1; }; then device=gpu; fi
     fi
     command -v "vnp-$device-forward" >/dev/null || die 69 "vnp-$device-forward is not installed beside $me: this build has no ${device^^} stage"
+    [ "$device" = gpu ] || case ${numbers[*]} in '' | --fp32) ;; *) die 2 "${numbers[*]} needs a GPU: the CPU computes in FP32" ;; esac
 }
 
 # model_facts MODEL [PREFIX]: sets $architecture, $fingerprint, $parameters, $width, $model_bytes and $model_file, or says what is

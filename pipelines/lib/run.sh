@@ -26,6 +26,8 @@ lib=$(dirname "${BASH_SOURCE[0]}")
 . "$lib/blocks.sh"
 # shellcheck source=pipelines/lib/watch.sh
 . "$lib/watch.sh"
+# shellcheck source=pipelines/lib/options.sh
+. "$lib/options.sh"
 
 # --- the directory ------------------------------------------------------------------------------------------------------
 

@@ -36,7 +36,7 @@ static void sort(int n, size_t memory, uint32_t largest, unsigned letters)
 {
     struct item *v = calloc((size_t)n + 1, sizeof *v);
     struct vnp_sorter *s = vnp_sorter_new(memory);
-    struct vnp_record r;
+    struct vnp_keyed r;
     struct vnp_err err = {.msg = ""};
     uint64_t seed = 17;
     for (int i = 0; i < n; i++) {
@@ -46,7 +46,7 @@ static void sort(int n, size_t memory, uint32_t largest, unsigned letters)
         for (uint32_t k = 0; k < v[i].n_key; k++)
             v[i].key[k] = (char)(t_random(&seed) % letters + 256 - letters / 2);
         uint8_t *data = data_of(&v[i]);
-        const struct vnp_record one = {v[i].key, v[i].n_key, data, v[i].n_data};
+        const struct vnp_keyed one = {v[i].key, v[i].n_key, data, v[i].n_data};
         if (vnp_sorter_add(s, &one, &err) != VNP_OK)
             fail_msg("%s", err.msg);
         free(data);
@@ -86,7 +86,7 @@ static void add_until_it_fails(enum vnp_status want)
     struct vnp_sorter *s = vnp_sorter_new(65536);
     struct vnp_err err = {.msg = ""};
     char data[1000] = "";
-    const struct vnp_record one = {"key", 3, data, sizeof data};
+    const struct vnp_keyed one = {"key", 3, data, sizeof data};
     enum vnp_status st = VNP_OK;
     for (int i = 0; i < 5000 && st == VNP_OK; i++)
         st = vnp_sorter_add(s, &one, &err);

@@ -153,6 +153,27 @@ rcs=${PIPESTATUS[*]}
 check "misuse of a stage fails the later ones ($rcs)" [ "${rcs#* }" = '2 2 2' ]
 check 'and the last one says whose' grep -q 'vnp-pack: the command line is wrong' pool.err
 
+# It is told where the frames would have gone: not to stdout when -o names another place, before or after what is wrong.
+mkfifo fifo
+# shellcheck disable=SC2086  # options are words
+for stage in vnp-{fasta2tok,dedup,pack,cpu-forward,gpu-forward,pool,concat,expand,merge} 'vnp-classify --scores'; do
+    command -v "${stage%% *}" >/dev/null || continue
+    for misuse in '--no-such-option -o out.vnp' '-o out.vnp --no-such-option' '-qo out.vnp in.fa -x' '--output=out.vnp -x'; do
+        $stage $misuse 2>stage.err | cat >piped
+        check "$stage $misuse: nothing on stdout" [ "${PIPESTATUS[*]} $(stat -c %s piped)" = '2 0 0' ]
+    done
+    for misuse in '-x' '-x -o -' '-x -o /dev/stdout' '-o out.vnp -x -o -'; do
+        $stage $misuse 2>stage.err | vnp-cat 2>cat.err
+        check "$stage $misuse: the next stage hears" [ "${PIPESTATUS[*]}" = '2 2' ]
+        check 'and says whose it is' grep -q "${stage%% *}: the command line is wrong" cat.err
+    done
+    timeout 20 $stage -x -o fifo 2>stage.err | cat >piped &
+    status "$stage -x -o FIFO: who reads it hears" 2 timeout 20 vnp-cat fifo
+    wait $!
+    check 'and stdout nothing' [ ! -s piped ]
+done
+check 'no file is left of any' [ -z "$(find . -name 'out.vnp*')" ]
+
 # Little address space: an error, not a process that never ends.
 tight() { (ulimit -v "$1" && timeout 20 vnp-cpu-forward -q --model model <batches.vnp >/dev/null); }
 if [[ $BUILD == */asan ]]; then

@@ -44,6 +44,8 @@ status 'a missing file' 66 embed -o new.zst missing.fa
 status 'a missing model' 66 vnp-embed -q -d cpu -m nowhere -o new.zst in.fa
 status 'no model' 2 env -u VNP_MODEL vnp-embed -q -d cpu -o new.zst in.fa
 status 'no such device' 2 vnp-embed -d tpu -m model in.fa
+status 'no threads' 2 vnp-embed --threads 0 -m model in.fa
+says 'no threads: at once, and how many there may be' '^vnp-embed: --threads: not a number from 1 to 1024: 0$'
 status 'FP16 on the CPU' 2 embed --fp16 -o new.zst in.fa
 status 'a folder as output' 73 embed -o model in.fa
 status 'an output in no folder' 73 embed -o nowhere/emb.zst in.fa

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# vnp-pool behind the stages before it, its options and its faults. Values and order: test_pool_stream.c.
+# vnp-pool behind the stages before it, its options and its faults. Values and order: test_pool_values.c.
 . "$(dirname "$0")/../lib.sh"
 
 awk '/^>/ { n++ } n <= 12' "$PROTEINS" >"$T/in.fa"

@@ -1,0 +1,42 @@
+# shellcheck shell=bash
+# The options that vnp-embed and vnp-predict have in common. Sourced by run.sh.
+# shellcheck disable=SC2034  # the drivers'
+device=auto budget=8192 quiet='' gpus='' hosts='' block='' log='' restart='' again='' prepare='' dry=''
+numbers=() threads=()
+
+# read_options SHORT LONG [ARGUMENT ...]: the driver's own options, named as for getopt(1), go to its own_option with what
+# follows them; what is no option is $input.
+read_options() {
+    local short=o:d:b:qh$1 options
+    local long=output:,device:,gpus:,hosts:,block:,restart,retry-failed,budget:,fp16,fp32,tf32,bf16,threads:,log-json:,dry-run,prepare,quiet,help,version,$2
+    shift 2
+    options=$(getopt -n "$me" -o "$short" --long "$long" -- "$@") || misuse 'see the options below'
+    eval set -- "$options"
+    while [ "$1" != -- ]; do
+        case $1 in
+        -o | --output) out=$2 ;;
+        -d | --device) device=$2 ;;
+        -b | --budget) budget=$2 ;;
+        --gpus) gpus=$2 ;;
+        --hosts) hosts=$2 ;;
+        --block) block=$2 ;;
+        --log-json) log=$2 ;;
+        --fp16 | --fp32 | --tf32 | --bf16) numbers=("$1") ;;
+        --threads) threads=("$1" "$2") ;;
+        --restart) restart=yes ;;
+        --retry-failed) again=again ;;
+        --prepare) prepare=yes ;;
+        --dry-run) dry=yes ;;
+        -q | --quiet) quiet=-q ;;
+        -h | --help) usage && exit 0 || exit 74 ;;
+        *) own_option "$@" ;;
+        esac
+        # Over its value, where it takes one.
+        case $1 in --*) [[ ,$long, != *",${1#--}:,"* ]] ;; *) [[ $short != *"${1#-}:"* ]] ;; esac || shift
+        shift
+    done
+    shift
+    input=("$@")
+    number --budget "$budget" 3 16777216
+    [ ${#threads[@]} = 0 ] || number "${threads[@]}" 1 1024
+}
