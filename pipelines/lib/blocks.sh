@@ -100,7 +100,8 @@ hand_out() {
         return 0
     else
         exec {tmp}<"$run/tmp" # its name may have spaces, at which GNU parallel would remove other files than its own
-        TMPDIR=/proc/$BASHPID/fd/$tmp PARALLEL_HOME=$run/parallel "${leash[@]}" parallel --plain --will-cite \
+        # PARALLEL_SHELL: it would take $SHELL, which may be unset (cron, containers) or no shell of this kind.
+        TMPDIR=/proc/$BASHPID/fd/$tmp PARALLEL_HOME=$run/parallel PARALLEL_SHELL=$BASH "${leash[@]}" parallel --plain --will-cite \
             --ssh "$lib/slot" --sshloginfile "$run/slots" --jobs 1 --retries $((2 + ${#slots[@]})) --ungroup \
             --joblog "+$run/joblog" --termseq TERM,1500,KILL,100 "exec ${job[*]@Q} {}"
     fi
@@ -125,7 +126,7 @@ report_failed() {
         n=$((n + 1))
         slots=$(cut -f 1 "$run/failed/$block" 2>/dev/null | paste -sd ,)
         why=$(tail -n 1 "$run/failed/$block" 2>/dev/null)
-        echo "$me: block $block (records $first to $((first + sequences - 1))) failed${slots:+ on ${slots/,/ and }}: $(cut -f 3- <<<"$why")" >&2
+        echo "$me: block $block (records $first to $((first + sequences - 1))) failed${slots:+ on ${slots/,/ and }}: $(cut -f 3- <<<"${why:-$'\t\t'its job left no word: see $run/joblog}")" >&2
         [ -n "$status" ] || status=$(cut -f 2 <<<"$why")
     done < <(sed 1d "$run/blocks/blocks.tsv")
     echo "$me: $n of $(run_blocks_n) blocks failed; the others are kept, and --retry-failed tries these again" >&2

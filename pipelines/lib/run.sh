@@ -91,13 +91,12 @@ run_is() {
     fi
 }
 
-# run_size RECORDS EACH FILE...: how much a block holds, for vnp-split; as it was when the run was begun. By default so much
-# that loading the model is 1% of its time, at the most that a device does (500 TFLOP/s; 40 GFLOP/s a core), and for a
-# smaller input the same number of blocks for each slot. EACH: tokens of a record, where blocks are to be of equally many
-# records; or 0.
+# run_size RECORDS EACH CUT FILE...: how much a block holds, for vnp-split; as it was when the run was begun. By default so much
+# that loading the model is under 1% of a block, and as much in each for several devices, for which files are counted first;
+# EACH: in records of so many tokens; 0: in tokens. CUT: see run_cut; CUT --count prints the table for a single block.
 run_size() {
-    local records=$1 each=$2 bytes=0 file
-    shift 2
+    local records=$1 each=$2 cut=$3 slots file rc
+    shift 3
     if [ -e "$run/size" ]; then
         [ -z "$records" ] || [ "$(<"$run/size")" = "--records $records" ] || say 'the blocks stay as they were cut when this run was begun'
         return
@@ -106,20 +105,32 @@ run_size() {
         echo "--records $records" | keep size || exit
         return
     fi
-    for file; do
-        case $file in -) bytes=0 && break ;; *.gz | *.bgz | *.zst) bytes=$((bytes + 4 * $(stat -Lc %s -- "$file"))) ;; *) bytes=$((bytes + $(stat -Lc %s -- "$file"))) ;; esac
-    done
-    awk -v device="$device" -v parameters="$parameters" -v model="$model_bytes" -v cores="$(nproc)" -v input="$bytes" \
-        -v slots="$(wc -l <"$run/slots")" -v each="$each" 'BEGIN {
+    slots=$(wc -l <"$run/slots")
+    : >"$run/counted"
+    for file; do [ -f "$file" ] || slots=1; done # what is read once only can't be counted
+    if [ "$slots" -gt 1 ]; then
+        await "$cut" --count >"$run/counted" 2>"$run/counted.said" || {
+            rc=$?
+            cat -- "$run/counted.said" >&2
+            exit $rc
+        }
+    fi
+    awk -v device="$device" -v parameters="$parameters" -v model="$model_bytes" -v cores="$(nproc)" -v slots="$slots" \
+        -v each="$each" '/^[0-9]/ && !all { records = $3; all = $4 } END {
         load = device == "gpu" ? 0.5 + model / 3e10 : 0.05 + model / 2e9
         rate = (device == "gpu" ? 5e14 : 4e10 * cores) / (2 * parameters)
         tokens = 100 * load * (rate < 1.5e7 ? rate : 1.5e7)
-        if (input > 0) {
-            n = int(input / tokens / slots + 0.999)
-            tokens = input / slots / (n > 1 ? n : 1)
-        }
         if (tokens < 1000) tokens = 1000
-        if (each > 0) printf "--records %d\n", tokens / each; else printf "--tokens %d\n", tokens }' | keep size || exit
+        if (!all) {
+            all = tokens
+            records = each > 0 ? tokens / each : 1
+        }
+        n = all / tokens / slots
+        n = slots * (n > int(n) ? int(n) + 1 : int(n))
+        if (each > 0) printf "--records %d\n", records / n + 1
+        else printf "--tokens %d\n", all / n + (n > 1 ? 2 * all / records : 0) # a block ends before a record that is too long for it
+    }' "$run/counted" | keep size || exit
+    rm -f -- "$run"/counted "$run"/counted.said
 }
 
 # run_cut CUT: the input becomes $run/blocks, by the function CUT, which is called as CUT DIR to cut it up and as CUT --list

@@ -107,4 +107,28 @@ afresh && before=$(ls -A)
 check '--dry-run' embed -q --dry-run in.fa
 check 'leaves nothing' [ "$before" = "$(ls -A)" ]
 check 'in no place' nothing_left out
+
+# --- without --block, and with any $SHELL -------------------------------------------------------------------------------------
+
+blocks() { sed 1d "$run/blocks/blocks.tsv" | awk '{ n++; all += $4; if ($4 > most) most = $4 } END { print n, (most < 0.6 * all ? "even" : "uneven") }'; }
+cut() { vnp-embed -q -d gpu --gpus 0,1 -m model --prepare -o out "$@"; }
+afresh
+check 'two GPUs and no --block' cut in.fa
+check 'are given as much each' [ "$(blocks)" = '2 even' ]
+afresh
+check 'what comes through a pipe can only be read once' sh -c 'cat in.fa | timeout 120 vnp-embed -q -d gpu --gpus 0,1 -m model -o out -'
+same 'and is computed all the same' want out
+afresh && echo 'no FASTA' >bad.fa
+status 'bad input, counted first' 65 cut bad.fa
+check 'is named once' [ "$(grep -c '^vnp-fasta2tok: bad.fa:' "$T/err")" = 1 ]
+check 'and nothing is left' nothing_left out
+for shell in /bin/false ''; do # GNU parallel would run its jobs in it
+    afresh
+    if [ -n "$shell" ]; then
+        check "\$SHELL is $shell" env SHELL=$shell timeout 120 vnp-embed -q -d gpu --gpus 0,1 -m model --block 5 -o out in.fa
+    else
+        check 'there is no $SHELL' env -u SHELL timeout 120 vnp-embed -q -d gpu --gpus 0,1 -m model --block 5 -o out in.fa
+    fi
+    same 'the result is right' want out
+done
 finish
