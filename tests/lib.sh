@@ -13,8 +13,8 @@ DATA=${VNP_TEST_DATA:-$ROOT/../shared/data} # real sequences; tests that need th
 T=$(mktemp -d "${TMPDIR:-/tmp}/vnp-test.XXXXXX")
 trap 'rm -rf "$T"' EXIT
 export LC_ALL=C
-SHELL=$(command -v bash) # script(1) runs it, and knows it by its variable alone
-export SHELL
+unset SHELL # as in cron jobs and containers
+script() { SHELL=$BASH command script "$@"; } # runs it, and knows it by its variable alone
 PROTEINS=$ROOT/tests/data/proteins.faa # 85 real proteins, shipped
 n_tap=0
 tap() { # tap ok|'not ok' NAME [REASON]
