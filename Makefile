@@ -19,6 +19,8 @@ VNP_BUILD := $(if $(filter /%,$(BUILD)),,$(CURDIR)/)$(BUILD)
 # A short line a step; V=1 shows the commands instead.
 Q    := $(if $(filter 1,$(V)),,@)
 step  = $(if $Q,$(info $1))
+# For a build that nobody gave a -j: one on each processor.
+parallel = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 CC       ?= gcc
 CPPFLAGS += -D_GNU_SOURCE -Icommon -Ikernels
@@ -172,7 +174,7 @@ deps:
 
 ## demo: build, make a synthetic model, embed real proteins on whatever device there is, show what came out
 demo: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) $(parallel) --no-print-directory all
 	@VNP_BUILD='$(VNP_BUILD)' pipelines/demo
 
 units: $(UNITS) $(TOOLS) $(BENCH_TOOLS)
@@ -180,8 +182,8 @@ units: $(UNITS) $(TOOLS) $(BENCH_TOOLS)
 ## check: all tests, twice: as built for users, and under AddressSanitizer and UBSan; the pages are linted among them
 check:
 	@.ci/deps test
-	$(MAKE) --no-print-directory all units
-	$(MAKE) --no-print-directory asan=1 all units
+	$(MAKE) $(parallel) --no-print-directory all units
+	$(MAKE) $(parallel) --no-print-directory asan=1 all units
 	VNP_KILLS=$${VNP_KILLS:-60} VNP_BUILDS='$(BUILD) build/asan' tests/run
 
 ## test: the tests once, on what `make` builds; WORDS='pack pool' picks test files by name
