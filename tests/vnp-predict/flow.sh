@@ -39,29 +39,19 @@ descendants() { # descendants PID
         descendants "$child"
     done
 }
-ended() { # ended PID,...: none of them is there any more, give or take a second
-    local _
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
-        ps -o stat= -p "$1" | grep -qv Z || return 0
-        sleep 0.2
-    done
-    return 1
-}
+gone() { ! ps -o stat= -p "$1" | grep -qv Z; } # gone PID,...: none of them is there any more
 interrupted() { # interrupted SIGNAL: status of a run that is sent SIGNAL
     rm -rf new.run
     vnp-predict -q -d cpu --esm slow --dnabert dnabert --classifier wide -o new long-tiny.fa &
-    local pid=$! begin rc all _
-    for _ in $(seq 100); do
-        sleep 0.1
-        [ ! -e new.run/active/cpu ] || break
-    done
+    local pid=$! begin rc all
+    until_true 10 [ -e new.run/active/cpu ]
     all=$(descendants $pid | paste -sd ,)
     kill "-$1" $pid || return 98
     begin=$SECONDS
     wait $pid
     rc=$?
     [ $((SECONDS - begin)) -le 5 ] || return 99
-    ended "$all" || return 97
+    until_true 2 gone "$all" || return 97
     return $rc
 }
 status 'SIGTERM ends all within 5 s' 143 interrupted TERM
@@ -92,8 +82,9 @@ status 'stages that are suspended and go on' 0 suspended
 check 'give the same' diff -r long suspended
 if script -qec true /dev/null >/dev/null 2>&1; then
     ctrl_c() { # Ctrl-C on a terminal of its own
+        rm -rf new.run
         script -qec 'sh -c "trap : INT; vnp-predict -q -d cpu --esm slow --dnabert dnabert --classifier wide -o new --restart long-tiny.fa; echo status \$?"' \
-            /dev/null < <(sleep 2; printf '\003'; sleep 3) >typescript
+            /dev/null < <(until_true 10 [ -e new.run/active/cpu ] && printf '\003' && until_true 5 [ ! -e new.run/active/cpu ]) >typescript
         grep -q 'status 130' typescript
     }
     check 'Ctrl-C: 130' ctrl_c
