@@ -60,7 +60,8 @@ else
 CUDA_HOME := $(patsubst %/bin/,%,$(dir $(realpath $(NVCC))))
 CUDA_INC  ?= $(CUDA_HOME)/include
 CUDA_LIB  ?= $(firstword $(wildcard $(CUDA_HOME)/lib64 $(CUDA_HOME)/lib))
-GENCODE   ?= $(foreach a,80 86 89 90a,-gencode arch=compute_$(a),code=sm_$(a)) \
+# From sm_80 to sm_89 the PTX is one and the same (no kernel asks __CUDA_ARCH__ for more), and is made once.
+GENCODE   ?= -gencode arch=compute_80,code=[sm_80,sm_86,sm_89] -gencode arch=compute_90a,code=sm_90a \
              -gencode arch=compute_100,code=[sm_100,compute_100]
 NVCCFLAGS ?= -O3 -lineinfo
 VNP_NVCCFLAGS := -std=c++17 $(GENCODE) -Werror all-warnings -Xcompiler -Wall,-Wextra,-fno-exceptions,-fno-threadsafe-statics,-pthread
