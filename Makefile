@@ -185,7 +185,7 @@ check:
 	@.ci/deps test
 	$(MAKE) $(parallel) --no-print-directory all units
 	$(MAKE) $(parallel) --no-print-directory asan=1 all units
-	VNP_KILLS=$${VNP_KILLS:-60} VNP_BUILDS='$(BUILD) build/asan' tests/run
+	VNP_KILLS=$${VNP_KILLS:-60} VNP_TEST_JOBS=$${VNP_TEST_JOBS:-3} VNP_BUILDS='$(BUILD) build/asan' tests/run
 
 ## test: the tests once, on what `make` builds; WORDS='pack pool' picks test files by name
 test: all units
