@@ -19,6 +19,8 @@ VNP_BUILD := $(if $(filter /%,$(BUILD)),,$(CURDIR)/)$(BUILD)
 # A short line a step; V=1 shows the commands instead.
 Q    := $(if $(filter 1,$(V)),,@)
 step  = $(if $Q,$(info $1))
+# For a build that nobody gave a -j: one on each processor.
+parallel = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 CC       ?= gcc
 CPPFLAGS += -D_GNU_SOURCE -Icommon -Ikernels
@@ -58,7 +60,8 @@ else
 CUDA_HOME := $(patsubst %/bin/,%,$(dir $(realpath $(NVCC))))
 CUDA_INC  ?= $(CUDA_HOME)/include
 CUDA_LIB  ?= $(firstword $(wildcard $(CUDA_HOME)/lib64 $(CUDA_HOME)/lib))
-GENCODE   ?= $(foreach a,80 86 89 90a,-gencode arch=compute_$(a),code=sm_$(a)) \
+# From sm_80 to sm_89 the PTX is one and the same (no kernel asks __CUDA_ARCH__ for more), and is made once.
+GENCODE   ?= -gencode arch=compute_80,code=[sm_80,sm_86,sm_89] -gencode arch=compute_90a,code=sm_90a \
              -gencode arch=compute_100,code=[sm_100,compute_100]
 NVCCFLAGS ?= -O3 -lineinfo
 VNP_NVCCFLAGS := -std=c++17 $(GENCODE) -Werror all-warnings -Xcompiler -Wall,-Wextra,-fno-exceptions,-fno-threadsafe-statics,-pthread
@@ -172,7 +175,7 @@ deps:
 
 ## demo: build, make a synthetic model, embed real proteins on whatever device there is, show what came out
 demo: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) $(parallel) --no-print-directory all
 	@VNP_BUILD='$(VNP_BUILD)' pipelines/demo
 
 units: $(UNITS) $(TOOLS) $(BENCH_TOOLS)
@@ -180,9 +183,9 @@ units: $(UNITS) $(TOOLS) $(BENCH_TOOLS)
 ## check: all tests, twice: as built for users, and under AddressSanitizer and UBSan; the pages are linted among them
 check:
 	@.ci/deps test
-	$(MAKE) --no-print-directory all units
-	$(MAKE) --no-print-directory asan=1 all units
-	VNP_KILLS=$${VNP_KILLS:-60} VNP_BUILDS='$(BUILD) build/asan' tests/run
+	$(MAKE) $(parallel) --no-print-directory all units
+	$(MAKE) $(parallel) --no-print-directory asan=1 all units
+	VNP_KILLS=$${VNP_KILLS:-60} VNP_TEST_JOBS=$${VNP_TEST_JOBS:-3} VNP_BUILDS='$(BUILD) build/asan' tests/run
 
 ## test: the tests once, on what `make` builds; WORDS='pack pool' picks test files by name
 test: all units

@@ -4,6 +4,7 @@
 #   says NAME PATTERN          passes when the last command's stderr holds the extended regular expression
 #   same NAME FILE FILE        passes when the two files are equal
 #   skip NAME REASON           counts a test that can't run here
+#   until_true SECONDS COMMAND...  waits, so long at most, until the command exits 0
 # shellcheck shell=bash disable=SC2034
 set -u
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -63,5 +64,12 @@ same() {
         tap 'not ok' "$1"
         sed 's/^/# /' "$T/cmp"
     fi
+}
+until_true() {
+    local tenths=$(($1 * 10))
+    until "${@:2}" >/dev/null 2>&1; do
+        [ $((tenths--)) -gt 0 ] || return 1
+        sleep 0.1
+    done
 }
 finish() { echo "1..$n_tap"; }

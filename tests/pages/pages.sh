@@ -7,7 +7,7 @@ for page in man/*.[157]; do
     check "$page is clean mdoc" sh -c "mandoc -T lint -W warning $page >&2"
 done
 check 'shell scripts are clean' shellcheck -x -P SCRIPTDIR .ci/run .ci/deps pipelines/vnp-* pipelines/lib/task pipelines/demo \
-    tests/run tests/lib.sh tests/slurm/*.sh bench/*.sh
+    tests/run tests/lib.sh tests/runner/*.sh tests/slurm/*.sh bench/*.sh
 
 # Long options that the text on stdin names, a line each.
 long_options() { grep -oE -- '--[a-z][a-z0-9-]*' | sort -u; }

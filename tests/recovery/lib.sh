@@ -39,15 +39,6 @@ kill_session() { # all of it, at once
         kill -KILL $pids 2>/dev/null
     done
 }
-# until_true SECONDS COMMAND...
-until_true() {
-    local tenths=$(($1 * 10))
-    shift
-    until "$@"; do
-        [ $((tenths--)) -gt 0 ] || return 1
-        sleep 0.1
-    done
-}
 blocks_done() { # blocks_done RUN N: so many at least
     [ "$(find "$1/done" -name '*.vnp' 2>/dev/null | wc -l)" -ge "$2" ]
 }

@@ -42,14 +42,6 @@ daemon() { # daemon COMMAND...: ends with this test, whatever ends that
     setpriv --pdeathsig KILL -- "$@" >>"$T/slurm/daemons.log" 2>&1 &
     daemons+=($!)
 }
-until_true() { # until_true SECONDS COMMAND...
-    local i
-    for ((i = 0; i < $1 * 10; i++)); do
-        ! "${@:2}" >/dev/null 2>&1 || return 0
-        sleep 0.1
-    done
-    return 1
-}
 configure() { # configure PORT: Slurm's; the two nodes have the next ones
     cat >"$SLURM_CONF" <<EOF
 ClusterName=vnp-test

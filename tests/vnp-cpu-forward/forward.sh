@@ -55,13 +55,14 @@ done
 # A record beyond the length at which attention takes fewer queries at a time.
 {
     awk 'BEGIN { srand(3); print ">giant"
-        for (i = 0; i < 9000; i++) printf "%s", substr("LAGVSERTIDPKQNFY", int(rand() * 16) + 1, 1)
+        for (i = 0; i < 8200; i++) printf "%s", substr("LAGVSERTIDPKQNFY", int(rand() * 16) + 1, 1)
         print "" }'
     cat some.fa
 } >giant.fa
-tokens giant.fa | vnp-pack -q --no-packing | rows --layer 1 >one
-tokens giant.fa | vnp-pack -q -b 20000 | rows --layer 1 >packed
-same 'a record of 9000 residues among others' one packed
+vnp-model synth 1x2x32 --seed 2 -q -o small
+tokens giant.fa | vnp-pack -q --no-packing | rows -m small >one
+tokens giant.fa | vnp-pack -q -b 20000 | rows -m small >packed
+same 'a record of 8200 residues among others' one packed
 
 # --- layers -----------------------------------------------------------------------------------------------------------
 rows --layer 3 <batches >layer

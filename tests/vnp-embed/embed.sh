@@ -84,12 +84,15 @@ same 'give the same' want.zst suspended.zst
 # Signals, in the middle of long work: nothing under the output's name, and the same command goes on.
 for i in $(seq 300); do sed "s/^>/>$i/" in.fa; done >long.fa
 vnp-model synth 12x4x256 -o slow --seed 1 2>/dev/null
+at_work() { pgrep -f "vnp-cpu-forward .*$PWD/slow"; }
+none_at_work() { ! pgrep -f "$PWD/slow"; } # with the slow model
 interrupted() { # interrupted SIGNAL OPTION...: status of a vnp-embed that is sent SIGNAL at work
     local signal=$1 pid begin rc
     shift
     vnp-embed -q -d cpu -m "$PWD/slow" -o new.zst "$@" long.fa &
     pid=$!
-    sleep 2
+    until_true 20 at_work
+    sleep 0.3
     kill "-$signal" $pid
     begin=$SECONDS
     wait $pid
@@ -98,31 +101,25 @@ interrupted() { # interrupted SIGNAL OPTION...: status of a vnp-embed that is se
     [ ! -e new.zst ] || return 98
     return $rc
 }
-ended() { # nothing is at work with the slow model any more, give or take two seconds
-    local _
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
-        pgrep -f "$PWD/slow" >/dev/null || return 0
-        sleep 0.2
-    done
-    return 1
-}
 for signal in TERM:143 HUP:129 KILL:137; do
     for options in '--block 300' '--block 0'; do
         # shellcheck disable=SC2086  # words
         status "SIG${signal%:*} ends it within 5 s, $options" "${signal#*:}" interrupted "${signal%:*}" $options
-        check 'and all its stages' ended
+        check 'and all its stages' until_true 2 none_at_work
         pkill -KILL -f "$PWD/slow"
     done
 done
 check 'what it had begun is kept' [ -e new.zst.run/blocks/blocks.tsv ]
 status 'another model is refused then' 2 vnp-embed -q -d cpu -m model -o new.zst long.fa
 says 'and the way out is named' 'new.zst.run: was begun with another model .*--restart'
-check 'or it is begun anew' vnp-embed -q -d cpu -m model -o new.zst --restart long.fa
-check 'and ends' sh -c 'vnp-cat --check new.zst | grep -q "3600 sequences"'
+check 'or it is begun anew' vnp-embed -q -d cpu -m model -o new.zst --restart in.fa in.fa
+check 'and ends' sh -c 'vnp-cat --check new.zst | grep -q "24 sequences"'
 check 'without a trace' [ ! -e new.zst.run ]
 ctrl_c() { # Ctrl-C on a terminal of its own
     rm -f new.zst
-    script -qec 'sh -c "trap : INT; vnp-embed -q -d cpu -m slow -o new.zst long.fa; echo status \$?"' /dev/null < <(sleep 2; printf '\003'; sleep 3) >typescript
+    script -qec 'sh -c "trap : INT; vnp-embed -q -d cpu -m $PWD/slow -o new.zst long.fa; echo status \$?"' /dev/null < <(
+        until_true 20 at_work && sleep 0.3 && printf '\003' && until_true 5 none_at_work
+    ) >typescript
     grep -q 'status 130' typescript && [ ! -e new.zst ]
 }
 terminal() { # terminal STATUS COMMAND: on a terminal of its own it ends with STATUS, within 20 s
