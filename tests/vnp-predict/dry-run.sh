@@ -41,8 +41,11 @@ check 'and no plan is printed' [ ! -s "$T/plan" ]
 awk 'BEGIN { for (i = 0; i < 3000; i++) printf ">c%d\n%s\n", i, "ATGGCGTACGGCAAAGGTGCTGCTCTGTTCAAA" }' >many.fa
 status 'a row that fails early' 2 predict --fp16 -d cpu many.fa
 says 'says why' '^vnp-plan: --fp16 needs a GPU'
+head -n 60 many.fa >few.fa
+for _ in 1 2 3 4 5 6 7 8 9 10; do predict --fp16 -d cpu few.fa; done >/dev/null 2>said
+check 'whichever of its stages ends first' [ "$(grep -c '^vnp-plan: --fp16 needs a GPU' said)/$(grep -c . said)" = 10/10 ]
 status 'a full disk' 74 sh -c 'vnp-predict -q --dry-run --esm esm --dnabert dnabert --classifier classifier contigs.fa >/dev/full'
-rm closed.fa many.fa
+rm closed.fa many.fa few.fa said
 check 'nothing was written' [ "$before" = "$(ls -a)" ]
 check 'and nothing is left' [ -z "$(ls -A "$TMPDIR")" ]
 finish
