@@ -8,8 +8,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zstd.h>
 
+#include "parallel.h"
+#include "squeeze.h"
 #include "telemetry.h"
 #include "xmalloc.h"
 
@@ -19,8 +20,7 @@ struct vnp_output {
     int fd;
     int renames; /* a regular file, to be named at the end */
     bool sync_later;
-    ZSTD_CCtx *zstd;
-    void *packed; /* one compressed piece on its way out */
+    struct vnp_squeeze *zstd; /* NULL: as is */
 };
 
 static const char *name_of(const struct vnp_output *o)
@@ -99,6 +99,25 @@ static enum vnp_status open_fd(struct vnp_output *o, bool text, struct vnp_err *
     return VNP_OK;
 }
 
+static enum vnp_status write_all(void *output, const void *data, size_t n, struct vnp_err *err)
+{
+    const struct vnp_output *o = output;
+    const char *p = data;
+    while (n > 0) {
+        size_t piece = n < (size_t)1 << 30 ? n : (size_t)1 << 30;
+        vnp_telemetry_wait(VNP_OUT);
+        ssize_t done = write(o->fd, p, piece);
+        vnp_telemetry_waited(VNP_OUT, done);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return vnp_error(err, VNP_IO, "%s: can't be written: %s", name_of(o), strerror(errno));
+        p += done;
+        n -= (size_t)done;
+    }
+    return VNP_OK;
+}
+
 static enum vnp_status open_output(struct vnp_output **out, const char *path, int zstd_level, bool text,
                                    struct vnp_err *err)
 {
@@ -112,11 +131,9 @@ static enum vnp_status open_output(struct vnp_output **out, const char *path, in
         vnp_output_discard(o);
         return st;
     }
-    if (zstd_level > 0) {
-        o->zstd = ZSTD_createCCtx();
-        o->packed = xmalloc(ZSTD_CStreamOutSize());
-        if (o->zstd == NULL || ZSTD_isError(ZSTD_CCtx_setParameter(o->zstd, ZSTD_c_compressionLevel, zstd_level)) ||
-            ZSTD_isError(ZSTD_CCtx_setParameter(o->zstd, ZSTD_c_checksumFlag, 1))) {
+    if (zstd_level > 0) { /* what the next stage waits for is not held back by a frame on another thread */
+        o->zstd = vnp_squeeze_open(zstd_level, o->renames ? vnp_cpu_count() : 1, write_all, o);
+        if (o->zstd == NULL) {
             vnp_output_discard(o);
             return vnp_error(err, VNP_OS, "zstd can't start at level %d", zstd_level);
         }
@@ -135,53 +152,10 @@ enum vnp_status vnp_output_open_text(struct vnp_output **out, const char *path, 
     return open_output(out, path, 0, true, err);
 }
 
-static enum vnp_status write_all(struct vnp_output *o, const void *data, size_t n, struct vnp_err *err)
-{
-    const char *p = data;
-    while (n > 0) {
-        size_t piece = n < (size_t)1 << 30 ? n : (size_t)1 << 30;
-        vnp_telemetry_wait(VNP_OUT);
-        ssize_t done = write(o->fd, p, piece);
-        vnp_telemetry_waited(VNP_OUT, done);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done < 0)
-            return vnp_error(err, VNP_IO, "%s: can't be written: %s", name_of(o), strerror(errno));
-        p += done;
-        n -= (size_t)done;
-    }
-    return VNP_OK;
-}
-
-static enum vnp_status write_zstd(struct vnp_output *o, const struct iovec *parts, int n, struct vnp_err *err)
-{
-    unsigned long long total = 0;
-    for (int i = 0; i < n; i++)
-        total += parts[i].iov_len;
-    ZSTD_CCtx_reset(o->zstd, ZSTD_reset_session_only);
-    size_t rc = ZSTD_CCtx_setPledgedSrcSize(o->zstd, total);
-    for (int i = 0; i < n && !ZSTD_isError(rc); i++) {
-        ZSTD_inBuffer in = {parts[i].iov_base, parts[i].iov_len, 0};
-        ZSTD_EndDirective end = i == n - 1 ? ZSTD_e_end : ZSTD_e_continue;
-        do {
-            ZSTD_outBuffer out = {o->packed, ZSTD_CStreamOutSize(), 0};
-            rc = ZSTD_compressStream2(o->zstd, &out, &in, end);
-            if (ZSTD_isError(rc))
-                break;
-            enum vnp_status st = write_all(o, out.dst, out.pos, err);
-            if (st != VNP_OK)
-                return st;
-        } while (end == ZSTD_e_end ? rc != 0 : in.pos < in.size);
-    }
-    if (ZSTD_isError(rc))
-        return vnp_error(err, VNP_SOFTWARE, "%s: zstd: %s", name_of(o), ZSTD_getErrorName(rc));
-    return VNP_OK;
-}
-
 enum vnp_status vnp_output_write(struct vnp_output *o, const struct iovec *parts, int n, struct vnp_err *err)
 {
     if (o->zstd != NULL)
-        return write_zstd(o, parts, n, err);
+        return vnp_squeeze_put(o->zstd, parts, n, err);
     for (int i = 0; i < n; i++) {
         enum vnp_status st = write_all(o, parts[i].iov_base, parts[i].iov_len, err);
         if (st != VNP_OK)
@@ -233,8 +207,10 @@ void vnp_output_sync_later(struct vnp_output *o)
 
 enum vnp_status vnp_output_commit(struct vnp_output *o, struct vnp_err *err)
 {
+    enum vnp_status st = o->zstd != NULL ? vnp_squeeze_finish(o->zstd, err) : VNP_OK;
     vnp_telemetry_wait(VNP_OUT);
-    enum vnp_status st = o->renames ? name_file(o, err) : VNP_OK;
+    if (st == VNP_OK && o->renames)
+        st = name_file(o, err);
     vnp_telemetry_waited(VNP_OUT, 0);
     if (st == VNP_OK) {
         int fd = o->fd;
@@ -252,8 +228,7 @@ void vnp_output_discard(struct vnp_output *o)
         unlink(o->temp);
     if (o->fd >= 0 && o->path != NULL)
         close(o->fd);
-    ZSTD_freeCCtx(o->zstd);
-    free(o->packed);
+    vnp_squeeze_close(o->zstd);
     free(o->temp);
     free(o->path);
     free(o);

@@ -20,7 +20,8 @@ VNP_MUST_CHECK enum vnp_status vnp_output_open(struct vnp_output **out, const ch
 /* The same for text, as is, which a terminal may show. */
 VNP_MUST_CHECK enum vnp_status vnp_output_open_text(struct vnp_output **out, const char *path, struct vnp_err *err);
 
-/* Writes all the parts; with zstd, as one zstd frame with a checksum. Survives EINTR and short writes. */
+/* Writes all the parts; with zstd, as one zstd frame with a checksum, which a regular file may get later (vnp_squeeze_put).
+ * Survives EINTR and short writes. */
 VNP_MUST_CHECK enum vnp_status vnp_output_write(struct vnp_output *o, const struct iovec *parts, int n,
                                                 struct vnp_err *err);
 

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #define MAX_THREADS 64
 
@@ -21,11 +22,18 @@ static void *work(void *arg)
     return NULL;
 }
 
+int vnp_cpu_count(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        return CPU_COUNT(&set);
+    const long n = sysconf(_SC_NPROCESSORS_ONLN); /* over 1024 CPUs the mask doesn't fit */
+    return n > 0 ? (int)n : 1;
+}
+
 void vnp_parallel(int64_t n, void (*fn)(void *ctx, int64_t i), void *ctx)
 {
-    cpu_set_t cpus;
-    int want = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
-    want = want > MAX_THREADS ? MAX_THREADS : want;
+    const int cores = vnp_cpu_count(), want = cores > MAX_THREADS ? MAX_THREADS : cores;
     struct loop l = {.fn = fn, .ctx = ctx, .n = n, .next = 0};
     pthread_t threads[MAX_THREADS];
     int started = 0;

@@ -1,11 +1,9 @@
 #include "cpu_threads.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 struct vnp_cpu_threads {
     pthread_mutex_t lock;
@@ -24,15 +22,6 @@ struct vnp_cpu_threads {
         pthread_t thread;
     } workers[];
 };
-
-int vnp_cpu_count(void)
-{
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        return CPU_COUNT(&set);
-    const long n = sysconf(_SC_NPROCESSORS_ONLN); /* over 1024 CPUs the mask doesn't fit */
-    return n > 0 ? (int)n : 1;
-}
 
 static void work(struct vnp_cpu_threads *t, int worker)
 {

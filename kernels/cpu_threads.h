@@ -13,9 +13,6 @@ struct vnp_cpu_threads;
 /* One task; `worker` counts from 0 to the number of threads - 1 and is the caller's own for the length of the call. */
 typedef void vnp_cpu_task(void *ctx, int64_t task, int worker);
 
-/* CPUs that this process may run on (its affinity mask). */
-int vnp_cpu_count(void);
-
 /* Starts n - 1 threads; whoever calls vnp_cpu_threads_run() is the last. NULL when the system gives no more threads. */
 struct vnp_cpu_threads *vnp_cpu_threads_new(int n);
 int vnp_cpu_threads_n(const struct vnp_cpu_threads *t);

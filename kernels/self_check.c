@@ -6,6 +6,7 @@
 #include "cpu_threads.h"
 #include "log.h"
 #include "net_cpu.h"
+#include "parallel.h"
 #include "stats.h"
 #include "xmalloc.h"
 

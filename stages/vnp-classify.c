@@ -7,6 +7,7 @@
 
 #include "classifier.h"
 #include "cutter.h"
+#include "parallel.h"
 #include "pool.h"
 #include "rows.h"
 #include "scores.h"

@@ -6,6 +6,7 @@
 #include "cpu_blas.h"
 #include "forward_options.h"
 #include "net_cpu.h"
+#include "parallel.h"
 #include "stage.h"
 #include "telemetry.h"
 #include "xmalloc.h"

@@ -11,6 +11,7 @@
 #include "gpu_memory.h"
 #include "gpu_speed.h"
 #include "net_cpu.h"
+#include "parallel.h"
 #include "plan_show.h"
 #include "stage.h"
 #include "xmalloc.h"

@@ -17,6 +17,7 @@
 #include "cpu_rotary.h"
 #include "cpu_threads.h"
 #include "cpu_tiles.h"
+#include "parallel.h"
 
 static uint64_t state_of_random = 88172645463325252u;
 
@@ -357,16 +358,11 @@ static void test_alignment(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layernorm),
-        cmocka_unit_test(test_linear),
-        cmocka_unit_test(test_rotary),
-        cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_attention_alibi),
-        cmocka_unit_test(test_attention_nonfinite),
-        cmocka_unit_test(test_alibi_slopes),
-        cmocka_unit_test(test_embed),
-        cmocka_unit_test(test_tiles),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_layernorm),       cmocka_unit_test(test_linear),
+        cmocka_unit_test(test_rotary),          cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_attention_alibi), cmocka_unit_test(test_attention_nonfinite),
+        cmocka_unit_test(test_alibi_slopes),    cmocka_unit_test(test_embed),
+        cmocka_unit_test(test_tiles),           cmocka_unit_test(test_threads),
         cmocka_unit_test(test_alignment),
     };
     vnp_cpu_blas_init();
