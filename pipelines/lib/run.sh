@@ -3,6 +3,7 @@
 # vnp-predict, which set $me, $here, $quiet, and $log, the file of --log-json. All that a run has to remember lies in one
 # directory, $run:
 #   what      what is computed: the model and the options that shape the bytes; without it, all else is void
+#   values    a checksum of all values of the models
 #   blocks/   the input, cut up by vnp-split: blocks.tsv and a folder for each kind of tokens
 #   job       the pipeline of a block: bash, tokens on stdin, one stream of vectors on stdout
 #   slots     the devices, as logins of GNU parallel: 1/cpu, 1/gpu0, 1/gpu1@host
@@ -67,6 +68,7 @@ twice() { "$@" || "$@"; } # should it have been killed
 # keeps its folder, so the lock comes last; a folder that can't be removed even then does no harm.
 run_remove() {
     local file result
+    stop_noting
     result=$(realpath -m -- "$out")
     for file in "$result".*.tmp; do [[ ! ${file#"$result"} =~ ^\.[0-9]+\.tmp$ ]] || rm -f -- "$file"; done
     twice run_new
@@ -89,6 +91,31 @@ run_is() {
         run_new
         echo "$1" | keep what || exit
     fi
+}
+
+# run_values MODEL...: that all of the models' values are those that the run was begun with; the fingerprint in `what` looks at
+# some of them. At the first start they are read beside the work.
+run_values() {
+    if [ -e "$run/values" ]; then
+        await values_of "$@" >"$run/values.now" || exit
+        cmp -s -- "$run/values" "$run/values.now" ||
+            die 2 "$run: was begun with another model than this: give the model of then, or --restart to begin anew"
+    else
+        set -m
+        guarded note_values "$@" 2>/dev/null &
+        noting=$!
+        set +m
+    fi
+}
+note_values() { values_of "$@" >"$run/values.new" && mv -- "$run/values.new" "$run/values"; }
+values_of() {
+    local model
+    for model; do vnp-model verify "$model" || return; done | sed 's/.*, all finite, //'
+    return "${PIPESTATUS[0]}"
+}
+stop_noting() {
+    [ -z "${noting-}" ] || { kill -KILL -- "-$noting" && wait "$noting"; } 2>/dev/null
+    noting=
 }
 
 # run_size RECORDS EACH CUT FILE...: how much a block holds, for vnp-split; as it was when the run was begun. By default so much
@@ -161,6 +188,7 @@ run_blocks_n() { echo $(($(wc -l <"$run/blocks/blocks.tsv") - 1)); }
 run_leave() {
     local rc=$?
     [ -z "${watcher-}" ] || kill "$watcher" 2>/dev/null
+    stop_noting
     if [ -n "${held-}" ] && [ "$rc" != 0 ]; then
         if [ ! -e "$run/blocks/blocks.tsv" ]; then
             rm -rf -- "$run"

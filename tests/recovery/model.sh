@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# A model that has changed since a run was begun is noticed, be it by a single value that its fingerprint does not look at.
+. "$(dirname "$0")/../lib.sh"
+. "$ROOT/tests/recovery/lib.sh"
+vnp-model synth 1x20x320 -q -o model --seed 1
+weights=$(echo model/*.safetensors)
+fingerprint() { vnp-model inspect -q --json model | grep -o '"fingerprint":"[^"]*"'; }
+before=$(fingerprint)
+cp "$weights" whole
+
+# The last byte of a value somewhere: the fingerprint is the same, the values are not.
+cp "$weights" changed
+size=$(stat -c %s whole)
+for ((at = size / 8 * 4 + 3; at < size; at += 40004)); do
+    byte=$(od -An -tu1 -j $at -N 1 whole)
+    # shellcheck disable=SC2059  # an octal escape
+    printf "\\$(printf %o $((byte ^ 1)))" | dd of="$weights" bs=1 seek=$at conv=notrunc status=none
+    [ "$(fingerprint)" != "$before" ] || break
+    cp whole "$weights"
+done
+check 'a value that the fingerprint does not look at' [ "$(fingerprint)" = "$before" ]
+check 'is another' sh -c "! cmp -s whole '$weights'"
+cp "$weights" changed
+cp whole "$weights"
+
+embed=(vnp-embed -q -d cpu -m model --block 2 -o out "$PROTEINS")
+"${embed[@]}" && mv out want
+start "${embed[@]}"
+until_true 30 test -s out.run/values -a -e out.run/done/000002.vnp
+check 'a run notes the values of its model beside its work' [ -s out.run/values ]
+kill -TERM $! && wait $!
+check 'it was ended' [ -e out.run/what ]
+cp changed "$weights"
+status 'the changed model is refused' 2 "${embed[@]}"
+says 'and the way out is named' '^vnp-embed: out.run: was begun with another model than this: .*--restart'
+cp whole "$weights"
+check 'with the model of then it goes on' "${embed[@]}"
+same 'to the same bytes' want out
+check 'and nothing is left' nothing_left out
+finish
