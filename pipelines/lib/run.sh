@@ -13,6 +13,7 @@
 #   by        which slot did which block, and the block's seal
 #   joblog    GNU parallel's account of the jobs
 #   tmp/      temporary files of what runs on this host, so that a kill leaves none elsewhere
+#   last      what the last step says, which puts all together
 #   stop      why the run can't go on
 #   json      a link to the file of --log-json
 #   slurm/    of vnp-slurm: the blocks that were submitted, the numbers of the jobs, what the tasks said
@@ -161,6 +162,7 @@ run_blocks_n() { echo $(($(wc -l <"$run/blocks/blocks.tsv") - 1)); }
 run_leave() {
     local rc=$?
     [ -z "${watcher-}" ] || kill "$watcher" 2>/dev/null
+    end_begun
     if [ -n "${held-}" ] && [ "$rc" != 0 ]; then
         if [ ! -e "$run/blocks/blocks.tsv" ]; then
             rm -rf -- "$run"
