@@ -145,7 +145,7 @@ static enum vnp_status put_large(struct vnp_squeeze *s, const struct iovec *part
         ZSTD_inBuffer in = {parts[i].iov_base, parts[i].iov_len, 0};
         const ZSTD_EndDirective end = i == n - 1 ? ZSTD_e_end : ZSTD_e_continue;
         do {
-            ZSTD_outBuffer out = {f->out, f->out_cap, 0};
+            ZSTD_outBuffer out = {f->out, cap, 0}; /* never more: it decides how zstd cuts its work */
             rc = ZSTD_compressStream2(s->zstd, &out, &in, end);
             if (ZSTD_isError(rc))
                 break;

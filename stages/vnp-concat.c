@@ -45,15 +45,17 @@ static void usage(FILE *f)
           "or what the stages made of them. Each FILE must begin with the record after the last of the one before.\n\n"
           "      --files-from LIST read the names of the files from LIST, one a line; - is stdin\n"
           "      --sequences N     fail unless the result has N sequences\n"
+          "      --sync-later      do not wait for the disk; the file of -o is lost if the power fails now\n"
           VNP_HELP_ZSTD VNP_HELP_OUTPUT VNP_HELP_COMMON,
           f);
 }
 
 static void parse_options(struct options *o, int argc, char **argv)
 {
-    enum { FILES_FROM = VNP_OPT_OWN, SEQUENCES };
+    enum { FILES_FROM = VNP_OPT_OWN, SEQUENCES, SYNC_LATER };
     static const struct option table[] = {{"files-from", required_argument, NULL, FILES_FROM},
                                           {"sequences", required_argument, NULL, SEQUENCES},
+                                          {"sync-later", no_argument, NULL, SYNC_LATER},
                                           VNP_ZSTD_OPTIONS,
                                           VNP_COMMON_OPTIONS,
                                           {NULL, 0, NULL, 0}};
@@ -65,6 +67,9 @@ static void parse_options(struct options *o, int argc, char **argv)
             break;
         case SEQUENCES:
             o->sequences = vnp_option_int("--sequences", optarg, 0, INT64_MAX);
+            break;
+        case SYNC_LATER:
+            o->file.sync_later = true;
             break;
         default:
             if (!vnp_writer_option(c, &o->file))

@@ -46,35 +46,51 @@ run_ready() {
     await verify_done
 }
 
-# run_blocks [again]: computes what is not done yet; with `again`, also blocks that failed twice. 0 when all are done.
+# run_blocks [again]: computes what is not done yet; with `again`, also blocks that failed twice. Beside that `finish` makes
+# the result of it, by what results() gives. 0 when that is whole.
 run_blocks() {
-    local rc why
+    local rc why last made=''
     run_ready "$@"
-    left >"$run/todo"
-    [ -s "$run/todo" ] || return 0
+    left | keep todo || exit
+    [ -s "$run/todo" ] || { await finish; return; }
     run_begin=$EPOCHREALTIME
     shows=
     if [ -z "$quiet" ] && { [ -t 2 ] || [ -n "${VNP_PROGRESS-}" ]; }; then shows=yes; fi
     touch -- "$run/by"
     by_from=$(wc -l <"$run/by")
     export VNP_DRIVER=$me
-    watch_run $$ &
+    trap 'kill -TERM -- "${begun[@]}" 2>/dev/null' USR1 # from the watcher: it can't go on
+    begin last_step
+    last=$!
+    watch_run $$ "$last" &
     watcher=$!
-    trap 'kill -TERM -- "-$awaited" 2>/dev/null' USR1 # from the watcher: it can't go on
     await dispatch
     rc=$?
-    kill "$watcher" 2>/dev/null
-    trap - USR1
+    if [ -z "$(left)" ] || ! alive "$last"; then
+        join "$last"
+        made=$?
+        [ $made = 0 ] || [ -e "$run/stop" ] || die $made 'the last step was killed'
+    fi
+    watch_end
+    [ "$made" != 0 ] || { cat -- "$run/last" >&2; return 0; }
     if [ -e "$run/stop" ]; then
         rc=$(head -n 1 "$run/stop") why=$(sed 1d "$run/stop")
         [ -n "$why" ] || why="$run: can't be written to: is the disk full?"
         die "${rc:-74}" "$why"
     fi
-    left >"$run/todo"
-    [ -s "$run/todo" ] || return 0
     [ -s "$run/slots" ] || die 69 'no device is left'
     [ "$rc" -le 128 ] || die "$rc" "GNU parallel $(if [ "$rc" = 255 ]; then echo failed; else echo "was killed by signal $((rc - 128))"; fi)"
     report_failed
+}
+
+last_step() { # is `finish`; when it fails, the run can't go on
+    local rc why
+    unset VNP_PROGRESS
+    finish 2>"$run/last" && return
+    rc=$?
+    if [ $rc -gt 128 ]; then why="the last step was killed by signal $((rc - 128))"; else why=$(<"$run/last"); fi
+    printf '%s\n%s\n' $rc "$why" 2>/dev/null >"$run/stop"
+    return $rc
 }
 
 # Each slot is given a block, and another when it is done; one that fails, on another slot if there is one.
@@ -85,7 +101,7 @@ dispatch() {
     hand_out <"$run/todo" 2>&"$said" {said}>&-
     rc=$?
     exec {said}>&-
-    [ $rc -gt 128 ] || wait "$reader"
+    if [ $rc -gt 128 ]; then sleep 0.2; else wait "$reader"; fi # it reads on while there is anything that GNU parallel left
     return $rc
 }
 hand_out() {
@@ -101,9 +117,11 @@ hand_out() {
     else
         exec {tmp}<"$run/tmp" # its name may have spaces, at which GNU parallel would remove other files than its own
         # PARALLEL_SHELL: it would take $SHELL, which may be unset (cron, containers) or no shell of this kind.
-        TMPDIR=/proc/$BASHPID/fd/$tmp PARALLEL_HOME=$run/parallel PARALLEL_SHELL=$BASH "${leash[@]}" parallel --plain --will-cite \
-            --ssh "$lib/slot" --sshloginfile "$run/slots" --jobs 1 --retries $((2 + ${#slots[@]})) --ungroup \
-            --joblog "+$run/joblog" --termseq TERM,1500,KILL,100 "exec ${job[*]@Q} {}"
+        # In variables, what the command is made of: in its text, it would replace {} and run {= Perl =} of their names.
+        TMPDIR=/proc/$BASHPID/fd/$tmp PARALLEL_HOME=$run/parallel PARALLEL_SHELL=$BASH HOME=${HOME:-$run} VNP_LIB=$lib VNP_RUN=$run \
+            "${leash[@]}" parallel --plain --will-cite --ssh '"$VNP_LIB/slot"' --sshloginfile "$run/slots" --jobs 1 \
+            --retries $((2 + ${#slots[@]})) --ungroup --joblog "+$run/joblog" --termseq TERM,1500,KILL,100 \
+            "exec ${leash[*]} \"\$VNP_LIB/block\" \"\$VNP_RUN\" {}"
     fi
 }
 messages() { # takes what the jobs say past the line of progress; GNU parallel's four lines on a full disk become one
@@ -136,6 +154,16 @@ report_failed() {
 results() { # results OPTION...: the vectors of all blocks, in order, by vnp-concat with these options
     local sequences
     sequences=$(awk 'NR > 1 { n += $3 } END { print n + 0 }' "$run/blocks/blocks.tsv")
-    while read -r block _; do echo "$run/done/$block.vnp"; done < <(sed 1d "$run/blocks/blocks.tsv") |
-        vnp-concat --files-from - --sequences "$sequences" "$@"
+    vnp-concat --files-from - --sequences "$sequences" "$@" < <(as_done) # not a pipe, which would wait for both
+}
+as_done() { # the files of the blocks, in order, each when it is there
+    local block rest nap
+    exec {nap}<> <(:) # as in guarded()
+    while read -r block rest; do
+        until [ -e "$run/done/$block.vnp" ]; do
+            alive $$ || return
+            read -r -t 0.2 -u "$nap"
+        done
+        echo "$run/done/$block.vnp"
+    done < <(sed 1d "$run/blocks/blocks.tsv")
 }

@@ -53,20 +53,24 @@ alive() { # alive PROCESS: and not only waiting to be taken notice of
     read -r stat <"/proc/$1/stat" && [[ $stat != *') Z '* ]]
 } 2>/dev/null
 
-# await COMMAND...: in the background and a process group of its own, so that a signal is acted on at once and reaches all
-# of it, and nothing of it outlives the command or this shell, whatever ends them. (GNU parallel, when it is killed, leaves
-# processes that sleep for hours.)
-await() {
-    local rc
+# begin COMMAND...: in the background, as $!, and a process group of its own, so that a signal reaches all of it, and nothing
+# of it outlives the command or this shell, whatever ends them. (GNU parallel, when it is killed, leaves processes that sleep
+# for hours.)
+begun=() # process groups, as kill takes them
+begin() {
     set -m
     guarded "$@" <&0 &
-    awaited=$!
     set +m
-    while wait "$awaited"; rc=$?; kill -0 "$awaited" 2>/dev/null; do :; done
-    kill -KILL -- "-$awaited" 2>/dev/null
-    awaited=
+    begun[$!]=-$!
+}
+join() { # join PROCESS: that was begun; its status. A signal is acted on at once.
+    local rc
+    while wait "$1"; rc=$?; kill -0 "$1" 2>/dev/null; do :; done
+    kill -KILL -- "-$1" 2>/dev/null
+    unset "begun[$1]"
     return $rc
 }
+await() { begin "$@" && join $!; }
 guarded() {
     local leader=$BASHPID nap
     {
@@ -76,18 +80,21 @@ guarded() {
     } 2>/dev/null &
     "$@"
 }
-stop() { # stop STATUS: a signal came
+end_begun() { # all that is at work still, without a word
     local i
+    [ ${#begun[@]} -gt 0 ] || return
+    kill -TERM -- "${begun[@]}"
+    for ((i = 0; i < 35; i++)); do
+        kill -0 -- "${begun[@]}" || break
+        sleep 0.1
+    done
+    kill -KILL -- "${begun[@]}"
+    wait "${!begun[@]}"
+    begun=()
+} 2>/dev/null
+stop() { # stop STATUS: a signal came
     trap '' INT TERM HUP
-    if [ -n "${awaited-}" ]; then
-        kill -TERM -- "-$awaited" 2>/dev/null
-        for ((i = 0; i < 35; i++)); do
-            kill -0 -- "-$awaited" 2>/dev/null || break
-            sleep 0.1
-        done
-        kill -KILL -- "-$awaited" 2>/dev/null
-        wait "$awaited" 2>/dev/null
-    fi
+    end_begun
     exit "$1"
 }
 catch_signals() {

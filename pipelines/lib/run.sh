@@ -14,6 +14,7 @@
 #   by        which slot did which block, and the block's seal
 #   joblog    GNU parallel's account of the jobs
 #   tmp/      temporary files of what runs on this host, so that a kill leaves none elsewhere
+#   last      what the last step says, which puts all together
 #   stop      why the run can't go on
 #   json      a link to the file of --log-json
 #   slurm/    of vnp-slurm: the blocks that were submitted, the numbers of the jobs, what the tasks said
@@ -68,7 +69,7 @@ twice() { "$@" || "$@"; } # should it have been killed
 # keeps its folder, so the lock comes last; a folder that can't be removed even then does no harm.
 run_remove() {
     local file result
-    stop_noting
+    end_begun # run_values' reading, should it be at it still
     result=$(realpath -m -- "$out")
     for file in "$result".*.tmp; do [[ ! ${file#"$result"} =~ ^\.[0-9]+\.tmp$ ]] || rm -f -- "$file"; done
     twice run_new
@@ -101,23 +102,15 @@ run_values() {
         cmp -s -- "$run/values" "$run/values.now" ||
             die 2 "$run: was begun with another model than this: give the model of then, or --restart to begin anew"
     else
-        set -m
-        guarded note_values "$@" 2>/dev/null &
-        noting=$!
-        set +m
+        begin note_values "$@"
     fi
 }
-note_values() { values_of "$@" >"$run/values.new" && mv -- "$run/values.new" "$run/values"; }
+note_values() { values_of "$@" >"$run/values.new" && mv -- "$run/values.new" "$run/values"; } 2>/dev/null
 values_of() {
     local model
     for model; do vnp-model verify "$model" || return; done | sed 's/.*, all finite, //'
     return "${PIPESTATUS[0]}"
 }
-stop_noting() {
-    [ -z "${noting-}" ] || { kill -KILL -- "-$noting" && wait "$noting"; } 2>/dev/null
-    noting=
-}
-
 # run_size RECORDS EACH CUT FILE...: how much a block holds, for vnp-split; as it was when the run was begun. By default so much
 # that loading the model is under 1% of a block, and as much in each for several devices, for which files are counted first;
 # EACH: in records of so many tokens; 0: in tokens. CUT: see run_cut; CUT --count prints the table for a single block.
@@ -134,7 +127,8 @@ run_size() {
     fi
     slots=$(wc -l <"$run/slots")
     : >"$run/counted"
-    for file; do [ -f "$file" ] || slots=1; done # what is read once only can't be counted
+    [ $# -gt 0 ] || slots=1 # what is read once only, stdin above all, can't be counted
+    for file; do { [ "$file" != - ] && [ -f "$file" ]; } || slots=1; done
     if [ "$slots" -gt 1 ]; then
         await "$cut" --count >"$run/counted" 2>"$run/counted.said" || {
             rc=$?
@@ -188,7 +182,7 @@ run_blocks_n() { echo $(($(wc -l <"$run/blocks/blocks.tsv") - 1)); }
 run_leave() {
     local rc=$?
     [ -z "${watcher-}" ] || kill "$watcher" 2>/dev/null
-    stop_noting
+    end_begun
     if [ -n "${held-}" ] && [ "$rc" != 0 ]; then
         if [ ! -e "$run/blocks/blocks.tsv" ]; then
             rm -rf -- "$run"

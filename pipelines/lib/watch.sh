@@ -2,7 +2,8 @@
 # What people see of a run while it is at work, and at its end. Sourced by run.sh.
 # shellcheck disable=SC2154  # $me, $run, $quiet, $log, $shows: of run.sh and the drivers
 
-# watch_run DRIVER: a line of progress each second; and the end of what can't go on, by a signal to the driver.
+# watch_run DRIVER LAST: a line of progress each second; and the end of what can't go on, by a signal to the driver: also when
+# its last step has ended too early.
 watch_run() {
     while kill -0 "$1" 2>/dev/null; do
         sleep 1
@@ -13,9 +14,16 @@ watch_run() {
             echo "the first blocks all failed: $(cut -f 3- "$run"/failed/* | head -n 1)" >>"$run/stop.new"
             mv -- "$run/stop.new" "$run/stop"
         fi
-        [ ! -e "$run/stop" ] || kill -USR1 "$1"
+        if [ -e "$run/stop" ] || { ! alive "$2" && [ -n "$(left)" ]; }; then kill -USR1 "$1"; fi
         [ -z "$shows" ] || printf '\r\e[K%s: %s' "$me" "$(account)" >&2
     done
+}
+
+watch_end() {
+    kill "$watcher" 2>/dev/null
+    wait "$watcher" 2>/dev/null
+    watcher=
+    [ -z "$shows" ] || printf '\r\e[K' >&2
 }
 
 # Of this run, so far: sequences of all, tokens a second, time left, and what each slot had of the tokens.

@@ -95,6 +95,64 @@ check '--restart' embed --restart -m other in.fa
 is 'begins anew' "$all"
 check 'with another result' sh -c '! cmp -s want out'
 
+# --- the last step, beside the work -------------------------------------------------------------------------------------------
+
+last_step() { processes "$session" | awk '/real-concat .*--files-from/ { print $1 }'; }
+has_read() { # has_read N: so many blocks, and waits for the next
+    until_true 20 blocks_done "$run" "$1" && sleep 1 && [ -n "$(last_step)" ]
+}
+ends() { # ends NAME STATUS PATTERN: by itself, soon, with that line, and nothing is left of it
+    local rc began=$SECONDS
+    wait "$session"
+    rc=$?
+    check "$1: status $2" [ $rc = "$2" ]
+    check "$1: soon" [ $((SECONDS - began)) -le 5 ]
+    check "$1: the cause is said" grep -Eq "^vnp-embed: $3" err
+    check "$1: and that is all" [ "$(wc -l <err)" = "${4-1}" ]
+    check "$1: no process is left" ended 2 "$session"
+    check "$1: there is no result, whole or not" [ -z "$(compgen -G out; compgen -G 'out.*.tmp')" ]
+    rm -f "$fake"/hang.* "$fake"/fail.*
+    computed >/dev/null
+}
+rm -rf out out.run
+touch "$fake/hang.000007"
+begin_embed in.fa
+check 'it has read seven blocks while the last is computed' has_read 7
+check 'and there is no result yet' [ ! -e out ]
+for f in "$run"/done/*; do : >"$f"; done
+rm "$fake/hang.000007"
+check 'it needs them no more' wait "$session"
+same 'the result is right' want out
+check 'nothing is left' nothing_left out
+computed >/dev/null
+
+rm -f out && echo 71 >"$fake/fail.000005"
+begin_embed -q in.fa
+ends 'a block fails' 71 'block 000005 .* failed on cpu and cpu: ' 2
+goes_on 'it is tried again' 000005 --retry-failed
+
+again && touch "$fake/hang.000006"
+begin_embed -q in.fa
+has_read 6
+kill -KILL "$(last_step)"
+ends 'the last step is killed' 137 'the last step was killed by signal 9'
+goes_on 'the same command goes on' '000006 000007'
+
+again && touch "$fake/hang.000006"
+begin_embed -q in.fa
+has_read 6
+kill -KILL "$(ps -o ppid= -p "$(last_step)" | tr -d ' ')"
+ends 'with its shell' 137 'the last step was killed$' 2 # one is the shell's
+goes_on 'the same command goes on' '000006 000007'
+
+again && touch "$fake/hang.concat" "$fake/hang.000006"
+begin_embed -q in.fa
+until_true 20 blocks_done "$run" 6
+: >"$run/done/000002.vnp"
+rm "$fake/hang.concat"
+ends 'a block is damaged' 65 'vnp-concat: out.run/done/000002.vnp: is empty'
+goes_on 'it is computed again' '000002 000006 000007'
+
 # --- two runs at once, and signals ------------------------------------------------------------------------------------------
 
 excluded() { # excluded NAME: a second run, while the first is held up

@@ -129,6 +129,17 @@ find many -type f | sort >list
 check 'one open at a time' bash -c 'ulimit -n 16 && vnp-concat -q --sequences 300 --files-from list -o together'
 check 'every one of them' [ "$(vnp-cat --json together | sed 's/.*\[\(.*\)\.0\].*/\1/' | paste -sd ' ')" = "$(seq 0 299 | paste -sd ' ')" ]
 
+# sync_calls OPTION...: how often it waits for the disk
+sync_calls() { ASAN_OPTIONS=detect_leaks=0 strace -f -e trace=fsync,fdatasync -o trace vnp-concat -q "$@" -o synced $a && grep -c sync trace; }
+if strace -o trace true 2>/dev/null; then
+    check 'a file is on the disk when it has its name' [ "$(sync_calls)" = 1 ]
+    check '--sync-later does not wait for that' [ "$(sync_calls --sync-later)" = 0 ]
+else
+    skip 'when it waits for the disk' 'strace is not installed, or may not be used'
+fi
+check '--sync-later' vnp-concat -q --sync-later -o together $a $b $c $d
+same '--sync-later: the whole' together whole
+
 for misuse in '--level 0' '--level 20' '--sequences -1' '--sequences x' '--files-from list' '--records 5'; do
     # shellcheck disable=SC2086
     status "misuse: $misuse" 2 vnp-concat $misuse $a
