@@ -11,7 +11,7 @@
 
 #define MAX_THREADS 16
 #define MAX_SLOTS (2 * MAX_THREADS)
-#define MOST ((size_t)16 << 20) /* larger frames pass through a small buffer, on the caller's thread */
+#define MOST ((size_t)4 << 20) /* larger frames pass through a small buffer, on the caller's thread */
 
 /* A frame on its way: its bytes, and what becomes of them. */
 struct slot {

@@ -16,9 +16,11 @@ run_slots() {
     if [ -z "$hosts" ]; then
         if [ "$device" = cpu ]; then slots=(cpu); else for i in $(local_gpus); do slots+=("gpu$i"); done; fi
     else
-        while read -r host _; do
+        while read -r host _ || [ -n "$host" ]; do # the last line may have no end
+            host=${host%$'\r'}
             case $host in '' | \#*) continue ;; */*) n=${host%%/*} host=${host#*/} ;; *) n=1 ;; esac
             [[ $n =~ ^[1-9][0-9]{0,3}$ ]] || die 65 "$hosts: not [N/]HOST: $n/$host"
+            [[ $host != *[{}]* ]] || die 65 "$hosts: a host's name has no braces: $host"
             for ((i = 0; i < n; i++)); do
                 [ "$device" = cpu ] && slots+=("cpu$i@$host") || slots+=("gpu$i@$host")
             done

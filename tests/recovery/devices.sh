@@ -116,6 +116,13 @@ afresh
 check 'two GPUs and no --block' cut in.fa
 check 'are given as much each' [ "$(blocks)" = '2 even' ]
 afresh
+check 'standard input can only be read once' timeout 120 vnp-embed -q -d gpu --gpus 0,1 -m model -o out <in.fa
+same 'and is computed' want out
+afresh && : >./-
+check 'a file named - is not it' sh -c 'timeout 120 vnp-embed -q -d gpu --gpus 0,1 -m model -o out - <in.fa'
+same 'and is computed' want out
+rm ./-
+afresh
 check 'what comes through a pipe can only be read once' sh -c 'cat in.fa | timeout 120 vnp-embed -q -d gpu --gpus 0,1 -m model -o out -'
 same 'and is computed all the same' want out
 afresh && echo 'no FASTA' >bad.fa
@@ -131,4 +138,30 @@ for shell in /bin/false ''; do # GNU parallel would run its jobs in it
     fi
     same 'the result is right' want out
 done
+
+# --- names that mean something to GNU parallel, and lists of hosts as they come ---------------------------------------------------
+
+afresh
+embedded() { timeout 120 vnp-embed -q -d cpu --threads 1 -m model --block 5 -o "$1" --hosts "$2" in.fa; }
+printf '2/:\n' >hosts
+mkdir 'c{}d'
+for name in 'a{}b' 'a{= $_="x" =}b' 'a{#} {.}{1}' "$PWD/c{}d/out"; do
+    check "output in $name" embedded "$name" hosts
+    vnp-cmp -q --min-cosine 0.9999 want "$name" || : >differs
+    check 'nothing is left' nothing_left "$name"
+    rm -f "$name"
+done
+check 'the results are right' [ ! -e differs ]
+cp -rL "$BUILD" 'inst {x} a' 2>/dev/null
+check 'installed under such a name' env PATH="$PWD/inst {x} a/bin:$PATH" timeout 120 vnp-embed -q -d cpu --threads 1 -m model --block 5 -o out --hosts hosts in.fa
+rm -rf 'inst {x} a' out
+printf '2/:' >hosts
+check 'a list of hosts whose last line has no end' embedded out hosts
+rm -f out
+printf '2/:\r\n' >hosts
+check 'or ends in CRLF' embedded out hosts
+rm -f out
+printf '2/a{}\n' >hosts
+status 'a host of an impossible name' 65 embedded out hosts
+says 'is named' 'hosts: a host.s name has no braces: a\{\}'
 finish
