@@ -9,7 +9,7 @@
 
 /* In a kernel launched with vnp_launch(), in every thread, before global memory is read or written: until here the
  * kernels before it may still run. What they wrote must not be read through the read-only path (ld.global.nc, __ldg),
- * which takes it for constant. */
+ * which takes it for constant; the copy engine and cp.async go past that path. */
 static __device__ __forceinline__ void vnp_await_results(void)
 {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
