@@ -159,9 +159,9 @@ static enum vnp_status put_large(struct vnp_squeeze *s, const struct iovec *part
 
 static void fill(struct slot *f, const struct iovec *parts, int n, size_t total)
 {
-    if (total > f->in_cap) {
+    if (f->in == NULL || total > f->in_cap) { /* memory for an empty frame too: zstd and memcpy want an address */
         free(f->in);
-        f->in = xmalloc(total);
+        f->in = xmalloc(total + 1);
         f->in_cap = total;
     }
     f->n = 0;
