@@ -35,12 +35,6 @@
     "%74, %75, %76, %77, %78, %79, %80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, "                       \
     "%92, %93, %94, %95"
 
-#define VNP_REGS_128                                                                                                   \
-    "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, "                       \
-    "%20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, %36, %37, "                       \
-    "%38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, "                       \
-    "%56, %57, %58, %59, %60, %61, %62, %63"
-
 #define VNP_ACC8(i)                                                                                                    \
     "+f"(acc[(i)]), "+f"(acc[(i) + 1]), "+f"(acc[(i) + 2]), "+f"(acc[(i) + 3]), "+f"(acc[(i) + 4]),                    \
         "+f"(acc[(i) + 5]), "+f"(acc[(i) + 6]), "+f"(acc[(i) + 7])
@@ -85,15 +79,6 @@ template <class T> static __device__ __forceinline__ void wgmma(float (&acc)[96]
         VNP_WGMMA("n192", "f16", VNP_REGS_192, 96, 97, 98, VNP_ACC96);
     else
         VNP_WGMMA("n192", "bf16", VNP_REGS_192, 96, 97, 98, VNP_ACC96);
-}
-
-/* acc[64] (+)= A [64][16] x B [128][16]^T, both from shared memory; `keep` 0 starts from zero. */
-template <class T> static __device__ __forceinline__ void wgmma(float (&acc)[64], uint64_t a, uint64_t b, int keep)
-{
-    if constexpr (std::is_same<T, __half>::value)
-        VNP_WGMMA("n128", "f16", VNP_REGS_128, 64, 65, 66, VNP_ACC64);
-    else
-        VNP_WGMMA("n128", "bf16", VNP_REGS_128, 64, 65, 66, VNP_ACC64);
 }
 
 #endif

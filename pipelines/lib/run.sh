@@ -111,6 +111,7 @@ values_of() {
     for model; do vnp-model verify "$model" || return; done | sed 's/.*, all finite, //'
     return "${PIPESTATUS[0]}"
 }
+
 # run_size RECORDS EACH CUT FILE...: how much a block holds, for vnp-split; as it was when the run was begun. By default so much
 # that loading the model is under 1% of a block, and as much in each for several devices, for which files are counted first;
 # EACH: in records of so many tokens; 0: in tokens. CUT: see run_cut; CUT --count prints the table for a single block.
