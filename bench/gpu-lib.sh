@@ -41,9 +41,11 @@ results() {
         fi
     fi
     mkdir -p "$models" || exit 2
-    IFS=, read -r gpu driver power < <(nvidia-smi --query-gpu=name,driver_version,power.limit --format=csv,noheader 2>/dev/null)
+    nvidia-smi ${CUDA_VISIBLE_DEVICES:+-i "$CUDA_VISIBLE_DEVICES"} --query-gpu=name,driver_version,power.limit \
+        --format=csv,noheader >"$t/gpus" 2>/dev/null
+    IFS=, read -r gpu driver power <"$t/gpus"
     {
-        object what host device "$gpu" gpus "$(nvidia-smi -L 2>/dev/null | grep -c '^GPU')" driver "${driver# }" power "${power# }" \
+        object what host device "$gpu" gpus "$(wc -l <"$t/gpus")" driver "${driver# }" power "${power# }" \
             cuda "$(nvidia-smi 2>/dev/null | sed -n 's/.*CUDA Version: *\([0-9.]*\).*/\1 (driver)/p')" \
             machine "$(awk -F': *' '/^model name/ { print $2; exit }' /proc/cpuinfo)" cores "$(nproc)"
         printf '{"what":"run","bench":"%s","date":"%s","commit":"%s","version":"%s","command":%s}\n' "$1" "$(date -u +%FT%TZ)" \
@@ -53,7 +55,7 @@ results() {
 
 asked() { # the variables that this run was given
     local name
-    compgen -v VNP_ | grep -E '^VNP_(BENCH|TEST)_' | grep -vE '_(COMMIT|DIR|DATA|RECORD)$' |
+    { compgen -v VNP_ | grep -E '^VNP_(BENCH|TEST)_' | grep -vE '_(COMMIT|DIR|DATA|RECORD)$'; compgen -v CUDA_VISIBLE_DEVICES; } |
         while read -r name; do echo "$name='${!name}'"; done | paste -sd ' '
 }
 
