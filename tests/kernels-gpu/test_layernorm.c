@@ -149,6 +149,43 @@ static void in_place(void **state)
     }
 }
 
+/* Two rows in three have NaN for neighbours. */
+static void moments_against_double(void **state)
+{
+    const int widths[] = {8, 264, 320, 640, 2560, 5120};
+    (void)state;
+    need_gpu();
+    for (int dtype = 0; dtype < 3; dtype++)
+        for (size_t w = 0; w < sizeof widths / sizeof *widths; w++) {
+            struct rows r = make((enum vnp_dtype)dtype, (enum vnp_dtype)dtype, 19, widths[w], w % 2 ? 200 : 0, 30 + w);
+            for (int64_t i = 1; i < r.n; i += 3)
+                r.x[i * r.width + r.width - 1] = NAN;
+            void *d_x = to_device(r.x, r.n * r.width, r.in);
+            float *d_moments = poisoned(r.n * 2, VNP_F32);
+            vnp_row_moments(d_x, r.in, r.n, r.width, d_moments, 0);
+            CUDA_CHECK(cudaDeviceSynchronize());
+            float *got = from_device(d_moments, r.n * 2, VNP_F32);
+            for (int64_t i = 0; i < r.n; i++) {
+                const float *x = r.x + i * r.width;
+                double sum = 0, size = 0, squares = 0;
+                for (int j = 0; j < r.width; j++)
+                    sum += x[j], size += fabs(x[j]);
+                for (int j = 0; j < r.width; j++)
+                    squares += (x[j] - sum / r.width) * (x[j] - sum / r.width);
+                const double slack = 1e-5 * squares + 1e-13 * size * size;
+                const bool right =
+                    i % 3 == 1 ? isnan(got[2 * i]) && isnan(got[2 * i + 1])
+                               : fabs(got[2 * i] - sum) <= 1e-6 * size && fabs(got[2 * i + 1] - squares) <= slack;
+                if (!right)
+                    fail_msg("type %d, width %d, row %d: %.9g, %.9g; exact %.9g, %.9g", dtype, r.width, (int)i,
+                             got[2 * i], got[2 * i + 1], sum, squares);
+            }
+            cudaFree(d_x), cudaFree(d_moments);
+            free(got);
+            drop(&r);
+        }
+}
+
 static void constant_rows_are_the_bias(void **state)
 {
     (void)state;
@@ -228,6 +265,7 @@ int main(void)
         cmocka_unit_test(same_bytes_at_any_place),
         cmocka_unit_test(small_rows),
         cmocka_unit_test(in_place),
+        cmocka_unit_test(moments_against_double),
     };
     return cmocka_run_group_tests_name("layernorm-gpu", tests, NULL, NULL);
 }
