@@ -167,11 +167,10 @@ void ours(const bench &b, int product, int turn, bool plain)
     p.d_rotary = b.b.table;
     p.head_dim = b.what.head;
     p.q_scale = 1 / sqrtf((float)b.what.head);
-    p.eps = 1e-5f;
     if (p.epilogue == VNP_GEMM_BIAS_ROTARY || p.epilogue == VNP_GEMM_BIAS_GELU)
-        p.norm = {b.b.moments, 160};
+        p.d_row_scale = b.b.moments;
     else if (p.epilogue == VNP_GEMM_BIAS_RESIDUAL && !b.what.gated)
-        p.made = {b.b.moments, vnp_gemm_moments_columns(&p)};
+        p.d_moments = b.b.moments;
     CUDA_CHECK((cudaError_t)vnp_gemm(&p, 0));
 }
 

@@ -5,6 +5,12 @@
 #include "layernorm.h"
 #include "net_steps_gpu.h"
 
+/* All that is left of a LayerNorm before a product (weights_gpu.h): its division, from d_x's moments. */
+static void scale(const struct vnp_gpu_net *m, int columns, int64_t rows)
+{
+    vnp_row_scales(m->d_moments, columns, rows, m->c.width, m->c.ln_eps, m->d_scale, m->compute);
+}
+
 static void embed(const struct vnp_gpu_net *m, const struct vnp_gpu_batch *b)
 {
     const struct vnp_embed_params p = {.dtype = m->dtype,
@@ -20,10 +26,11 @@ static void embed(const struct vnp_gpu_net *m, const struct vnp_gpu_batch *b)
                                        .d_unmasked = vnp_gpu_batch_device(b, b->unmasked)};
     vnp_embed(&p, m->compute);
     vnp_row_moments(m->d_x, m->dtype, b->tokens, m->c.width, m->d_moments, m->compute);
+    scale(m, m->c.width, b->tokens);
 }
 
 static struct vnp_gemm_params qkv_params(const struct vnp_gpu_net *m, const struct vnp_gpu_layer *l,
-                                         const struct vnp_gpu_batch *b, struct vnp_gemm_moments of_x)
+                                         const struct vnp_gpu_batch *b)
 {
     const int64_t w = m->c.width;
     return (struct vnp_gemm_params){.type = m->o.type,
@@ -35,16 +42,14 @@ static struct vnp_gemm_params qkv_params(const struct vnp_gpu_net *m, const stru
                                     .d_w = l->qkv_w,
                                     .d_bias = l->qkv_b,
                                     .d_out = m->d_wide,
-                                    .norm = of_x,
-                                    .eps = m->c.ln_eps,
+                                    .d_row_scale = m->d_scale,
                                     .d_pos = vnp_gpu_batch_device(b, b->position),
                                     .d_rotary = m->d_rotary,
                                     .head_dim = m->c.head_dim,
                                     .q_scale = 1 / sqrtf((float)m->c.head_dim)};
 }
 
-static struct vnp_gemm_params fc1_params(const struct vnp_gpu_net *m, const struct vnp_gpu_layer *l, int64_t rows,
-                                         struct vnp_gemm_moments of_x)
+static struct vnp_gemm_params fc1_params(const struct vnp_gpu_net *m, const struct vnp_gpu_layer *l, int64_t rows)
 {
     return (struct vnp_gemm_params){.type = m->o.type,
                                     .epilogue = VNP_GEMM_BIAS_GELU,
@@ -55,8 +60,7 @@ static struct vnp_gemm_params fc1_params(const struct vnp_gpu_net *m, const stru
                                     .d_w = l->fc1_w,
                                     .d_bias = l->fc1_b,
                                     .d_out = m->d_wide,
-                                    .norm = of_x,
-                                    .eps = m->c.ln_eps};
+                                    .d_row_scale = m->d_scale};
 }
 
 /* d_x += a w^T + bias, and the moments of its rows. */
@@ -64,19 +68,17 @@ static struct vnp_gemm_params residual(const struct vnp_gpu_net *m, const void *
                                        int64_t rows, int64_t k)
 {
     struct vnp_gemm_params p = vnp_gpu_net_residual(m, a, w, bias, rows, k);
-    p.made = (struct vnp_gemm_moments){m->d_moments, vnp_gemm_moments_columns(&p)};
+    p.d_moments = m->d_moments;
     return p;
 }
 
-/* The LayerNorms are in the products behind them: each takes the moments of d_x that the product before it made. */
 static void products(const struct vnp_gpu_net *m, const struct vnp_gpu_layer *l, const struct vnp_gpu_batch *b,
                      struct vnp_gemm_params p[4])
 {
-    const struct vnp_gemm_moments of_embedding = {m->d_moments, m->c.width};
+    p[0] = qkv_params(m, l, b);
     p[1] = residual(m, m->d_h, l->out_w, l->out_b, b->tokens, m->c.width);
+    p[2] = fc1_params(m, l, b->tokens);
     p[3] = residual(m, m->d_wide, l->fc2_w, l->fc2_b, b->tokens, m->c.ffn);
-    p[0] = qkv_params(m, l, b, l == m->weights.layer ? of_embedding : p[3].made);
-    p[2] = fc1_params(m, l, b->tokens, p[1].made);
 }
 
 static void layer(const struct vnp_gpu_pass *p, const struct vnp_gpu_layer *l)
@@ -90,14 +92,18 @@ static void layer(const struct vnp_gpu_pass *p, const struct vnp_gpu_layer *l)
     vnp_gpu_done(p, VNP_STEP_ATTENTION);
     vnp_gpu_net_gemm(m, product[1]);
     vnp_gpu_done(p, VNP_STEP_OUT);
+    scale(m, vnp_gemm_moments_columns(&product[1]), p->b->tokens);
+    vnp_gpu_done(p, VNP_STEP_NORM);
     vnp_gpu_net_gemm(m, product[2]);
     vnp_gpu_done(p, VNP_STEP_FC1);
     vnp_gpu_net_gemm(m, product[3]);
     vnp_gpu_done(p, VNP_STEP_FC2);
+    scale(m, vnp_gemm_moments_columns(&product[3]), p->b->tokens);
+    vnp_gpu_done(p, VNP_STEP_NORM);
 }
 
 const struct vnp_gpu_walk vnp_esm2_gpu_walk = {
-    .steps = {"embed", NULL, "qkv+rotary", "attention", "out", "fc1+gelu", "fc2", "finish"},
+    .steps = {"embed", "row scale", "qkv+rotary", "attention", "out", "fc1+gelu", "fc2", "finish"},
     .embed = embed,
     .layer = layer,
     .products = products,

@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-/* d_out [rows, width] of `out` and d_bias [rows] so that, with the moments of x (vnp_gemm_params.norm),
+/* d_out [rows, width] of `out` and d_bias [rows] so that
  *
  *   W LayerNorm(x) + bias  =  d_out x / sqrt(variance(x) + eps) + d_bias
  *

@@ -44,9 +44,9 @@ bool valid(const vnp_gemm_params *p)
     if (!aligned(p->d_a) || !aligned(p->d_w) || !aligned(p->d_out) || (p->d_bias != nullptr && !aligned(p->d_bias)))
         return false;
     const bool residual = p->epilogue == VNP_GEMM_BIAS_RESIDUAL;
-    if (p->made.d != nullptr && (!residual || p->made.columns != vnp_gemm_moments_columns(p)))
+    if (p->d_moments != nullptr && !residual)
         return false;
-    if (p->norm.d != nullptr && (residual || p->epilogue == VNP_GEMM_GEGLU || p->norm.columns < (hopper(p) ? 8 : p->k)))
+    if (p->d_row_scale != nullptr && (residual || p->epilogue == VNP_GEMM_GEGLU))
         return false;
     switch (p->epilogue) {
     case VNP_GEMM_BIAS:
@@ -68,8 +68,8 @@ int launch(const vnp_gemm_params *p, cudaStream_t stream)
     if (hopper(p))
         return vnp_gemm_sm90(p, vnp_gemm_sm90_tile(p), stream);
     const int status = p->type == VNP_GEMM_F32 ? vnp_gemm_fp32(p, stream) : vnp_gemm_mma(p, stream);
-    if (status == cudaSuccess && p->made.d != nullptr)
-        vnp_row_moments(p->d_out, vnp_gemm_storage(p->type), p->m, static_cast<int>(p->n), p->made.d, stream);
+    if (status == cudaSuccess && p->d_moments != nullptr)
+        vnp_row_moments(p->d_out, vnp_gemm_storage(p->type), p->m, static_cast<int>(p->n), p->d_moments, stream);
     return status;
 }
 

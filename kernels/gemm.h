@@ -15,8 +15,8 @@
 extern "C" {
 #endif
 
-/* Everything happens in FP32 on v = sum + bias, or sum * scale + bias, see norm; one rounding to the output type at the
- * end. */
+/* Everything happens in FP32 on v = sum + bias, or sum * row scale + bias; one rounding to the output type at the end.
+ */
 enum vnp_gemm_epilogue {
     VNP_GEMM_BIAS,          /* v */
     VNP_GEMM_BIAS_GELU,     /* v * 0.5 * (1 + erf(v / sqrt 2)), relative error under 2^-13 (FP16 rounding: 2^-11) */
@@ -26,35 +26,27 @@ enum vnp_gemm_epilogue {
                           */
 };
 
-/* Moments of the rows of a matrix, `columns` columns at a time: [rows][parts][2], for each part its sum and the sum of
- * squared deviations from its mean. The last part may have fewer columns. */
-struct vnp_gemm_moments {
-    float *d; /* NULL: none */
-    int32_t columns;
-};
-
 /* Every matrix is row-major and dense, 16-byte aligned; n and k are multiples of 8; m is any number from 1, with no
  * padding: rows past m are neither read nor written. Buffers are borrowed until the stream has passed the call. */
 struct vnp_gemm_params {
     enum vnp_gemm_type type;
     enum vnp_gemm_epilogue epilogue;
-    int64_t m;                    /* rows: tokens */
-    int64_t n;                    /* columns of the product, rows of W; GEGLU: a multiple of 16 */
-    int64_t k;                    /* columns of A and of W */
-    const void *d_a;              /* [m][k] */
-    const void *d_w;              /* [n][k], as checkpoints store it */
-    const float *d_bias;          /* [n] FP32, or NULL for none */
-    void *d_out;                  /* [m][n], GEGLU [m][n / 2]; must not overlap d_a or d_w */
-    const void *d_residual;       /* [m][n], BIAS_RESIDUAL only; may be d_out itself */
-    struct vnp_gemm_moments made; /* BIAS_RESIDUAL: where the moments of out's rows go, in vnp_gemm_moments_columns() */
-    struct vnp_gemm_moments
-        norm;              /* BIAS, _GELU and _ROTARY: those of A's rows, which makes scale 1 / sqrt(variance + eps):
-                            * with a gain and the mean in W (weights_gpu.h), out is the product of A's LayerNorm */
-    float eps;             /* with norm */
-    const int32_t *d_pos;  /* [m] each row's position in its sequence, a row of d_rotary; BIAS_ROTARY only */
-    const float *d_rotary; /* [positions][head_dim / 2][2] cos, sin; see vnp_rotary_table */
-    int32_t head_dim;      /* columns of a head: even; n/3 is a multiple of it */
-    float q_scale;         /* head_dim^-0.5 for ESM-2 */
+    int64_t m;              /* rows: tokens */
+    int64_t n;              /* columns of the product, rows of W; GEGLU: a multiple of 16 */
+    int64_t k;              /* columns of A and of W */
+    const void *d_a;        /* [m][k] */
+    const void *d_w;        /* [n][k], as checkpoints store it */
+    const float *d_bias;    /* [n] FP32, or NULL for none */
+    void *d_out;            /* [m][n], GEGLU [m][n / 2]; must not overlap d_a or d_w */
+    const void *d_residual; /* [m][n], BIAS_RESIDUAL only; may be d_out itself */
+    float *d_moments; /* BIAS_RESIDUAL, or NULL: [m][parts][2], for each row of out and vnp_gemm_moments_columns() of
+                       * its columns (the last part may have fewer) the sum, and the sum of squared deviations from
+                       * its mean */
+    const float *d_row_scale; /* BIAS, _GELU and _ROTARY, or NULL for 1: [m] what a row's sums are multiplied with */
+    const int32_t *d_pos;     /* [m] each row's position in its sequence, a row of d_rotary; BIAS_ROTARY only */
+    const float *d_rotary;    /* [positions][head_dim / 2][2] cos, sin; see vnp_rotary_table */
+    int32_t head_dim;         /* columns of a head: even; n/3 is a multiple of it */
+    float q_scale;            /* head_dim^-0.5 for ESM-2 */
 };
 
 /* Enqueues the product on `stream`. Returns a cudaError_t: cudaErrorInvalidValue for sizes or pointers outside the
@@ -65,7 +57,7 @@ struct vnp_gemm_params {
  * the storage type before and after the rotation. */
 int vnp_gemm(const struct vnp_gemm_params *params, cudaStream_t stream);
 
-/* The columns of a part of the moments that vnp_gemm makes for these parameters on the current device. */
+/* The columns of a part of d_moments, for these parameters on the current device. */
 int32_t vnp_gemm_moments_columns(const struct vnp_gemm_params *params);
 
 /* The kernel that vnp_gemm would choose for these parameters on the current device, for --report: "sm90 128x256 f16".

@@ -2,7 +2,6 @@
 #ifndef VNP_GEMM_EPILOGUE_CUH
 #define VNP_GEMM_EPILOGUE_CUH
 
-#include "gemm.h"
 #include "half.cuh"
 
 /* GELU for results that are rounded to 11 bits or fewer: max(v, 0) - |v| h with h = erfc(|v| / sqrt 2) / 2 = 2^q(|v|).
@@ -24,42 +23,6 @@ static __device__ __forceinline__ float gelu_short(float v)
 static __device__ __forceinline__ float gelu_full(float v)
 {
     return 0.5f * v * erfcf(-0.70710678f * v);
-}
-
-/* vnp_gemm_params.norm, as the kernels take it. */
-struct row_norm {
-    const float2 *moments; /* [rows][parts], or NULL */
-    int width, columns;    /* of a row, and of a part but the last */
-    float eps;
-};
-static inline row_norm norm_of(const vnp_gemm_params *p)
-{
-    return {(const float2 *)p->norm.d, (int)p->k, p->norm.columns, p->eps};
-}
-
-static __device__ __forceinline__ float quad_sum(float v)
-{
-    v += __shfl_xor_sync(~0u, v, 1);
-    return v + __shfl_xor_sync(~0u, v, 2);
-}
-
-/* 1 / sqrt(variance + eps) of a row, by the four lanes of a quad together: every fourth part is a lane's. 1 without
- * moments. */
-static __device__ __forceinline__ float row_scale(const row_norm &norm, int64_t row, int lane)
-{
-    if (norm.moments == nullptr)
-        return 1.0f;
-    const int parts = (norm.width + norm.columns - 1) / norm.columns;
-    const float2 *part = norm.moments + row * parts;
-    float sum = 0.0f, squares = 0.0f;
-    for (int i = lane % 4; i < parts; i += 4)
-        sum += part[i].x;
-    const float mean = quad_sum(sum) / norm.width;
-    for (int i = lane % 4; i < parts; i += 4) {
-        const float n = min(norm.columns, norm.width - i * norm.columns), off = part[i].x / n - mean;
-        squares += fmaf(n * off, off, part[i].y);
-    }
-    return 1.0f / sqrtf(quad_sum(squares) / norm.width + norm.eps);
 }
 
 /* Rotates the pair (x1, x2), columns i and i + head_dim / 2 of a head. */

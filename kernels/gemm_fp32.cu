@@ -23,7 +23,7 @@ struct gemm_args {
     float *out;
     int m, n, k;
     int tiles_m, tiles_n;
-    row_norm norm;
+    const float *row_scale; /* [m] or NULL */
 };
 
 constexpr int block_threads = 256, tile_m = 128, tile_n = 128, tile_k = 8, pitch = 132, band = 8;
@@ -122,7 +122,7 @@ template <int ep> __global__ void __launch_bounds__(block_threads, 2) gemm_kerne
 #pragma unroll
     for (int i = 0; i < 8; i++) {
         const int row = row0 + i / 4 * 64 + 4 * y + i % 4;
-        const float scale = row_scale(args.norm, min(row, args.m - 1), lane);
+        const float scale = args.row_scale != nullptr && row < args.m ? args.row_scale[row] : 1.0f;
 #pragma unroll
         for (int j = 0; j < 8; j += 4) {
             const int column = column0 + j * 16 + 4 * x;
@@ -151,7 +151,7 @@ int vnp_gemm_fp32(const struct vnp_gemm_params *p, cudaStream_t stream)
                             (int)p->k,
                             (int)tiles_m,
                             (int)tiles_n,
-                            norm_of(p)};
+                            p->d_row_scale};
     const unsigned blocks = (unsigned)(tiles_m * tiles_n);
     switch (p->epilogue) {
     case VNP_GEMM_BIAS:

@@ -1,5 +1,5 @@
 /* The kernels behind vnp_gemm, which has checked the parameters and chosen. Each returns a cudaError_t. Only
- * vnp_gemm_sm90 makes moments, and takes them in several parts; for the others a row has one part. */
+ * vnp_gemm_sm90 makes moments. */
 #ifndef VNP_GEMM_IMPL_H
 #define VNP_GEMM_IMPL_H
 

@@ -34,7 +34,7 @@ struct gemm_args {
     float q_scale;
     int m, n, k;
     int tiles_m, tiles_n;
-    row_norm norm;
+    const float *row_scale; /* [m] or NULL */
 };
 
 constexpr int block_threads = 256, tile_m = 128, tile_n = 128, row_bytes = 128, stages = 3, band = 8;
@@ -149,16 +149,17 @@ __device__ __forceinline__ void accumulate(float (&acc)[2][8][4], const gemm_arg
     }
 }
 
-/* Scales the warp's sums as the moments of their rows of A want it. */
+/* Scales the rows of the warp's sums. */
 __device__ __forceinline__ void scale_rows(float (&acc)[2][8][4], const gemm_args &args, place me)
 {
-    if (args.norm.moments == nullptr)
+    if (args.row_scale == nullptr)
         return;
 #pragma unroll
     for (int mi = 0; mi < 2; mi++)
 #pragma unroll
         for (int y = 0; y < 2; y++) {
-            const float scale = row_scale(args.norm, min(me.row + 16 * mi + 8 * y + me.lane / 4, args.m - 1), me.lane);
+            const int row = me.row + 16 * mi + 8 * y + me.lane / 4;
+            const float scale = row < args.m ? args.row_scale[row] : 1.0f;
 #pragma unroll
             for (int ni = 0; ni < 8; ni++)
                 acc[mi][ni][2 * y] *= scale, acc[mi][ni][2 * y + 1] *= scale;
@@ -301,7 +302,7 @@ template <class T, int ep, int head = 16> int launch(const vnp_gemm_params *p, c
         return status;
     const int tiles_m = (int)((p->m + tile_m - 1) / tile_m), tiles_n = (int)((p->n + tile_n - 1) / tile_n);
     const gemm_args args = {p->d_a,     p->d_w,    p->d_residual, p->d_bias, p->d_out, p->d_pos, p->d_rotary,
-                            p->q_scale, (int)p->m, (int)p->n,     (int)p->k, tiles_m,  tiles_n,  norm_of(p)};
+                            p->q_scale, (int)p->m, (int)p->n,     (int)p->k, tiles_m,  tiles_n,  p->d_row_scale};
     if ((int64_t)tiles_m * tiles_n > INT32_MAX)
         return cudaErrorInvalidValue;
     gemm_kernel<T, ep, head><<<tiles_m * tiles_n, block_threads, shared_bytes, stream>>>(args);

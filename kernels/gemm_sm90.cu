@@ -323,8 +323,8 @@ template <class C> int launch(const vnp_gemm_params *p, cudaStream_t stream)
     if (!ok)
         return cudaErrorInvalidValue;
     args.bias = p->d_bias;
-    args.norm = norm_of(p);
-    args.made = (float2 *)p->made.d;
+    args.row_scale = p->d_row_scale;
+    args.moments = (float2 *)p->d_moments;
     args.pos = p->d_pos;
     args.rotary = p->d_rotary;
     args.q_scale = p->q_scale;

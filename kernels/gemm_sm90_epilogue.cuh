@@ -8,17 +8,17 @@
 namespace
 {
 
-/* What the sums of this thread's two rows of each slab are multiplied with. */
+/* The scales of this thread's two rows of each slab: asked for here, needed when the sums are there. */
 template <class C>
 __device__ __forceinline__ void load_scales(float (&scale)[C::slabs][2], const gemm_args &args, warp_place me, tile at)
 {
-    constexpr bool normed = C::ep != EP_RESIDUAL && C::ep != EP_GEGLU;
+    constexpr bool scaled = C::ep != EP_RESIDUAL && C::ep != EP_GEGLU;
 #pragma unroll
     for (int s = 0; s < C::slabs; s++)
 #pragma unroll
         for (int y = 0; y < 2; y++) {
-            const int row = min(at.row + 64 * s + me.row + 8 * y + me.lane / 4, args.m - 1);
-            scale[s][y] = normed ? row_scale(args.norm, row, me.lane) : 1.0f;
+            const int row = at.row + 64 * s + me.row + 8 * y + me.lane / 4;
+            scale[s][y] = scaled && args.row_scale != nullptr && row < args.m ? args.row_scale[row] : 1.0f;
         }
 }
 
@@ -147,6 +147,12 @@ __device__ __forceinline__ void fetch_residual_early(const gemm_args &args, layo
     __syncwarp();
 }
 
+__device__ __forceinline__ float quad_sum(float v)
+{
+    v += __shfl_xor_sync(~0u, v, 1);
+    return v + __shfl_xor_sync(~0u, v, 2);
+}
+
 /* The moments of this slab's rows over the tile's columns, from the finished sums before they were rounded. */
 template <class C>
 __device__ __forceinline__ void store_moments(const float (&acc)[C::accumulators], const gemm_args &args, warp_place me,
@@ -171,7 +177,7 @@ __device__ __forceinline__ void store_moments(const float (&acc)[C::accumulators
             }
         squares = quad_sum(squares);
         if (me.lane % 4 == 0 && row < args.m)
-            args.made[(int64_t)row * args.tiles_n + at.column / C::tile_n] = make_float2(sum, squares);
+            args.moments[(int64_t)row * args.tiles_n + at.column / C::tile_n] = make_float2(sum, squares);
     }
 }
 
@@ -238,7 +244,7 @@ __device__ __forceinline__ void store_tile(float (&acc)[C::accumulators], const 
         tma_store_wait_read<0>();
         fetch_residual_chunk<C>(args, smem, me, {at.row + 64, at.column}, C::chunks - 1);
     }
-    if (C::ep == EP_RESIDUAL && args.made != nullptr)
+    if (C::ep == EP_RESIDUAL && args.moments != nullptr)
         store_moments<C>(acc, args, me, at);
 }
 

@@ -27,6 +27,7 @@ struct vnp_gpu_parts vnp_gpu_parts(const struct vnp_model_config *c, const struc
                                   .wide = larger(3 * w, c->ffn) * s,
                                   .hidden = o->pool == VNP_POOL_NONE ? 0 : w * 4,
                                   .moments = esm2 ? VNP_MOMENTS_PARTS(w) * 8 : 0,
+                                  .scale = esm2 ? 4 : 0,
                                   .rotary = esm2 ? c->head_dim * 4 : 0};
 }
 
@@ -66,7 +67,7 @@ static void bytes_of(const struct vnp_model_config *c, const struct vnp_gpu_net_
     const struct vnp_gpu_parts p = vnp_gpu_parts(c, o);
     const int64_t many = 1 << 16;
     *weights = vnp_gpu_weights_bytes(c, vnp_gemm_storage(o->type), o->layer);
-    *per_token = p.x + p.h + p.wide + p.moments + p.hidden + p.rotary +
+    *per_token = p.x + p.h + p.wide + p.moments + p.scale + p.hidden + p.rotary +
                  batches * vnp_gpu_batch_bytes(many, many / 2, c->width, o->pool) / many;
 }
 

@@ -32,7 +32,7 @@ static inline int64_t vnp_gpu_aligned(int64_t bytes)
 
 /* The parts of the workspace, in bytes for each token. */
 struct vnp_gpu_parts {
-    int64_t x, h, wide, moments, hidden, rotary;
+    int64_t x, h, wide, moments, scale, hidden, rotary;
 };
 struct vnp_gpu_parts vnp_gpu_parts(const struct vnp_model_config *c, const struct vnp_gpu_net_options *o);
 

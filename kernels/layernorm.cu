@@ -27,6 +27,12 @@ static __device__ __forceinline__ float warp_sum(float v)
     return v;
 }
 
+static __device__ __forceinline__ float quad_sum(float v)
+{
+    v += __shfl_xor_sync(~0u, v, 1);
+    return v + __shfl_xor_sync(~0u, v, 2);
+}
+
 /* A lane's share of a row as it lies in memory: 16-bit rows stay packed, which leaves room for twice the warps. */
 template <typename T, int C> struct share {
     uint4 w[C];
@@ -226,4 +232,35 @@ extern "C" void vnp_row_moments(const void *d_x, vnp_dtype dtype, int64_t rows, 
         row_moments<__half>(d_x, rows, width, d_moments, stream);
     else
         row_moments<__nv_bfloat16>(d_x, rows, width, d_moments, stream);
+}
+
+/* Four lanes a row, each every fourth part. */
+static __global__ void __launch_bounds__(256)
+    row_scales(const float2 *d_moments, float *d_scale, int64_t rows, int width, int columns, float eps)
+{
+    const int64_t row = (static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x) / 4;
+    const int parts = (width + columns - 1) / columns, lane = threadIdx.x % 4;
+    const float2 *part = d_moments + row * parts;
+    float sum = 0, squares = 0;
+    vnp_let_next_start();
+    vnp_await_results();
+    for (int i = lane; row < rows && i < parts; i += 4)
+        sum += part[i].x;
+    const float mean = quad_sum(sum) / static_cast<float>(width);
+    for (int i = lane; row < rows && i < parts; i += 4) {
+        const float n = static_cast<float>(min(columns, width - i * columns)), off = part[i].x / n - mean;
+        squares += fmaf(n * off, off, part[i].y);
+    }
+    squares = quad_sum(squares);
+    if (row < rows && lane == 0)
+        d_scale[row] = 1 / sqrtf(squares / static_cast<float>(width) + eps);
+}
+
+extern "C" void vnp_row_scales(const float *d_moments, int columns, int64_t rows, int width, float eps, float *d_scale,
+                               cudaStream_t stream)
+{
+    if (rows == 0)
+        return;
+    CUDA_CHECK(vnp_launch(true, row_scales, static_cast<unsigned>((rows + 63) / 64), 256, 0, stream,
+                          reinterpret_cast<const float2 *>(d_moments), d_scale, rows, width, columns, eps));
 }

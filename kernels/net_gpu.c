@@ -51,7 +51,7 @@ enum vnp_status vnp_gpu_net_reserve(struct vnp_gpu_net *m, int64_t tokens, struc
     if (tokens <= m->cap)
         return VNP_OK;
     tokens = (tokens + 255) / 256 * 256; /* so that each part is aligned */
-    const int64_t bytes = tokens * (p.x + p.h + p.wide + p.moments + p.hidden + p.rotary);
+    const int64_t bytes = tokens * (p.x + p.h + p.wide + p.moments + p.scale + p.hidden + p.rotary);
     CUDA_CHECK(cudaStreamSynchronize(m->compute));
     if (cudaMalloc((void **)&slab, (size_t)bytes) != cudaSuccess) {
         cudaGetLastError();
@@ -64,6 +64,7 @@ enum vnp_status vnp_gpu_net_reserve(struct vnp_gpu_net *m, int64_t tokens, struc
     m->d_h = slab, slab += tokens * p.h;
     m->d_wide = slab, slab += tokens * p.wide;
     m->d_moments = (float *)(void *)slab, slab += tokens * p.moments;
+    m->d_scale = (float *)(void *)slab, slab += tokens * p.scale;
     m->d_hidden = (float *)(void *)slab, slab += tokens * p.hidden;
     m->d_rotary = (float *)(void *)slab;
     m->cap = tokens;

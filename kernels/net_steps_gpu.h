@@ -46,6 +46,7 @@ struct vnp_gpu_net {
     void *d_x;        /* [tokens, width] residual stream */
     void *d_h;        /* [tokens, width] after attention */
     void *d_wide;     /* [tokens, 3 width] q, k, v; [tokens, ffn] */
+    float *d_scale;   /* [tokens] 1 / the deviation of d_x's rows, ESM-2 */
     float *d_moments; /* [tokens, parts, 2] of d_x's rows, ESM-2 */
     float *d_hidden;  /* [tokens, width] the representation, when it is pooled */
     float *d_rotary;  /* [positions, head_dim / 2, 2], ESM-2 */

@@ -10,7 +10,7 @@
 #include "gpu.h"
 #include "rotary.h"
 
-enum { MOST_ROWS = 8191, POSITIONS = 128, GUARD = 4096, MOST_PARTS = 16 };
+enum { MOST_ROWS = 8191, POSITIONS = 128, GUARD = 4096 };
 
 /* vnp_gemm(), a tile of the Hopper kernel (enum vnp_sm90_tile), or the kernel of any device. */
 enum kernel { BY_CHOICE, FIRST_TILE, LAST_TILE = VNP_SM90_TURN_160, PORTABLE };
@@ -20,15 +20,15 @@ struct problem {
     enum vnp_gemm_epilogue epilogue;
     int64_t n, k;
     int head;
-    int norm; /* columns of a part of A's moments; 0: none */
+    int scaled; /* by a row scale */
 };
 
 /* Random inputs of one type, made once and used by every shape: the first n * k of w, and so on. */
 struct inputs {
     enum vnp_gemm_type type;
-    float *a, *w, *bias, *residual, *moments, *table; /* moments: of no matrix, MOST_PARTS a row */
+    float *a, *w, *bias, *residual, *scale, *table;
     void *d_a, *d_w, *d_residual;
-    float *d_bias, *d_moments, *d_table;
+    float *d_bias, *d_scale, *d_table;
     int32_t *pos, *d_pos;
 };
 
@@ -51,9 +51,7 @@ static inline struct inputs make(enum vnp_gemm_type type, int64_t rows, int64_t 
     in.w = numbers(most_nk, 0.05f, operand, 2);
     in.bias = numbers(most_n, 0.5f, VNP_F32, 3);
     in.residual = numbers(rows * most_n, 2, dtype, 4);
-    in.moments = numbers(rows * MOST_PARTS * 2, 50, VNP_F32, 6);
-    for (int64_t i = 1; i < rows * MOST_PARTS * 2; i += 2)
-        in.moments[i] = fabsf(in.moments[i]) + 100;
+    in.scale = numbers(rows, 3, VNP_F32, 6);
     in.pos = xreallocarray(NULL, (size_t)rows, 4);
     uint64_t seed = 5;
     for (int64_t i = 0; i < rows; i++)
@@ -62,15 +60,15 @@ static inline struct inputs make(enum vnp_gemm_type type, int64_t rows, int64_t 
     in.d_w = to_device(in.w, most_nk, dtype);
     in.d_bias = to_device(in.bias, most_n, VNP_F32);
     in.d_residual = to_device(in.residual, rows * most_n, dtype);
-    in.d_moments = to_device(in.moments, rows * MOST_PARTS * 2, VNP_F32);
+    in.d_scale = to_device(in.scale, rows, VNP_F32);
     in.d_pos = bytes_to_device(in.pos, (size_t)rows * 4);
     return in;
 }
 
 static inline void drop(struct inputs *in)
 {
-    void *host[] = {in->a, in->w, in->bias, in->residual, in->moments, in->pos};
-    void *device[] = {in->d_a, in->d_w, in->d_bias, in->d_residual, in->d_moments, in->d_pos};
+    void *host[] = {in->a, in->w, in->bias, in->residual, in->scale, in->pos};
+    void *device[] = {in->d_a, in->d_w, in->d_bias, in->d_residual, in->d_scale, in->d_pos};
     for (size_t i = 0; i < sizeof host / sizeof *host; i++)
         free(host[i]);
     for (size_t i = 0; i < sizeof device / sizeof *device; i++)
@@ -141,9 +139,8 @@ static inline unsigned char *run(const struct inputs *in, const struct problem *
         .d_bias = p->epilogue == VNP_GEMM_GEGLU ? NULL : in->d_bias,
         .d_out = d_out,
         .d_residual = d_out,
-        .made = {made ? d_made : NULL, columns},
-        .norm = {p->norm ? in->d_moments + first * parts(p->k, p->norm) * 2 : NULL, p->norm},
-        .eps = 1e-5f,
+        .d_moments = made ? d_made : NULL,
+        .d_row_scale = p->scaled ? in->d_scale + first : NULL,
         .d_pos = in->d_pos + first,
         .d_rotary = in->d_table,
         .head_dim = p->head,
@@ -187,37 +184,21 @@ static inline double gelu(double v)
     return 0.5 * v * erfc(-v * 0.70710678118654752440);
 }
 
-/* 1 / sqrt(variance + eps) of row `row`, from its moments; 1 without. */
-static inline double exact_scale(const struct inputs *in, const struct problem *p, int64_t row)
-{
-    const int64_t n = parts(p->k, p->norm);
-    const float *part = in->moments + row * n * 2;
-    double sum = 0, squares = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += part[2 * i];
-    for (int64_t i = 0; i < n; i++) {
-        const double columns = i + 1 < n ? p->norm : (double)(p->k - i * p->norm);
-        const double off = part[2 * i] / columns - sum / (double)p->k;
-        squares += part[2 * i + 1] + columns * off * off;
-    }
-    return p->norm ? 1 / sqrt(squares / (double)p->k + 1e-5f) : 1;
-}
-
 /* Row `row` of the inputs in double: sum * scale + bias, and the bound of an FP32 sum's error. */
 static inline void exact_row(const struct inputs *in, const struct problem *p, int64_t row, double *v, double *bound)
 {
     const double each = (p->type == VNP_GEMM_F32 ? (double)p->k : (double)p->k / 8 + 8) * 0x1p-23;
-    const double scale = exact_scale(in, p, row);
+    const double scale = p->scaled ? in->scale[row] : 1;
     for (int64_t j = 0; j < p->n; j++) {
         const double bias = p->epilogue == VNP_GEMM_GEGLU ? 0 : in->bias[j];
-        double sum = 0, size = fabs(bias) / scale;
+        double sum = 0, size = fabs(bias / scale);
         for (int64_t t = 0; t < p->k; t++) {
             const double x = (double)in->a[row * p->k + t] * in->w[j * p->k + t];
             sum += x;
             size += fabs(x);
         }
         v[j] = sum * scale + bias;
-        bound[j] = size * scale * each;
+        bound[j] = size * fabs(scale) * each;
     }
 }
 

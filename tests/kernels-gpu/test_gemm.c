@@ -4,13 +4,11 @@
 /* The products of a layer of this width, each with its epilogue. */
 static void check_layer(struct inputs *in, int64_t width, int head, enum kernel kernel, int fused)
 {
-    const int half = in->type == VNP_GEMM_F16 || in->type == VNP_GEMM_BF16;
-    const int norm = hopper() && half && kernel != PORTABLE ? 192 : (int)width; /* others take a row in one part */
     const struct problem problems[] = {
-        {in->type, VNP_GEMM_BIAS_ROTARY, 3 * width, width, head, norm},
+        {in->type, VNP_GEMM_BIAS_ROTARY, 3 * width, width, head, 1},
         {in->type, VNP_GEMM_BIAS_ROTARY, 3 * width, width, head, 0},
         {in->type, VNP_GEMM_BIAS_RESIDUAL, width, width, 0, 0},
-        {in->type, VNP_GEMM_BIAS_GELU, 4 * width, width, 0, norm},
+        {in->type, VNP_GEMM_BIAS_GELU, 4 * width, width, 0, 1},
         {in->type, VNP_GEMM_BIAS_GELU, 4 * width, width, 0, 0},
         {in->type, VNP_GEMM_BIAS_RESIDUAL, width, 4 * width, 0, 0},
         {in->type, VNP_GEMM_BIAS, width, 4 * width, 0, 0},

@@ -18,11 +18,11 @@ static void ragged_edges(void **state)
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         const int64_t n = shapes[i][0], k = shapes[i][1];
         const struct problem residual = {VNP_GEMM_F16, VNP_GEMM_BIAS_RESIDUAL, n, k, 0, 0},
-                             normed = {VNP_GEMM_F16, VNP_GEMM_BIAS, n, k, 0, (int)k};
+                             scaled = {VNP_GEMM_F16, VNP_GEMM_BIAS, n, k, 0, 1};
         check(&in, &residual, BY_CHOICE, 1);
         check(&in, &residual, PORTABLE, 1);
-        check(&in, &normed, BY_CHOICE, 1);
-        check(&in, &normed, PORTABLE, 1);
+        check(&in, &scaled, BY_CHOICE, 1);
+        check(&in, &scaled, PORTABLE, 1);
     }
     drop(&in);
 }
@@ -37,14 +37,14 @@ static void tiles_agree(void **state)
     struct inputs in = make(VNP_GEMM_F16, MOST_ROWS, 1280, 1280, 960 * 1280);
     const struct problem problems[] = {
         {VNP_GEMM_F16, VNP_GEMM_BIAS_ROTARY, 960, 320, 16, 0},
-        {VNP_GEMM_F16, VNP_GEMM_BIAS_ROTARY, 960, 320, 32, 160},
+        {VNP_GEMM_F16, VNP_GEMM_BIAS_ROTARY, 960, 320, 32, 1},
         {VNP_GEMM_F16, VNP_GEMM_BIAS_GELU, 1280, 320, 0, 0},
         {VNP_GEMM_F16, VNP_GEMM_BIAS_GELU, 1280, 64, 0, 0},
         {VNP_GEMM_F16, VNP_GEMM_BIAS, 640, 1280, 0, 0},
         {VNP_GEMM_F16, VNP_GEMM_BIAS, 72, 8, 0, 0},
         {VNP_GEMM_F16, VNP_GEMM_BIAS_RESIDUAL, 320, 1280, 0, 0},
         {VNP_GEMM_F16, VNP_GEMM_BIAS_RESIDUAL, 1000, 200, 0, 0},
-        {VNP_GEMM_F16, VNP_GEMM_BIAS_GELU, 640, 1280, 0, 160},
+        {VNP_GEMM_F16, VNP_GEMM_BIAS_GELU, 640, 1280, 0, 1},
     };
     for (size_t i = 0; i < sizeof problems / sizeof *problems; i++) {
         const struct problem *p = problems + i;
@@ -145,8 +145,8 @@ static void bad_parameters_are_refused(void **state)
                                          .d_w = d,
                                          .d_out = d,
                                          .head_dim = 16};
-    struct vnp_gemm_params bad[13];
-    for (size_t i = 0; i < 13; i++)
+    struct vnp_gemm_params bad[12];
+    for (size_t i = 0; i < 12; i++)
         bad[i] = good;
     bad[0].m = 0;
     bad[1].n = 20;
@@ -159,12 +159,10 @@ static void bad_parameters_are_refused(void **state)
     bad[8].epilogue = bad[9].epilogue = VNP_GEMM_GEGLU;
     bad[8].n = 24;
     bad[9].d_bias = d;
-    bad[10].made = (struct vnp_gemm_moments){d, vnp_gemm_moments_columns(&good)}; /* without a residual */
-    bad[11].epilogue = bad[12].epilogue = VNP_GEMM_BIAS_RESIDUAL;
-    bad[11].d_residual = bad[12].d_residual = d;
-    bad[11].made = (struct vnp_gemm_moments){d, 1};
-    bad[12].norm = (struct vnp_gemm_moments){d, 16};
-    for (size_t i = 0; i < 13; i++)
+    bad[10].d_moments = d; /* without a residual */
+    bad[11].epilogue = VNP_GEMM_BIAS_RESIDUAL;
+    bad[11].d_residual = bad[11].d_row_scale = d;
+    for (size_t i = 0; i < 12; i++)
         assert_int_equal(vnp_gemm(bad + i, 0), cudaErrorInvalidValue);
     CUDA_CHECK(cudaDeviceSynchronize());
     CUDA_CHECK(cudaFree(d));

@@ -186,6 +186,47 @@ static void moments_against_double(void **state)
         }
 }
 
+/* Parts of any width give the row's scale, whatever their means are. */
+static void scales_from_parts(void **state)
+{
+    enum { ROWS = 70, WIDTH = 1288 };
+    const int columns[] = {8, 160, 192, 256, WIDTH, 2 * WIDTH};
+    (void)state;
+    need_gpu();
+    struct rows r = make(VNP_F32, VNP_F32, ROWS, WIDTH, 20, 40);
+    for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
+        const int parts = (WIDTH + columns[c] - 1) / columns[c];
+        float *moments = xcalloc((size_t)(ROWS * parts) * 2, sizeof *moments);
+        for (int i = 0; i < ROWS * parts; i++) {
+            const float *x = r.x + i / parts * WIDTH + i % parts * columns[c];
+            const int n = i % parts + 1 < parts ? columns[c] : WIDTH - i % parts * columns[c];
+            double sum = 0, squares = 0;
+            for (int j = 0; j < n; j++)
+                sum += x[j];
+            for (int j = 0; j < n; j++)
+                squares += (x[j] - sum / n) * (x[j] - sum / n);
+            moments[2 * i] = (float)sum, moments[2 * i + 1] = (float)squares;
+        }
+        float *d_moments = to_device(moments, ROWS * parts * 2, VNP_F32), *d_scale = poisoned(ROWS, VNP_F32);
+        vnp_row_scales(d_moments, columns[c], ROWS, WIDTH, EPS, d_scale, 0);
+        CUDA_CHECK(cudaDeviceSynchronize());
+        float *scale = from_device(d_scale, ROWS, VNP_F32);
+        for (int i = 0; i < ROWS; i++) {
+            double mean = 0, variance = 0;
+            for (int j = 0; j < WIDTH; j++)
+                mean += (double)r.x[i * WIDTH + j] / WIDTH;
+            for (int j = 0; j < WIDTH; j++)
+                variance += (r.x[i * WIDTH + j] - mean) * (r.x[i * WIDTH + j] - mean) / WIDTH;
+            const double want = 1 / sqrt(variance + EPS);
+            if (!(fabs(scale[i] - want) <= 2e-6 * want))
+                fail_msg("parts of %d: row %d: %.9g, exact %.9g", columns[c], i, scale[i], want);
+        }
+        cudaFree(d_moments), cudaFree(d_scale);
+        free(moments), free(scale);
+    }
+    drop(&r);
+}
+
 static void constant_rows_are_the_bias(void **state)
 {
     (void)state;
@@ -266,6 +307,7 @@ int main(void)
         cmocka_unit_test(small_rows),
         cmocka_unit_test(in_place),
         cmocka_unit_test(moments_against_double),
+        cmocka_unit_test(scales_from_parts),
     };
     return cmocka_run_group_tests_name("layernorm-gpu", tests, NULL, NULL);
 }
