@@ -1,20 +1,22 @@
 /* The walk through DNABERT-S on the GPU: post-LayerNorm, ALiBi, a gated feed-forward, nothing after the last layer. */
 #include "embed.h"
+#include "layernorm.h"
 #include "net_steps_gpu.h"
 
-/* Where the products of the normalised stream read it: itself or, where it is kept in other numbers, a copy in d_h. */
-static void *input(const struct vnp_gpu_net *m)
-{
-    return m->residual == m->dtype ? m->d_x : m->d_h;
-}
-
-/* d_x = LayerNorm(x), and its copy. */
+/* d_x = LayerNorm(x), x [rows, width] of `from`. */
 static void norm(const struct vnp_gpu_net *m, enum vnp_dtype from, const void *x, const float *w, const float *b,
                  int64_t rows)
 {
-    if (m->residual != m->dtype)
-        vnp_gpu_net_norm(m, from, x, m->dtype, m->d_h, w, b, rows);
-    vnp_gpu_net_norm(m, from, x, m->residual, m->d_x, w, b, rows);
+    const struct vnp_layernorm_params p = {.in = from,
+                                           .out = m->dtype,
+                                           .d_x = x,
+                                           .d_out = m->d_x,
+                                           .d_w = w,
+                                           .d_b = b,
+                                           .rows = rows,
+                                           .width = m->c.width,
+                                           .eps = m->c.ln_eps};
+    vnp_layernorm(&p, m->compute);
 }
 
 /* The sum of the vectors in FP32, in d_wide (which has room for more), then its LayerNorm. */
@@ -40,7 +42,7 @@ static struct vnp_gemm_params linear(const struct vnp_gpu_net *m, const void *w,
                                     .m = rows,
                                     .n = n,
                                     .k = m->c.width,
-                                    .d_a = input(m),
+                                    .d_a = m->d_x,
                                     .d_w = w,
                                     .d_bias = bias,
                                     .d_out = m->d_wide};
@@ -68,13 +70,13 @@ static void layer(const struct vnp_gpu_pass *p, const struct vnp_gpu_layer *l)
     vnp_gpu_done(p, VNP_STEP_ATTENTION);
     vnp_gpu_net_gemm(m, product[1]);
     vnp_gpu_done(p, VNP_STEP_OUT);
-    norm(m, m->residual, m->d_x, l->ln1_w, l->ln1_b, rows);
+    norm(m, m->dtype, m->d_x, l->ln1_w, l->ln1_b, rows);
     vnp_gpu_done(p, VNP_STEP_NORM);
     vnp_gpu_net_gemm(m, product[2]);
     vnp_gpu_done(p, VNP_STEP_FC1);
     vnp_gpu_net_gemm(m, product[3]);
     vnp_gpu_done(p, VNP_STEP_FC2);
-    norm(m, m->residual, m->d_x, l->ln2_w, l->ln2_b, rows);
+    norm(m, m->dtype, m->d_x, l->ln2_w, l->ln2_b, rows);
     vnp_gpu_done(p, VNP_STEP_NORM);
 }
 

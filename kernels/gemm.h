@@ -15,7 +15,8 @@
 extern "C" {
 #endif
 
-/* Everything happens in FP32 on v = sum + bias; one rounding to the output type at the end. */
+/* Everything happens in FP32 on v = sum + bias, or sum * row scale + bias; one rounding to the output type at the end.
+ */
 enum vnp_gemm_epilogue {
     VNP_GEMM_BIAS,          /* v */
     VNP_GEMM_BIAS_GELU,     /* v * 0.5 * (1 + erf(v / sqrt 2)), relative error under 2^-13 (FP16 rounding: 2^-11) */
@@ -38,11 +39,14 @@ struct vnp_gemm_params {
     const float *d_bias;    /* [n] FP32, or NULL for none */
     void *d_out;            /* [m][n], GEGLU [m][n / 2]; must not overlap d_a or d_w */
     const void *d_residual; /* [m][n], BIAS_RESIDUAL only; may be d_out itself */
-    int residual_f32;       /* BIAS_RESIDUAL of F16 and BF16: residual and out are FP32 */
-    const int32_t *d_pos;   /* [m] each row's position in its sequence, a row of d_rotary; BIAS_ROTARY only */
-    const float *d_rotary;  /* [positions][head_dim / 2][2] cos, sin; see vnp_rotary_table */
-    int32_t head_dim;       /* columns of a head: even; n/3 is a multiple of it */
-    float q_scale;          /* head_dim^-0.5 for ESM-2 */
+    float *d_moments; /* BIAS_RESIDUAL, or NULL: [m][parts][2], for each row of out and vnp_gemm_moments_columns() of
+                       * its columns (the last part may have fewer) the sum, and the sum of squared deviations from
+                       * its mean */
+    const float *d_row_scale; /* BIAS, _GELU and _ROTARY, or NULL for 1: [m] what a row's sums are multiplied with */
+    const int32_t *d_pos;     /* [m] each row's position in its sequence, a row of d_rotary; BIAS_ROTARY only */
+    const float *d_rotary;    /* [positions][head_dim / 2][2] cos, sin; see vnp_rotary_table */
+    int32_t head_dim;         /* columns of a head: even; n/3 is a multiple of it */
+    float q_scale;            /* head_dim^-0.5 for ESM-2 */
 };
 
 /* Enqueues the product on `stream`. Returns a cudaError_t: cudaErrorInvalidValue for sizes or pointers outside the
@@ -52,6 +56,9 @@ struct vnp_gemm_params {
  * for head dimensions 16, 32, 64 (and 128 on Hopper); for the others vnp_rotary follows: q and k are then rounded to
  * the storage type before and after the rotation. */
 int vnp_gemm(const struct vnp_gemm_params *params, cudaStream_t stream);
+
+/* The columns of a part of d_moments, for these parameters on the current device. */
+int32_t vnp_gemm_moments_columns(const struct vnp_gemm_params *params);
 
 /* The kernel that vnp_gemm would choose for these parameters on the current device, for --report: "sm90 128x256 f16".
  */

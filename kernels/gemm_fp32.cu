@@ -23,6 +23,7 @@ struct gemm_args {
     float *out;
     int m, n, k;
     int tiles_m, tiles_n;
+    const float *row_scale; /* [m] or NULL */
 };
 
 constexpr int block_threads = 256, tile_m = 128, tile_n = 128, tile_k = 8, pitch = 132, band = 8;
@@ -61,7 +62,8 @@ __device__ __forceinline__ void multiply(float (&acc)[8][8], const float (*a)[pi
 }
 
 /* Four neighbouring results of one row. */
-template <int ep> __device__ __forceinline__ void finish(const gemm_args &args, int row, int column, const float *v)
+template <int ep>
+__device__ __forceinline__ void finish(const gemm_args &args, int row, int column, float scale, const float *v)
 {
     const int64_t at = (int64_t)row * args.n + column;
     float r[4], old[4] = {}, bias[4] = {};
@@ -71,7 +73,7 @@ template <int ep> __device__ __forceinline__ void finish(const gemm_args &args, 
         *(float4 *)old = *(const float4 *)(args.residual + at);
 #pragma unroll
     for (int j = 0; j < 4; j++) {
-        r[j] = v[j] + bias[j];
+        r[j] = fmaf(v[j], scale, bias[j]);
         if (ep == VNP_GEMM_BIAS_GELU)
             r[j] = gelu_full(r[j]);
         if (ep == VNP_GEMM_BIAS_RESIDUAL)
@@ -120,13 +122,14 @@ template <int ep> __global__ void __launch_bounds__(block_threads, 2) gemm_kerne
 #pragma unroll
     for (int i = 0; i < 8; i++) {
         const int row = row0 + i / 4 * 64 + 4 * y + i % 4;
+        const float scale = args.row_scale != nullptr && row < args.m ? args.row_scale[row] : 1.0f;
 #pragma unroll
         for (int j = 0; j < 8; j += 4) {
             const int column = column0 + j * 16 + 4 * x;
             if (ep == VNP_GEMM_GEGLU)
                 gate(args, row, column, acc[i] + j, x);
             else if (row < args.m && column < args.n)
-                finish<ep>(args, row, column, acc[i] + j);
+                finish<ep>(args, row, column, scale, acc[i] + j);
         }
     }
 }
@@ -147,7 +150,8 @@ int vnp_gemm_fp32(const struct vnp_gemm_params *p, cudaStream_t stream)
                             (int)p->n,
                             (int)p->k,
                             (int)tiles_m,
-                            (int)tiles_n};
+                            (int)tiles_n,
+                            p->d_row_scale};
     const unsigned blocks = (unsigned)(tiles_m * tiles_n);
     switch (p->epilogue) {
     case VNP_GEMM_BIAS:

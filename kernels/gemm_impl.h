@@ -1,4 +1,5 @@
-/* The kernels behind vnp_gemm, which has checked the parameters and chosen. Each returns a cudaError_t. */
+/* The kernels behind vnp_gemm, which has checked the parameters and chosen. Each returns a cudaError_t. Only
+ * vnp_gemm_sm90 makes moments. */
 #ifndef VNP_GEMM_IMPL_H
 #define VNP_GEMM_IMPL_H
 
@@ -21,6 +22,7 @@ enum vnp_sm90_tile {
 int vnp_gemm_sm90(const struct vnp_gemm_params *params, enum vnp_sm90_tile tile, cudaStream_t stream);
 /* The tile to take for these parameters, or VNP_SM90_NONE when their epilogue is not fused there. */
 enum vnp_sm90_tile vnp_gemm_sm90_tile(const struct vnp_gemm_params *params);
+int32_t vnp_gemm_sm90_columns(enum vnp_sm90_tile tile); /* of a tile, and so of a part of the moments */
 
 /* Any device from sm_80: F16, BF16, TF32. */
 int vnp_gemm_mma(const struct vnp_gemm_params *params, cudaStream_t stream);

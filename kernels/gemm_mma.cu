@@ -23,7 +23,7 @@
 namespace
 {
 
-enum epilogue { EP_BIAS, EP_GELU, EP_GEGLU, EP_RESIDUAL, EP_RESIDUAL_F32, EP_ROTARY };
+enum epilogue { EP_BIAS, EP_GELU, EP_GEGLU, EP_RESIDUAL, EP_ROTARY };
 
 struct gemm_args {
     const void *a, *w, *residual;
@@ -34,6 +34,7 @@ struct gemm_args {
     float q_scale;
     int m, n, k;
     int tiles_m, tiles_n;
+    const float *row_scale; /* [m] or NULL */
 };
 
 constexpr int block_threads = 256, tile_m = 128, tile_n = 128, row_bytes = 128, stages = 3, band = 8;
@@ -148,6 +149,23 @@ __device__ __forceinline__ void accumulate(float (&acc)[2][8][4], const gemm_arg
     }
 }
 
+/* Scales the rows of the warp's sums. */
+__device__ __forceinline__ void scale_rows(float (&acc)[2][8][4], const gemm_args &args, place me)
+{
+    if (args.row_scale == nullptr)
+        return;
+#pragma unroll
+    for (int mi = 0; mi < 2; mi++)
+#pragma unroll
+        for (int y = 0; y < 2; y++) {
+            const int row = me.row + 16 * mi + 8 * y + me.lane / 4;
+            const float scale = row < args.m ? args.row_scale[row] : 1.0f;
+#pragma unroll
+            for (int ni = 0; ni < 8; ni++)
+                acc[mi][ni][2 * y] *= scale, acc[mi][ni][2 * y + 1] *= scale;
+        }
+}
+
 /* Adds the bias to the warp's sums; columns past n are left alone. */
 __device__ __forceinline__ void add_bias(float (&acc)[2][8][4], const gemm_args &args, place me)
 {
@@ -219,8 +237,8 @@ template <class T, int ep> __device__ __forceinline__ void finish(const gemm_arg
         x = gelu<T>(x);
         y = gelu<T>(y);
     }
-    if constexpr (std::is_same<T, float>::value || ep == EP_RESIDUAL_F32) {
-        if (ep == EP_RESIDUAL || ep == EP_RESIDUAL_F32) {
+    if constexpr (std::is_same<T, float>::value) {
+        if (ep == EP_RESIDUAL) {
             const float2 old = *(const float2 *)((const float *)args.residual + at);
             x += old.x;
             y += old.y;
@@ -246,6 +264,7 @@ template <class T, int ep, int head> __global__ void __launch_bounds__(block_thr
     const place me = {row0 + warp / 2 * 32, column0 + warp % 2 * 64, lane};
     float acc[2][8][4] = {};
     accumulate<T>(acc, args, (uint32_t)__cvta_generic_to_shared(raw), row0, column0);
+    scale_rows(acc, args, me);
     add_bias(acc, args, me);
     if constexpr (ep == EP_ROTARY)
         rotate_warp<head>(acc, args, me);
@@ -283,7 +302,7 @@ template <class T, int ep, int head = 16> int launch(const vnp_gemm_params *p, c
         return status;
     const int tiles_m = (int)((p->m + tile_m - 1) / tile_m), tiles_n = (int)((p->n + tile_n - 1) / tile_n);
     const gemm_args args = {p->d_a,     p->d_w,    p->d_residual, p->d_bias, p->d_out, p->d_pos, p->d_rotary,
-                            p->q_scale, (int)p->m, (int)p->n,     (int)p->k, tiles_m,  tiles_n};
+                            p->q_scale, (int)p->m, (int)p->n,     (int)p->k, tiles_m,  tiles_n,  p->d_row_scale};
     if ((int64_t)tiles_m * tiles_n > INT32_MAX)
         return cudaErrorInvalidValue;
     gemm_kernel<T, ep, head><<<tiles_m * tiles_n, block_threads, shared_bytes, stream>>>(args);
@@ -300,9 +319,6 @@ template <class T> int launch_epilogue(const vnp_gemm_params *p, cudaStream_t st
     case VNP_GEMM_GEGLU:
         return launch<T, EP_GEGLU>(p, stream);
     case VNP_GEMM_BIAS_RESIDUAL:
-        if constexpr (!std::is_same<T, float>::value)
-            if (p->residual_f32)
-                return launch<T, EP_RESIDUAL_F32>(p, stream);
         return launch<T, EP_RESIDUAL>(p, stream);
     case VNP_GEMM_BIAS_ROTARY:
         if (p->head_dim == 16)

@@ -18,8 +18,7 @@
  * two tiles' bias.
  *
  * Reads per cluster and tile: (256 + tile_n) x k x 2 B, from L2 but for the first use, and the residual once; writes
- * 256 x tile_n x 2 B by bulk copies (an FP32 residual: 4 B each way, by ordinary loads and stores; a gate: half as
- * many).
+ * 256 x tile_n x 2 B by bulk copies (a gate: half as many), and 8 B of moments a row.
  *
  * Rows past m and columns past n: the copy engine reads zeros there and writes nothing. NaN passes through. */
 #include "gemm_impl.h"
@@ -130,21 +129,17 @@ __device__ __forceinline__ void accumulate(float (&acc)[C::slabs][C::accumulator
 /* From sums to memory. The bias's buffer is handed back. */
 template <class C>
 __device__ __forceinline__ void finish(float (&acc)[C::slabs][C::accumulators], const float4 (&turn)[C::head / 16][2],
-                                       const gemm_args &args, layout<C> smem, ring<C::stages> &r, const ring<2> &b,
-                                       warp_place me, tile at)
+                                       const float (&scale)[C::slabs][2], const gemm_args &args, layout<C> smem,
+                                       ring<C::stages> &r, const ring<2> &b, warp_place me, tile at)
 {
     if (args.bias != nullptr)
         mbar_wait(smem.bias_full(b.stage), b.phase);
 #pragma unroll
     for (int s = 0; s < C::slabs; s++) {
         const tile slab = {at.row + 64 * s, at.column};
-        if constexpr (C::ep == EP_RESIDUAL_F32) {
-            store_tile_f32<C>(acc[s], args, smem.bias(b.stage), me, slab);
-        } else {
-            if constexpr (C::ep == EP_ROTARY)
-                rotate_tile<C>(acc[s], turn, args, smem.bias(b.stage), me, slab);
-            store_tile<C>(acc[s], args, smem, r, smem.bias(b.stage), me, slab, s);
-        }
+        if constexpr (C::ep == EP_ROTARY)
+            rotate_tile<C>(acc[s], turn, scale[s], args, smem.bias(b.stage), me, slab);
+        store_tile<C>(acc[s], scale[s], args, smem, r, smem.bias(b.stage), me, slab, s);
     }
     __syncwarp();
     if (me.lane == 0)
@@ -168,10 +163,10 @@ template <class C> __device__ __forceinline__ void consume(const gemm_args &args
     for (int t = blockIdx.x / C::cluster; t < tiles; t += clusters) {
         int last = 0;
         float4 turn[C::head / 16][2];
+        float scale[C::slabs][2];
         tile at = tile_at<C>(args, t);
         at.row += rank * C::tile_m;
-        if constexpr (C::ep == EP_RESIDUAL_F32)
-            prefetch_residual_f32<C>(args, me, at.row, at.column);
+        load_scales<C>(scale, args, me, at);
         accumulate<C>(acc, smem, me, r, last, 0, pause);
         if (pause)
             named_barrier_arrive(skew_barrier, 256);
@@ -180,7 +175,7 @@ template <class C> __device__ __forceinline__ void consume(const gemm_args &args
             load_turns<C>(turn, args, me, at);
         wgmma_wait<0>();
         release(smem, me, last);
-        finish<C>(acc, turn, args, smem, r, b, me, at);
+        finish<C>(acc, turn, scale, args, smem, r, b, me, at);
         b.next();
         pause = 0;
     }
@@ -208,8 +203,10 @@ template <class C> __device__ __forceinline__ void consume_in_turn(const gemm_ar
         }
         int last = 0;
         const float4 unused[C::head / 16][2] = {};
+        float scale[C::slabs][2];
         tile at = tile_at<C>(args, t);
         at.row += rank * C::tile_m;
+        load_scales<C>(scale, args, me, at);
         if constexpr (C::ep == EP_RESIDUAL)
             fetch_residual_early<C>(args, smem, me, at);
         named_barrier_sync(turn_barrier + group, 256);
@@ -218,7 +215,7 @@ template <class C> __device__ __forceinline__ void consume_in_turn(const gemm_ar
             named_barrier_arrive(turn_barrier + (group ^ 1), 256);
         wgmma_wait<0>();
         release(smem, me, last);
-        finish<C>(acc, unused, args, smem, r, b, me, at);
+        finish<C>(acc, unused, scale, args, smem, r, b, me, at);
     }
 }
 
@@ -319,16 +316,15 @@ template <class C> int launch(const vnp_gemm_params *p, cudaStream_t stream)
         return status;
     gemm_args args;
     bool ok = make_map<T>(&args.a, p->d_a, p->m, p->k, C::tile_m, C::tile_k) &&
-              make_map<T>(&args.w, p->d_w, p->n, p->k, C::tile_n / C::cluster, C::tile_k);
-    if (C::ep != EP_RESIDUAL_F32)
-        ok = ok && make_map<T>(&args.out, p->d_out, p->m, C::ep == EP_GEGLU ? p->n / 2 : p->n, 16, C::out_chunk);
+              make_map<T>(&args.w, p->d_w, p->n, p->k, C::tile_n / C::cluster, C::tile_k) &&
+              make_map<T>(&args.out, p->d_out, p->m, C::ep == EP_GEGLU ? p->n / 2 : p->n, 16, C::out_chunk);
     if (C::ep == EP_RESIDUAL)
         ok = ok && make_map<T>(&args.residual, p->d_residual, p->m, p->n, C::in_turn ? 16 : C::tile_m, C::chunk);
     if (!ok)
         return cudaErrorInvalidValue;
     args.bias = p->d_bias;
-    args.residual_f32 = (const float *)p->d_residual;
-    args.out_f32 = (float *)p->d_out;
+    args.row_scale = p->d_row_scale;
+    args.moments = (float2 *)p->d_moments;
     args.pos = p->d_pos;
     args.rotary = p->d_rotary;
     args.q_scale = p->q_scale;
@@ -367,8 +363,7 @@ template <class T, int tile_n, bool in_turn> int launch_epilogue(const vnp_gemm_
     case VNP_GEMM_BIAS_GELU:
         return launch<config<T, tile_n, EP_GELU, 16, in_turn>>(p, stream);
     case VNP_GEMM_BIAS_RESIDUAL:
-        return p->residual_f32 ? launch<config<T, tile_n, EP_RESIDUAL_F32, 16, in_turn>>(p, stream)
-                               : launch<config<T, tile_n, EP_RESIDUAL, 16, in_turn>>(p, stream);
+        return launch<config<T, tile_n, EP_RESIDUAL, 16, in_turn>>(p, stream);
     case VNP_GEMM_BIAS_ROTARY:
         return launch_rotary<T, tile_n, in_turn>(p, stream);
     case VNP_GEMM_GEGLU:
@@ -418,6 +413,16 @@ enum vnp_sm90_tile vnp_gemm_sm90_tile(const struct vnp_gemm_params *p)
                                                                                         : VNP_SM90_TURN_160;
     return head >= 64 || 10 * rounded_up(p->n, 256) <= 11 * rounded_up(p->n, 160) ? VNP_SM90_TOGETHER_256
                                                                                   : VNP_SM90_TOGETHER_160;
+}
+
+int32_t vnp_gemm_sm90_columns(enum vnp_sm90_tile tile)
+{
+    static const int32_t columns[] = {[VNP_SM90_NONE] = 0,
+                                      [VNP_SM90_TOGETHER_256] = 256,
+                                      [VNP_SM90_TOGETHER_160] = 160,
+                                      [VNP_SM90_TURN_192] = 192,
+                                      [VNP_SM90_TURN_160] = 160};
+    return columns[tile];
 }
 
 int vnp_gemm_sm90(const struct vnp_gemm_params *p, enum vnp_sm90_tile tile, cudaStream_t stream)

@@ -3,23 +3,23 @@
 #ifndef VNP_GEMM_SM90_EPILOGUE_CUH
 #define VNP_GEMM_SM90_EPILOGUE_CUH
 
-#include "gemm_epilogue.cuh"
 #include "gemm_sm90_tile.cuh"
 
 namespace
 {
 
-/* Brings this warp's part of an FP32 residual towards L2. */
+/* The scales of this thread's two rows of each slab: asked for here, needed when the sums are there. */
 template <class C>
-__device__ __forceinline__ void prefetch_residual_f32(const gemm_args &args, warp_place me, int row, int column)
+__device__ __forceinline__ void load_scales(float (&scale)[C::slabs][2], const gemm_args &args, warp_place me, tile at)
 {
-    const int lines = 16 * C::tile_n / 32;
-    for (int i = me.lane; i < lines; i += 32) {
-        const int y = row + me.row + i / (C::tile_n / 32), x = column + i % (C::tile_n / 32) * 32;
-        if (y < args.m && x < args.n)
-            asm volatile("prefetch.global.L2 [%0];" ::"l"(args.residual_f32 + (int64_t)y * args.n + x));
-    }
-    __syncwarp();
+    constexpr bool scaled = C::ep != EP_RESIDUAL && C::ep != EP_GEGLU;
+#pragma unroll
+    for (int s = 0; s < C::slabs; s++)
+#pragma unroll
+        for (int y = 0; y < 2; y++) {
+            const int row = at.row + 64 * s + me.row + 8 * y + me.lane / 4;
+            scale[s][y] = scaled && args.row_scale != nullptr && row < args.m ? args.row_scale[row] : 1.0f;
+        }
 }
 
 /* bias[column], bias[column + 1] of the tile from its buffer; zero where the product has none. */
@@ -52,12 +52,13 @@ __device__ __forceinline__ void load_turns(float4 (&turn)[C::head / 16][2], cons
         load_turn<C>(turn[j], args, me, at, j);
 }
 
-/* Adds the bias and turns q and k by their rows' positions, in place: columns i and i + head / 2 of a head are in the
- * same thread, head / 16 column groups apart. `turn` is what load_turns found; tiles in turn have not the registers to
- * keep it, nor the hurry, and read the table here. */
+/* Scales, adds the bias and turns q and k by their rows' positions, in place: columns i and i + head / 2 of a head are
+ * in the same thread, head / 16 column groups apart. `turn` is what load_turns found; tiles in turn have not the
+ * registers to keep it, nor the hurry, and read the table here. */
 template <class C>
 __device__ __forceinline__ void rotate_tile(float (&acc)[C::accumulators], const float4 (&turn)[C::head / 16][2],
-                                            const gemm_args &args, uint32_t bias, warp_place me, tile at)
+                                            const float (&scale)[2], const gemm_args &args, uint32_t bias,
+                                            warp_place me, tile at)
 {
     constexpr int half = C::head / 16, heads = C::tile_n / C::head;
     const int width = args.n / 3;
@@ -69,18 +70,18 @@ __device__ __forceinline__ void rotate_tile(float (&acc)[C::accumulators], const
 #pragma unroll
         for (int h = 0; h < heads; h++) {
             const bool turned = at.column + h * C::head < 2 * width;
-            const float scale = at.column + h * C::head < width ? args.q_scale : 1.0f;
+            const float q_scale = at.column + h * C::head < width ? args.q_scale : 1.0f;
             const int column = h * C::head + 8 * j + 2 * (me.lane % 4);
             const float2 b1 = bias_at(args, bias, column), b2 = bias_at(args, bias, column + C::head / 2);
             float *x1 = acc + 4 * (h * 2 * half + j), *x2 = x1 + 4 * half;
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                x1[i] += i % 2 ? b1.y : b1.x;
-                x2[i] += i % 2 ? b2.y : b2.x;
+                x1[i] = fmaf(x1[i], scale[i / 2], i % 2 ? b1.y : b1.x);
+                x2[i] = fmaf(x2[i], scale[i / 2], i % 2 ? b2.y : b2.x);
                 if (turned) {
                     const float4 cs = now[i / 2];
-                    x1[i] *= scale;
-                    x2[i] *= scale;
+                    x1[i] *= q_scale;
+                    x2[i] *= q_scale;
                     rotate(x1[i], x2[i], i % 2 ? cs.z : cs.x, i % 2 ? cs.w : cs.y);
                 }
             }
@@ -88,18 +89,18 @@ __device__ __forceinline__ void rotate_tile(float (&acc)[C::accumulators], const
     }
 }
 
-/* Finishes column groups 2 * pair and the next of a tile: the words for stmatrix. */
+/* Finishes column groups 2 * pair and the next of a tile, in place, and the words for stmatrix. */
 template <class C>
-__device__ __forceinline__ void finish_pair(uint32_t (&word)[4], const float *v, const uint32_t (&old)[4], float2 b0,
-                                            float2 b1)
+__device__ __forceinline__ void finish_pair(uint32_t (&word)[4], float *v, const float (&scale)[2],
+                                            const uint32_t (&old)[4], float2 b0, float2 b1)
 {
     using T = typename C::T;
 #pragma unroll
     for (int g = 0; g < 4; g++) { /* column group g / 2, rows 8 * (g % 2) */
-        float x = v[2 * g], y = v[2 * g + 1];
+        float &x = v[2 * g], &y = v[2 * g + 1];
         if (C::ep != EP_ROTARY) {
-            x += g / 2 ? b1.x : b0.x;
-            y += g / 2 ? b1.y : b0.y;
+            x = fmaf(x, scale[g % 2], g / 2 ? b1.x : b0.x);
+            y = fmaf(y, scale[g % 2], g / 2 ? b1.y : b0.y);
         }
         if (C::ep == EP_GELU) {
             x = gelu_short(x);
@@ -146,12 +147,47 @@ __device__ __forceinline__ void fetch_residual_early(const gemm_args &args, layo
     __syncwarp();
 }
 
+__device__ __forceinline__ float quad_sum(float v)
+{
+    v += __shfl_xor_sync(~0u, v, 1);
+    return v + __shfl_xor_sync(~0u, v, 2);
+}
+
+/* The moments of this slab's rows over the tile's columns, from the finished sums before they were rounded. */
+template <class C>
+__device__ __forceinline__ void store_moments(const float (&acc)[C::accumulators], const gemm_args &args, warp_place me,
+                                              tile at)
+{
+    const int columns = min(C::tile_n, args.n - at.column);
+#pragma unroll
+    for (int y = 0; y < 2; y++) {
+        const int row = at.row + me.row + 8 * y + me.lane / 4;
+        float sum = 0.0f, squares = 0.0f;
+#pragma unroll
+        for (int j = 0; j < C::tile_n / 8; j++)
+            if (8 * j < columns)
+                sum += acc[4 * j + 2 * y] + acc[4 * j + 2 * y + 1];
+        sum = quad_sum(sum);
+        const float mean = sum / columns;
+#pragma unroll
+        for (int j = 0; j < C::tile_n / 8; j++)
+            if (8 * j < columns) {
+                const float u = acc[4 * j + 2 * y] - mean, v = acc[4 * j + 2 * y + 1] - mean;
+                squares += fmaf(u, u, v * v);
+            }
+        squares = quad_sum(squares);
+        if (me.lane % 4 == 0 && row < args.m)
+            args.moments[(int64_t)row * args.tiles_n + at.column / C::tile_n] = make_float2(sum, squares);
+    }
+}
+
 /* Finishes and stores one slab of a tile, a chunk of columns at a time, each warp its own 16 rows: through its staging
  * area, from where the copy engine takes it. The residual waits in the ring or, for tiles in turn, in the staging
  * area. */
 template <class C>
-__device__ __forceinline__ void store_tile(float (&acc)[C::accumulators], const gemm_args &args, layout<C> smem,
-                                           ring<C::stages> &r, uint32_t bias, warp_place me, tile at, int slab)
+__device__ __forceinline__ void store_tile(float (&acc)[C::accumulators], const float (&scale)[2],
+                                           const gemm_args &args, layout<C> smem, ring<C::stages> &r, uint32_t bias,
+                                           warp_place me, tile at, int slab)
 {
     constexpr bool from_ring = C::ep == EP_RESIDUAL && !C::in_turn, from_slot = C::ep == EP_RESIDUAL && C::in_turn;
     const int row =
@@ -180,7 +216,7 @@ __device__ __forceinline__ void store_tile(float (&acc)[C::accumulators], const 
                     ldmatrix_x4(old, residual ^ (pair * 32));
                 for (int i = 0; i < 2 && C::ep != EP_ROTARY; i++)
                     b[i] = bias_at(args, bias, column + 8 * i);
-                finish_pair<C>(word[pair], acc + 4 * group, old, b[0], b[1]);
+                finish_pair<C>(word[pair], acc + 4 * group, scale, old, b[0], b[1]);
             }
         }
         if (me.lane == 0)
@@ -208,41 +244,8 @@ __device__ __forceinline__ void store_tile(float (&acc)[C::accumulators], const 
         tma_store_wait_read<0>();
         fetch_residual_chunk<C>(args, smem, me, {at.row + 64, at.column}, C::chunks - 1);
     }
-}
-
-/* Adds an FP32 residual and stores FP32, straight from and to global memory: four lanes cover a 32-byte sector. */
-template <class C>
-__device__ __forceinline__ void store_tile_f32(float (&acc)[C::accumulators], const gemm_args &args, uint32_t bias,
-                                               warp_place me, tile at)
-{
-    const int row = at.row + me.row + me.lane / 4, column = 2 * (me.lane % 4);
-    const int groups = min(C::tile_n, args.n - at.column) / 8;
-    const int64_t start = (int64_t)row * args.n + at.column + column, below = (int64_t)8 * args.n;
-    const float *residual = args.residual_f32 + start;
-    float *out = args.out_f32 + start;
-    constexpr int batch = 8; /* column groups whose loads are in flight together */
-#pragma unroll
-    for (int j0 = 0; j0 < C::tile_n / 8; j0 += batch) {
-        float2 old[batch][2];
-#pragma unroll
-        for (int j = 0; j < batch; j++)
-#pragma unroll
-            for (int y = 0; y < 2; y++)
-                if (j0 + j < groups && row + 8 * y < args.m)
-                    old[j][y] = *(const float2 *)(residual + y * below + 8 * (j0 + j));
-#pragma unroll
-        for (int j = 0; j < batch; j++) {
-            if (j0 + j >= C::tile_n / 8)
-                continue;
-            const float2 b = bias_at(args, bias, 8 * (j0 + j) + column);
-#pragma unroll
-            for (int y = 0; y < 2; y++)
-                if (j0 + j < groups && row + 8 * y < args.m)
-                    *(float2 *)(out + y * below + 8 * (j0 + j)) =
-                        make_float2(acc[4 * (j0 + j) + 2 * y] + b.x + old[j][y].x,
-                                    acc[4 * (j0 + j) + 2 * y + 1] + b.y + old[j][y].y);
-        }
-    }
+    if (C::ep == EP_RESIDUAL && args.moments != nullptr)
+        store_moments<C>(acc, args, me, at);
 }
 
 } // namespace

@@ -6,20 +6,21 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
+#include "gemm_epilogue.cuh"
 #include "sm90_ptx.cuh"
 
 namespace
 {
 
-enum epilogue { EP_BIAS, EP_GELU, EP_GEGLU, EP_RESIDUAL, EP_RESIDUAL_F32, EP_ROTARY };
+enum epilogue { EP_BIAS, EP_GELU, EP_GEGLU, EP_RESIDUAL, EP_ROTARY };
 
 struct gemm_args {
     CUtensorMap a, w, out, residual;
-    const float *bias;         /* [n] or NULL */
-    const float *residual_f32; /* [m][n], EP_RESIDUAL_F32 */
-    float *out_f32;            /* [m][n], EP_RESIDUAL_F32 */
-    const int32_t *pos;        /* [m], EP_ROTARY */
-    const float *rotary;       /* [positions][head / 2][2], EP_ROTARY */
+    const float *bias;      /* [n] or NULL */
+    const float *row_scale; /* [m] or NULL */
+    float2 *moments;        /* [m][tiles_n] of out, EP_RESIDUAL; or NULL */
+    const int32_t *pos;     /* [m], EP_ROTARY */
+    const float *rotary;    /* [positions][head / 2][2], EP_ROTARY */
     float q_scale;
     int m, n, k;
     int tiles_m, tiles_n; /* of a cluster: of 128 rows a block, and of tile_n */

@@ -12,11 +12,6 @@ const char *vnp_gpu_type_name(enum vnp_gemm_type type)
     return names[type];
 }
 
-enum vnp_dtype vnp_gpu_storage(enum vnp_gemm_type type)
-{
-    return type == VNP_GEMM_F16 ? VNP_F16 : type == VNP_GEMM_BF16 ? VNP_BF16 : VNP_F32;
-}
-
 static int64_t larger(int64_t a, int64_t b)
 {
     return a > b ? a : b;
@@ -24,13 +19,16 @@ static int64_t larger(int64_t a, int64_t b)
 
 struct vnp_gpu_parts vnp_gpu_parts(const struct vnp_model_config *c, const struct vnp_gpu_net_options *o)
 {
-    const enum vnp_dtype dtype = vnp_gpu_storage(o->type);
+    const enum vnp_dtype dtype = vnp_gemm_storage(o->type);
     const int64_t w = c->width, s = (int64_t)vnp_dtype_bytes(dtype);
-    return (struct vnp_gpu_parts){.x = w * (VNP_RESIDUAL_F32 ? 4 : s),
+    const bool esm2 = c->arch == VNP_ESM2;
+    return (struct vnp_gpu_parts){.x = w * s,
                                   .h = w * s,
                                   .wide = larger(3 * w, c->ffn) * s,
                                   .hidden = o->pool == VNP_POOL_NONE ? 0 : w * 4,
-                                  .rotary = c->arch == VNP_DNABERT_S ? 0 : c->head_dim * 4};
+                                  .moments = esm2 ? VNP_MOMENTS_PARTS(w) * 8 : 0,
+                                  .scale = esm2 ? 4 : 0,
+                                  .rotary = esm2 ? c->head_dim * 4 : 0};
 }
 
 int64_t vnp_gpu_weights_bytes(const struct vnp_model_config *c, enum vnp_dtype dtype, int layers)
@@ -68,8 +66,8 @@ static void bytes_of(const struct vnp_model_config *c, const struct vnp_gpu_net_
 {
     const struct vnp_gpu_parts p = vnp_gpu_parts(c, o);
     const int64_t many = 1 << 16;
-    *weights = vnp_gpu_weights_bytes(c, vnp_gpu_storage(o->type), o->layer);
-    *per_token = p.x + p.h + p.wide + p.hidden + p.rotary +
+    *weights = vnp_gpu_weights_bytes(c, vnp_gemm_storage(o->type), o->layer);
+    *per_token = p.x + p.h + p.wide + p.moments + p.scale + p.hidden + p.rotary +
                  batches * vnp_gpu_batch_bytes(many, many / 2, c->width, o->pool) / many;
 }
 

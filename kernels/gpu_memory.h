@@ -12,11 +12,6 @@
 
 #define VNP_SLOTS 4 /* batches in flight */
 
-/* 1 keeps the residual stream of 16-bit models in FP32: for measuring what its rounding costs. */
-#ifndef VNP_RESIDUAL_F32
-#define VNP_RESIDUAL_F32 0
-#endif
-
 struct vnp_gpu_net_options {
     enum vnp_gemm_type type; /* numbers: F16, BF16, F32 or TF32 */
     int layer;          /* representation: 0 the embedding, n the raw output of layer n, the last after its LayerNorm */
@@ -28,9 +23,6 @@ struct vnp_gpu_net_options {
 /* "fp16", "bf16", "fp32", "tf32" */
 const char *vnp_gpu_type_name(enum vnp_gemm_type type);
 
-/* How activations and matrices are stored. */
-enum vnp_dtype vnp_gpu_storage(enum vnp_gemm_type type);
-
 /* What begins on its own is aligned so, in bytes. */
 #define VNP_GPU_ALIGN 256
 static inline int64_t vnp_gpu_aligned(int64_t bytes)
@@ -40,7 +32,7 @@ static inline int64_t vnp_gpu_aligned(int64_t bytes)
 
 /* The parts of the workspace, in bytes for each token. */
 struct vnp_gpu_parts {
-    int64_t x, h, wide, hidden, rotary;
+    int64_t x, h, wide, moments, scale, hidden, rotary;
 };
 struct vnp_gpu_parts vnp_gpu_parts(const struct vnp_model_config *c, const struct vnp_gpu_net_options *o);
 

@@ -1,14 +1,16 @@
-/* LayerNorm.
+/* LayerNorm, and the moments alone.
  *
  *   y = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * w + b      or y = x without w and b
+ *   moments = sum(x), sum((x - mean(x))^2)
  *
  * x [rows, width] of In, y [rows, width] of Out, dense, 16-byte aligned; w, b [width] FP32.
  * One warp a row, 8 rows a block; a lane holds chunks lane, lane + 32, ... of 8 elements, up to C of them, so the row
  * is read once. No shared memory. Sums: over a lane's elements in order, then a butterfly over the warp: the same order
- * for every row, whatever is beside it. Reads rows * width * sizeof(In), writes rows * width * sizeof(Out); w and b
- * come from the caches. NaN and Inf make their own row NaN (as the sum does) and, when asked, set the byte of the row's
- * sequence. */
+ * for every row, whatever is beside it. Reads rows * width * sizeof(In), writes rows * width * sizeof(Out), or 8 bytes
+ * a row of moments; w and b come from the caches. NaN and Inf make their own row NaN (as the sum does) and, when asked,
+ * set the byte of the row's sequence. */
 #include <float.h>
+#include <type_traits>
 
 #include "cuda_check.h"
 #include "half.cuh"
@@ -23,6 +25,12 @@ static __device__ __forceinline__ float warp_sum(float v)
     for (int lanes = 16; lanes > 0; lanes /= 2)
         v += __shfl_xor_sync(~0u, v, lanes);
     return v;
+}
+
+static __device__ __forceinline__ float quad_sum(float v)
+{
+    v += __shfl_xor_sync(~0u, v, 1);
+    return v + __shfl_xor_sync(~0u, v, 2);
 }
 
 /* A lane's share of a row as it lies in memory: 16-bit rows stay packed, which leaves room for twice the warps. */
@@ -51,11 +59,10 @@ template <int C> struct share<float, C> {
     }
 };
 
-/* Mean and 1 / sqrt(variance + eps) of the row in x. */
+/* The sum of the row in x, and that of squared deviations from its mean. */
 template <typename T, int C>
-static __device__ __forceinline__ float2 moments(const share<T, C> &x, int lane, int chunks, float eps)
+static __device__ __forceinline__ float2 moments(const share<T, C> &x, int lane, int chunks)
 {
-    const float n = static_cast<float>(chunks * 8);
     float sum = 0, squares = 0, v[8];
 #pragma unroll
     for (int c = 0; c < C; c++) {
@@ -66,7 +73,8 @@ static __device__ __forceinline__ float2 moments(const share<T, C> &x, int lane,
         for (int i = 0; i < 8; i++)
             sum += v[i];
     }
-    const float mean = warp_sum(sum) / n;
+    sum = warp_sum(sum);
+    const float mean = sum / static_cast<float>(chunks * 8);
 #pragma unroll
     for (int c = 0; c < C; c++) {
         if (c * 32 + lane >= chunks)
@@ -76,7 +84,16 @@ static __device__ __forceinline__ float2 moments(const share<T, C> &x, int lane,
         for (int i = 0; i < 8; i++)
             squares = fmaf(v[i] - mean, v[i] - mean, squares);
     }
-    return make_float2(mean, 1 / sqrtf(warp_sum(squares) / n + eps));
+    return make_float2(sum, warp_sum(squares));
+}
+
+template <typename T, int C>
+static __device__ __forceinline__ void load_row(share<T, C> &x, const T *row, int lane, int chunks)
+{
+#pragma unroll
+    for (int c = 0; c < C; c++)
+        if (c * 32 + lane < chunks)
+            x.load(c, row + (c * 32 + lane) * 8);
 }
 
 template <typename In, typename Out, int C>
@@ -90,14 +107,15 @@ static __global__ void __launch_bounds__(32 * WARPS)
     vnp_await_results();
     if (row >= rows)
         return;
-    const In *src = d_x + row * chunks * 8;
     Out *dst = d_out + row * chunks * 8;
     share<In, C> x;
-#pragma unroll
-    for (int c = 0; c < C; c++)
-        if (c * 32 + lane < chunks)
-            x.load(c, src + (c * 32 + lane) * 8);
-    const float2 m = w ? moments(x, lane, chunks, eps) : make_float2(0, 1);
+    load_row(x, d_x + row * chunks * 8, lane, chunks);
+    float mean = 0, scale = 1;
+    if (w) {
+        const float n = static_cast<float>(chunks * 8);
+        const float2 m = moments(x, lane, chunks);
+        mean = m.x / n, scale = 1 / sqrtf(m.y / n + eps);
+    }
     bool finite = true;
 #pragma unroll
     for (int c = 0; c < C; c++) {
@@ -112,7 +130,7 @@ static __global__ void __launch_bounds__(32 * WARPS)
             vnp_load8(b + at, bias);
 #pragma unroll
             for (int i = 0; i < 8; i++)
-                v[i] = fmaf((v[i] - m.x) * m.y, gain[i], bias[i]);
+                v[i] = fmaf((v[i] - mean) * scale, gain[i], bias[i]);
         }
 #pragma unroll
         for (int i = 0; i < 8; i++)
@@ -131,19 +149,25 @@ template <typename In, typename Out, int C> static void launch(const vnp_layerno
                           p->width / 8, p->eps, p->d_sequence, p->d_nonfinite));
 }
 
-template <typename In, typename Out> static void by_width(const vnp_layernorm_params *p, cudaStream_t stream)
+/* Calls f with the chunks of a lane as a constant. */
+template <class F> static void by_width(int width, F f)
 {
-    const int per_lane = (p->width / 8 + 31) / 32;
+    const int per_lane = (width / 8 + 31) / 32;
     if (per_lane <= 2)
-        launch<In, Out, 2>(p, stream);
+        f(std::integral_constant<int, 2>());
     else if (per_lane == 3)
-        launch<In, Out, 3>(p, stream);
+        f(std::integral_constant<int, 3>());
     else if (per_lane <= 5)
-        launch<In, Out, 5>(p, stream);
+        f(std::integral_constant<int, 5>());
     else if (per_lane <= 10)
-        launch<In, Out, 10>(p, stream);
+        f(std::integral_constant<int, 10>());
     else
-        launch<In, Out, 20>(p, stream);
+        f(std::integral_constant<int, 20>());
+}
+
+template <typename In, typename Out> static void normalise(const vnp_layernorm_params *p, cudaStream_t stream)
+{
+    by_width(p->width, [=](auto c) { launch<In, Out, c>(p, stream); });
 }
 
 extern "C" void vnp_layernorm(const vnp_layernorm_params *p, cudaStream_t stream)
@@ -152,20 +176,91 @@ extern "C" void vnp_layernorm(const vnp_layernorm_params *p, cudaStream_t stream
         return;
     switch (p->in * 3 + p->out) {
     case VNP_F32 * 3 + VNP_F32:
-        return by_width<float, float>(p, stream);
+        return normalise<float, float>(p, stream);
     case VNP_F32 * 3 + VNP_F16:
-        return by_width<float, __half>(p, stream);
+        return normalise<float, __half>(p, stream);
     case VNP_F32 * 3 + VNP_BF16:
-        return by_width<float, __nv_bfloat16>(p, stream);
+        return normalise<float, __nv_bfloat16>(p, stream);
     case VNP_F16 * 3 + VNP_F32:
-        return by_width<__half, float>(p, stream);
+        return normalise<__half, float>(p, stream);
     case VNP_F16 * 3 + VNP_F16:
-        return by_width<__half, __half>(p, stream);
+        return normalise<__half, __half>(p, stream);
     case VNP_BF16 * 3 + VNP_F32:
-        return by_width<__nv_bfloat16, float>(p, stream);
+        return normalise<__nv_bfloat16, float>(p, stream);
     case VNP_BF16 * 3 + VNP_BF16:
-        return by_width<__nv_bfloat16, __nv_bfloat16>(p, stream);
+        return normalise<__nv_bfloat16, __nv_bfloat16>(p, stream);
     default:
         CUDA_CHECK(cudaErrorInvalidValue);
     }
+}
+
+template <typename T, int C>
+static __global__ void __launch_bounds__(32 * WARPS)
+    row_moments(const T *d_x, float2 *d_moments, int64_t rows, int chunks)
+{
+    const int lane = threadIdx.x & 31;
+    const int64_t row = static_cast<int64_t>(blockIdx.x) * WARPS + threadIdx.x / 32;
+    vnp_let_next_start();
+    vnp_await_results();
+    if (row >= rows)
+        return;
+    share<T, C> x;
+    load_row(x, d_x + row * chunks * 8, lane, chunks);
+    const float2 m = moments(x, lane, chunks);
+    if (lane == 0)
+        d_moments[row] = m;
+}
+
+template <typename T>
+static void row_moments(const void *d_x, int64_t rows, int width, float *d_moments, cudaStream_t stream)
+{
+    const unsigned blocks = static_cast<unsigned>((rows + WARPS - 1) / WARPS);
+    by_width(width, [=](auto c) {
+        CUDA_CHECK(vnp_launch(rows * width < 30000000, row_moments<T, c>, blocks, 32 * WARPS, 0, stream,
+                              static_cast<const T *>(d_x), reinterpret_cast<float2 *>(d_moments), rows, width / 8));
+    });
+}
+
+extern "C" void vnp_row_moments(const void *d_x, vnp_dtype dtype, int64_t rows, int width, float *d_moments,
+                                cudaStream_t stream)
+{
+    if (rows == 0)
+        return;
+    if (dtype == VNP_F32)
+        row_moments<float>(d_x, rows, width, d_moments, stream);
+    else if (dtype == VNP_F16)
+        row_moments<__half>(d_x, rows, width, d_moments, stream);
+    else
+        row_moments<__nv_bfloat16>(d_x, rows, width, d_moments, stream);
+}
+
+/* Four lanes a row, each every fourth part. */
+static __global__ void __launch_bounds__(256)
+    row_scales(const float2 *d_moments, float *d_scale, int64_t rows, int width, int columns, float eps)
+{
+    const int64_t row = (static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x) / 4;
+    const int parts = (width + columns - 1) / columns, lane = threadIdx.x % 4;
+    const float2 *part = d_moments + row * parts;
+    float sum = 0, squares = 0;
+    vnp_let_next_start();
+    vnp_await_results();
+    for (int i = lane; row < rows && i < parts; i += 4)
+        sum += part[i].x;
+    const float mean = quad_sum(sum) / static_cast<float>(width);
+    for (int i = lane; row < rows && i < parts; i += 4) {
+        const float n = static_cast<float>(min(columns, width - i * columns)), off = part[i].x / n - mean;
+        squares += fmaf(n * off, off, part[i].y);
+    }
+    squares = quad_sum(squares);
+    if (row < rows && lane == 0)
+        d_scale[row] = 1 / sqrtf(squares / static_cast<float>(width) + eps);
+}
+
+extern "C" void vnp_row_scales(const float *d_moments, int columns, int64_t rows, int width, float eps, float *d_scale,
+                               cudaStream_t stream)
+{
+    if (rows == 0)
+        return;
+    CUDA_CHECK(vnp_launch(true, row_scales, static_cast<unsigned>((rows + 63) / 64), 256, 0, stream,
+                          reinterpret_cast<const float2 *>(d_moments), d_scale, rows, width, columns, eps));
 }

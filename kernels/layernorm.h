@@ -1,4 +1,5 @@
-/* LayerNorm over packed rows, and the last step of the network: rows widened to FP32 and looked at for NaN and Inf. */
+/* LayerNorm over packed rows, its moments alone, and the last step of the network: rows widened to FP32 and looked at
+ * for NaN and Inf. */
 #ifndef VNP_LAYERNORM_H
 #define VNP_LAYERNORM_H
 
@@ -28,6 +29,15 @@ struct vnp_layernorm_params {
 /* out = (x - mean) / sqrt(mean((x - mean)^2) + eps) * w + b in FP32, two passes over the row, which stays in registers;
  * one rounding at the end. NaN or Inf in a row makes that row NaN. */
 void vnp_layernorm(const struct vnp_layernorm_params *p, cudaStream_t stream);
+
+/* d_moments [rows, 2]: of each row of d_x [rows, width] the sum, and the sum of squared deviations from its mean. */
+void vnp_row_moments(const void *d_x, enum vnp_dtype dtype, int64_t rows, int width, float *d_moments,
+                     cudaStream_t stream);
+
+/* d_scale[row] = 1 / sqrt(variance + eps), from the moments of the row's parts of `columns` columns, [rows, parts, 2];
+ * the last part may have fewer. vnp_row_moments makes one part of a row, vnp_gemm one or more (gemm.h). */
+void vnp_row_scales(const float *d_moments, int columns, int64_t rows, int width, float eps, float *d_scale,
+                    cudaStream_t stream);
 
 #ifdef __cplusplus
 }

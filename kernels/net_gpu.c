@@ -51,7 +51,7 @@ enum vnp_status vnp_gpu_net_reserve(struct vnp_gpu_net *m, int64_t tokens, struc
     if (tokens <= m->cap)
         return VNP_OK;
     tokens = (tokens + 255) / 256 * 256; /* so that each part is aligned */
-    const int64_t bytes = tokens * (p.x + p.h + p.wide + p.hidden + p.rotary);
+    const int64_t bytes = tokens * (p.x + p.h + p.wide + p.moments + p.scale + p.hidden + p.rotary);
     CUDA_CHECK(cudaStreamSynchronize(m->compute));
     if (cudaMalloc((void **)&slab, (size_t)bytes) != cudaSuccess) {
         cudaGetLastError();
@@ -63,6 +63,8 @@ enum vnp_status vnp_gpu_net_reserve(struct vnp_gpu_net *m, int64_t tokens, struc
     m->d_x = slab, slab += tokens * p.x;
     m->d_h = slab, slab += tokens * p.h;
     m->d_wide = slab, slab += tokens * p.wide;
+    m->d_moments = (float *)(void *)slab, slab += tokens * p.moments;
+    m->d_scale = (float *)(void *)slab, slab += tokens * p.scale;
     m->d_hidden = (float *)(void *)slab, slab += tokens * p.hidden;
     m->d_rotary = (float *)(void *)slab;
     m->cap = tokens;
@@ -95,8 +97,7 @@ enum vnp_status vnp_gpu_net_open(struct vnp_gpu_net **out, const struct vnp_mode
     m->c = *c;
     m->o = *options;
     m->walk = walks[c->arch];
-    m->dtype = vnp_gpu_storage(options->type);
-    m->residual = VNP_RESIDUAL_F32 ? VNP_F32 : m->dtype;
+    m->dtype = vnp_gemm_storage(options->type);
     CUDA_CHECK(cudaStreamCreateWithFlags(&m->in, cudaStreamNonBlocking));
     CUDA_CHECK(cudaStreamCreateWithFlags(&m->compute, cudaStreamNonBlocking));
     CUDA_CHECK(cudaStreamCreateWithFlags(&m->out, cudaStreamNonBlocking));
@@ -135,7 +136,7 @@ cudaStream_t vnp_gpu_net_stream(struct vnp_gpu_net *m)
 static void finish(const struct vnp_gpu_net *m, const struct vnp_gpu_batch *b)
 {
     const bool pooled = m->o.pool != VNP_POOL_NONE;
-    const struct vnp_layernorm_params ln = {.in = m->residual,
+    const struct vnp_layernorm_params ln = {.in = m->dtype,
                                             .out = VNP_F32,
                                             .d_x = m->d_x,
                                             .d_out = pooled ? m->d_hidden : b->d_out,

@@ -4,7 +4,6 @@
 
 #include "attention.h"
 #include "cuda_check.h"
-#include "layernorm.h"
 
 void vnp_gpu_net_gemm(const struct vnp_gpu_net *m, struct vnp_gemm_params p)
 {
@@ -24,23 +23,7 @@ struct vnp_gemm_params vnp_gpu_net_residual(const struct vnp_gpu_net *m, const v
                                     .d_w = w,
                                     .d_bias = bias,
                                     .d_out = m->d_x,
-                                    .d_residual = m->d_x,
-                                    .residual_f32 = VNP_RESIDUAL_F32};
-}
-
-void vnp_gpu_net_norm(const struct vnp_gpu_net *m, enum vnp_dtype from, const void *x, enum vnp_dtype to, void *out,
-                      const float *w, const float *b, int64_t rows)
-{
-    const struct vnp_layernorm_params p = {.in = from,
-                                           .out = to,
-                                           .d_x = x,
-                                           .d_out = out,
-                                           .d_w = w,
-                                           .d_b = b,
-                                           .rows = rows,
-                                           .width = m->c.width,
-                                           .eps = m->c.ln_eps};
-    vnp_layernorm(&p, m->compute);
+                                    .d_residual = m->d_x};
 }
 
 void vnp_gpu_net_attend(const struct vnp_gpu_net *m, const struct vnp_gpu_batch *b)

@@ -39,16 +39,18 @@ struct vnp_gpu_net {
     struct vnp_model_config c;
     const struct vnp_gpu_walk *walk;
     struct vnp_gpu_net_options o;
-    enum vnp_dtype dtype, residual; /* of activations and matrices; of the residual stream */
+    enum vnp_dtype dtype; /* of activations, the residual stream and matrices */
     struct vnp_gpu_weights weights;
     int64_t cap; /* tokens that there is room for */
     void *d_workspace;
-    void *d_x;       /* [tokens, width] residual stream */
-    void *d_h;       /* [tokens, width] after a LayerNorm; after attention */
-    void *d_wide;    /* [tokens, 3 width] q, k, v; [tokens, ffn] */
-    float *d_hidden; /* [tokens, width] the representation, when it is pooled */
-    float *d_rotary; /* [positions, head_dim / 2, 2], ESM-2 */
-    float *d_slopes; /* [heads] ALiBi's, DNABERT-S */
+    void *d_x;        /* [tokens, width] residual stream */
+    void *d_h;        /* [tokens, width] after attention */
+    void *d_wide;     /* [tokens, 3 width] q, k, v; [tokens, ffn] */
+    float *d_scale;   /* [tokens] 1 / the deviation of d_x's rows, ESM-2 */
+    float *d_moments; /* [tokens, parts, 2] of d_x's rows, ESM-2 */
+    float *d_hidden;  /* [tokens, width] the representation, when it is pooled */
+    float *d_rotary;  /* [positions, head_dim / 2, 2], ESM-2 */
+    float *d_slopes;  /* [heads] ALiBi's, DNABERT-S */
     cudaStream_t in, compute, out;
     char report[1024];
 };
@@ -56,13 +58,9 @@ struct vnp_gpu_net {
 /* A product of the net's numbers. */
 void vnp_gpu_net_gemm(const struct vnp_gpu_net *m, struct vnp_gemm_params p);
 
-/* out = residual + a w^T + bias, on the residual stream. */
+/* d_x += a w^T + bias; `k` columns of a and w. */
 struct vnp_gemm_params vnp_gpu_net_residual(const struct vnp_gpu_net *m, const void *a, const void *w,
                                             const float *bias, int64_t rows, int64_t k);
-
-/* out [rows, width] of `to` = LayerNorm(x [rows, width] of `from`); out may be x where the types are equal. */
-void vnp_gpu_net_norm(const struct vnp_gpu_net *m, enum vnp_dtype from, const void *x, enum vnp_dtype to, void *out,
-                      const float *w, const float *b, int64_t rows);
 
 /* d_h = attention of q | k | v in d_wide; with ALiBi where the net has slopes. */
 void vnp_gpu_net_attend(const struct vnp_gpu_net *m, const struct vnp_gpu_batch *b);

@@ -7,11 +7,18 @@
 
 #include "convert.h"
 #include "cuda_check.h"
+#include "fold.h"
 #include "gpu_memory.h"
 #include "xmalloc.h"
 
 #define CHUNK ((int64_t)8 << 20) /* source bytes that travel at once */
 #define MAX_THREADS 8
+
+/* The LayerNorm before a linear layer, to be folded into it; all on the device, where they must be already. */
+struct norm {
+    const float *gain, *shift; /* [width] */
+    float *bias;               /* the layer's: [rows] */
+};
 
 /* A stretch of one tensor: where from, where to. */
 struct job {
@@ -19,7 +26,16 @@ struct job {
     int64_t run;
     char *dst; /* device */
     enum vnp_dtype from, to;
-    int64_t n; /* elements, at most CHUNK bytes at the source */
+    int64_t n;        /* elements, at most CHUNK bytes at the source */
+    int64_t width;    /* of a row */
+    struct norm norm; /* gain NULL: none; else whole rows */
+};
+
+struct jobs {
+    struct job *job;
+    int64_t n, cap;
+    int64_t bytes; /* of the sources */
+    int64_t next;  /* taken by the threads, atomically */
 };
 
 struct loader {
@@ -27,31 +43,45 @@ struct loader {
     enum vnp_dtype dtype; /* of matrices */
     char *slab;           /* NULL: only counting */
     int64_t used;
-    struct job *jobs;
-    int64_t n_jobs, cap_jobs;
-    int64_t next; /* taken by the threads, atomically */
+    struct jobs vectors, matrices; /* in this order: the matrices may want the vectors */
+    struct jobs *now;
     int device;
 };
 
-/* `gated`: the two halves of the rows alternate in eights, as VNP_GEMM_GEGLU wants them. */
-static void add_jobs(struct loader *l, const struct vnp_tensor *t, char *dst, enum vnp_dtype to, bool gated)
+static struct job *add_job(struct jobs *jobs)
 {
-    const int64_t n = t->shape[0] * t->shape[1], from_bytes = (int64_t)vnp_dtype_bytes(t->dtype),
-                  eight = 8 * t->shape[1], most = CHUNK / from_bytes,
-                  step = gated ? most / (2 * eight) * (2 * eight) : most;
+    if (jobs->n == jobs->cap) {
+        jobs->cap = jobs->cap ? 2 * jobs->cap : 1024;
+        jobs->job = xreallocarray(jobs->job, (size_t)jobs->cap, sizeof *jobs->job);
+    }
+    return &jobs->job[jobs->n++];
+}
+
+/* `gated`: the two halves of the rows alternate in eights, as VNP_GEMM_GEGLU wants them. `norm`: or NULL. */
+static void add_jobs(struct jobs *jobs, const struct vnp_tensor *t, char *dst, enum vnp_dtype to, bool gated,
+                     const struct norm *norm)
+{
+    const int64_t width = t->shape[1], n = t->shape[0] * width, from_bytes = (int64_t)vnp_dtype_bytes(t->dtype),
+                  unit = gated  ? 16 * width
+                         : norm ? width
+                                : 1,
+                  step = CHUNK / from_bytes / unit * unit;
+    jobs->bytes += n * from_bytes;
     for (int64_t at = 0; at < n; at += step) {
         const char *src = (const char *)t->data + (gated ? at / 2 : at) * from_bytes;
-        if (l->n_jobs == l->cap_jobs) {
-            l->cap_jobs = l->cap_jobs ? 2 * l->cap_jobs : 1024;
-            l->jobs = xreallocarray(l->jobs, (size_t)l->cap_jobs, sizeof *l->jobs);
+        struct job *j = add_job(jobs);
+        *j = (struct job){.src = src,
+                          .second = gated ? src + n / 2 * from_bytes : NULL,
+                          .run = 8 * width * from_bytes,
+                          .dst = dst + at * (int64_t)vnp_dtype_bytes(to),
+                          .from = t->dtype,
+                          .to = to,
+                          .n = n - at < step ? n - at : step,
+                          .width = width};
+        if (norm) {
+            j->norm = *norm;
+            j->norm.bias += at / width;
         }
-        l->jobs[l->n_jobs++] = (struct job){.src = src,
-                                            .second = gated ? src + n / 2 * from_bytes : NULL,
-                                            .run = eight * from_bytes,
-                                            .dst = dst + at * (int64_t)vnp_dtype_bytes(to),
-                                            .from = t->dtype,
-                                            .to = to,
-                                            .n = n - at < step ? n - at : step};
     }
 }
 
@@ -62,15 +92,20 @@ static bool is_gated(const struct loader *l)
 
 /* Room for the tensors of `n` roles, one below the other; the device address when there is a slab. NULL for a role that
  * the architecture doesn't have. */
-static void *place(struct loader *l, const enum vnp_role *roles, int n, int layer, enum vnp_dtype to)
+static void *place(struct loader *l, const enum vnp_role *roles, int n, int layer, enum vnp_dtype to,
+                   const struct norm *norm)
 {
     char *first = l->slab ? l->slab + l->used : NULL;
+    struct norm rest = norm ? *norm : (struct norm){0};
     if (!vnp_model_tensor(l->model, roles[0], layer))
         return NULL;
     for (int i = 0; i < n; i++) {
         const struct vnp_tensor *t = vnp_model_tensor(l->model, roles[i], layer);
         if (l->slab)
-            add_jobs(l, t, l->slab + l->used, to, roles[i] == VNP_FC1_W && is_gated(l));
+            add_jobs(t->shape[0] > 1 && to == l->dtype ? &l->matrices : &l->vectors, t, l->slab + l->used, to,
+                     roles[i] == VNP_FC1_W && is_gated(l), norm ? &rest : NULL);
+        if (l->slab && norm)
+            rest.bias += t->shape[0];
         l->used += t->shape[0] * t->shape[1] * (int64_t)vnp_dtype_bytes(to);
     }
     l->used = vnp_gpu_aligned(l->used);
@@ -78,36 +113,45 @@ static void *place(struct loader *l, const enum vnp_role *roles, int n, int laye
 }
 static void *vector(struct loader *l, enum vnp_role role, int layer)
 {
-    return place(l, &role, 1, layer, VNP_F32);
+    return place(l, &role, 1, layer, VNP_F32, NULL);
 }
-static void *matrix(struct loader *l, enum vnp_role role, int layer)
+static void *matrix(struct loader *l, enum vnp_role role, int layer, const struct norm *norm)
 {
-    return place(l, &role, 1, layer, l->dtype);
+    return place(l, &role, 1, layer, l->dtype, norm);
+}
+
+static struct vnp_gpu_layer place_layer(struct loader *l, int i)
+{
+    static const enum vnp_role qkv_w[] = {VNP_Q_W, VNP_K_W, VNP_V_W}, qkv_b[] = {VNP_Q_B, VNP_K_B, VNP_V_B};
+    const bool whole = is_gated(l); /* DNABERT-S: q, k and v come as one, and LayerNorm follows the products */
+    float *bias = whole ? vector(l, VNP_QKV_B, i) : place(l, qkv_b, 3, i, VNP_F32, NULL);
+    float *fc1_b = vector(l, VNP_FC1_B, i);
+    const struct norm norm1 = {vector(l, VNP_LN1_W, i), vector(l, VNP_LN1_B, i), bias},
+                      norm2 = {vector(l, VNP_LN2_W, i), vector(l, VNP_LN2_B, i), fc1_b};
+    return (struct vnp_gpu_layer){
+        .ln1_w = norm1.gain,
+        .ln1_b = norm1.shift,
+        .qkv_w = whole ? matrix(l, VNP_QKV_W, i, NULL) : place(l, qkv_w, 3, i, l->dtype, &norm1),
+        .qkv_b = bias,
+        .out_w = matrix(l, VNP_OUT_W, i, NULL),
+        .out_b = vector(l, VNP_OUT_B, i),
+        .ln2_w = norm2.gain,
+        .ln2_b = norm2.shift,
+        .fc1_w = matrix(l, VNP_FC1_W, i, whole ? NULL : &norm2),
+        .fc1_b = fc1_b,
+        .fc2_w = matrix(l, VNP_FC2_W, i, NULL),
+        .fc2_b = vector(l, VNP_FC2_B, i),
+    };
 }
 
 static void place_all(struct loader *l, struct vnp_gpu_weights *w, int layers, bool last)
 {
-    static const enum vnp_role qkv_w[] = {VNP_Q_W, VNP_K_W, VNP_V_W}, qkv_b[] = {VNP_Q_B, VNP_K_B, VNP_V_B};
-    const bool whole = is_gated(l); /* DNABERT-S: q, k and v come as one */
     w->word = vector(l, VNP_EMB_WORD, 0);
     w->type = vector(l, VNP_EMB_TYPE, 0);
     w->emb_ln_w = vector(l, VNP_EMB_LN_W, 0);
     w->emb_ln_b = vector(l, VNP_EMB_LN_B, 0);
     for (int i = 0; i < layers; i++)
-        w->layer[i] = (struct vnp_gpu_layer){
-            .ln1_w = vector(l, VNP_LN1_W, i),
-            .ln1_b = vector(l, VNP_LN1_B, i),
-            .qkv_w = whole ? matrix(l, VNP_QKV_W, i) : place(l, qkv_w, 3, i, l->dtype),
-            .qkv_b = whole ? vector(l, VNP_QKV_B, i) : place(l, qkv_b, 3, i, VNP_F32),
-            .out_w = matrix(l, VNP_OUT_W, i),
-            .out_b = vector(l, VNP_OUT_B, i),
-            .ln2_w = vector(l, VNP_LN2_W, i),
-            .ln2_b = vector(l, VNP_LN2_B, i),
-            .fc1_w = matrix(l, VNP_FC1_W, i),
-            .fc1_b = vector(l, VNP_FC1_B, i),
-            .fc2_w = matrix(l, VNP_FC2_W, i),
-            .fc2_b = vector(l, VNP_FC2_B, i),
-        };
+        w->layer[i] = place_layer(l, i);
     if (last) {
         w->final_ln_w = vector(l, VNP_FINAL_LN_W, 0);
         w->final_ln_b = vector(l, VNP_FINAL_LN_B, 0);
@@ -140,15 +184,18 @@ static void *load_some(void *ctx)
         CUDA_CHECK(cudaMalloc((void **)&staging[i], CHUNK));
         CUDA_CHECK(cudaEventCreateWithFlags(&free_again[i], cudaEventDisableTiming | cudaEventBlockingSync));
     }
-    for (int64_t turn = 0, i; (i = __atomic_fetch_add(&l->next, 1, __ATOMIC_RELAXED)) < l->n_jobs; turn++) {
-        const struct job *j = &l->jobs[i];
+    for (int64_t turn = 0, i; (i = __atomic_fetch_add(&l->now->next, 1, __ATOMIC_RELAXED)) < l->now->n; turn++) {
+        const struct job *j = &l->now->job[i];
         const int b = turn & 1;
         const size_t bytes = (size_t)j->n * vnp_dtype_bytes(j->from);
+        const bool as_is = j->from == j->to && !j->norm.gain;
         CUDA_CHECK(cudaEventSynchronize(free_again[b]));
         gather(pinned[b], j, (int64_t)bytes);
-        CUDA_CHECK(
-            cudaMemcpyAsync(j->from == j->to ? j->dst : staging[b], pinned[b], bytes, cudaMemcpyHostToDevice, stream));
-        if (j->from != j->to)
+        CUDA_CHECK(cudaMemcpyAsync(as_is ? j->dst : staging[b], pinned[b], bytes, cudaMemcpyHostToDevice, stream));
+        if (j->norm.gain)
+            vnp_fold_layernorm(j->dst, j->to, staging[b], j->from, j->n / j->width, (int)j->width, j->norm.gain,
+                               j->norm.shift, j->norm.bias, stream);
+        else if (!as_is)
             vnp_convert_device(j->dst, j->to, staging[b], j->from, j->n, stream);
         CUDA_CHECK(cudaEventRecord(free_again[b], stream));
     }
@@ -162,13 +209,13 @@ static void *load_some(void *ctx)
     return NULL;
 }
 
-static void load_all(struct loader *l)
+static void load_all(struct loader *l, struct jobs *jobs)
 {
     pthread_t threads[MAX_THREADS];
     const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     int n = 0;
-    CUDA_CHECK(cudaGetDevice(&l->device));
-    while (n < MAX_THREADS - 1 && n < cpus - 1 && n < l->n_jobs / 4 &&
+    l->now = jobs;
+    while (n < MAX_THREADS - 1 && n < cpus - 1 && n < jobs->bytes / (4 * CHUNK) &&
            pthread_create(&threads[n], NULL, load_some, l) == 0)
         n++;
     load_some(l);
@@ -197,8 +244,11 @@ enum vnp_status vnp_gpu_weights_load(struct vnp_gpu_weights *w, const struct vnp
     l.slab = w->d_slab;
     l.used = 0;
     place_all(&l, w, layers, last);
-    load_all(&l);
-    free(l.jobs);
+    CUDA_CHECK(cudaGetDevice(&l.device));
+    load_all(&l, &l.vectors);
+    load_all(&l, &l.matrices);
+    free(l.vectors.job);
+    free(l.matrices.job);
     return VNP_OK;
 }
 

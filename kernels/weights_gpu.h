@@ -9,7 +9,9 @@
 
 #define VNP_MAX_LAYERS 512
 
-/* Device pointers into the slab. Matrices [out, in] of the storage type; vectors, and the word table, FP32. */
+/* Device pointers into the slab. Matrices [out, in] of the storage type; vectors, and the word table, FP32. ESM-2's
+ * LayerNorms are in the products behind them: its qkv_w, qkv_b, fc1_w and fc1_b are what vnp_fold_layernorm makes of
+ * the model's. */
 struct vnp_gpu_layer {
     const float *ln1_w, *ln1_b; /* [width] */
     const void *qkv_w;          /* [3 width, width]: q, k, v one below the other */

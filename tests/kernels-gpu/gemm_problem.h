@@ -20,22 +20,17 @@ struct problem {
     enum vnp_gemm_epilogue epilogue;
     int64_t n, k;
     int head;
-    int residual_f32;
+    int scaled; /* by a row scale */
 };
 
 /* Random inputs of one type, made once and used by every shape: the first n * k of w, and so on. */
 struct inputs {
     enum vnp_gemm_type type;
-    float *a, *w, *bias, *residual, *table; /* residual: in the type of out */
+    float *a, *w, *bias, *residual, *scale, *table;
     void *d_a, *d_w, *d_residual;
-    float *d_bias, *d_residual_f32, *d_table;
+    float *d_bias, *d_scale, *d_table;
     int32_t *pos, *d_pos;
 };
-
-static inline enum vnp_dtype storage(enum vnp_gemm_type type)
-{
-    return type == VNP_GEMM_F16 ? VNP_F16 : type == VNP_GEMM_BF16 ? VNP_BF16 : VNP_F32;
-}
 
 static inline float *numbers(int64_t n, float scale, enum vnp_dtype dtype, uint64_t seed)
 {
@@ -48,7 +43,7 @@ static inline float *numbers(int64_t n, float scale, enum vnp_dtype dtype, uint6
 static inline struct inputs make(enum vnp_gemm_type type, int64_t rows, int64_t most_n, int64_t most_k, int64_t most_nk)
 {
     struct inputs in = {.type = type};
-    const enum vnp_dtype dtype = storage(type);
+    const enum vnp_dtype dtype = vnp_gemm_storage(type);
     /* TF32 has bfloat16's numbers among its own: rounding the operands then costs nothing, and the bound stays sharp.
      */
     const enum vnp_dtype operand = type == VNP_GEMM_TF32 ? VNP_BF16 : dtype;
@@ -56,6 +51,7 @@ static inline struct inputs make(enum vnp_gemm_type type, int64_t rows, int64_t 
     in.w = numbers(most_nk, 0.05f, operand, 2);
     in.bias = numbers(most_n, 0.5f, VNP_F32, 3);
     in.residual = numbers(rows * most_n, 2, dtype, 4);
+    in.scale = numbers(rows, 3, VNP_F32, 6);
     in.pos = xreallocarray(NULL, (size_t)rows, 4);
     uint64_t seed = 5;
     for (int64_t i = 0; i < rows; i++)
@@ -64,15 +60,15 @@ static inline struct inputs make(enum vnp_gemm_type type, int64_t rows, int64_t 
     in.d_w = to_device(in.w, most_nk, dtype);
     in.d_bias = to_device(in.bias, most_n, VNP_F32);
     in.d_residual = to_device(in.residual, rows * most_n, dtype);
-    in.d_residual_f32 = to_device(in.residual, rows * most_n, VNP_F32);
+    in.d_scale = to_device(in.scale, rows, VNP_F32);
     in.d_pos = bytes_to_device(in.pos, (size_t)rows * 4);
     return in;
 }
 
 static inline void drop(struct inputs *in)
 {
-    void *host[] = {in->a, in->w, in->bias, in->residual, in->pos};
-    void *device[] = {in->d_a, in->d_w, in->d_bias, in->d_residual, in->d_residual_f32, in->d_pos};
+    void *host[] = {in->a, in->w, in->bias, in->residual, in->scale, in->pos};
+    void *device[] = {in->d_a, in->d_w, in->d_bias, in->d_residual, in->d_scale, in->d_pos};
     for (size_t i = 0; i < sizeof host / sizeof *host; i++)
         free(host[i]);
     for (size_t i = 0; i < sizeof device / sizeof *device; i++)
@@ -93,11 +89,6 @@ static inline void make_table(struct inputs *in, int dim)
     in->d_table = to_device(in->table, (int64_t)POSITIONS * half * 2, VNP_F32);
 }
 
-static inline enum vnp_dtype out_type(const struct problem *p)
-{
-    return p->epilogue == VNP_GEMM_BIAS_RESIDUAL && p->residual_f32 ? VNP_F32 : storage(p->type);
-}
-
 static inline int64_t out_columns(const struct problem *p)
 {
     return p->epilogue == VNP_GEMM_GEGLU ? p->n / 2 : p->n;
@@ -105,22 +96,38 @@ static inline int64_t out_columns(const struct problem *p)
 
 static inline size_t row_bytes(const struct problem *p)
 {
-    return (size_t)out_columns(p) * vnp_dtype_bytes(out_type(p));
+    return (size_t)out_columns(p) * vnp_dtype_bytes(vnp_gemm_storage(p->type));
+}
+
+/* The columns of a part of the moments that the kernel makes; 0: it makes none. */
+static inline int32_t made_columns(const struct problem *p, enum kernel kernel)
+{
+    const struct vnp_gemm_params params = {.type = p->type, .epilogue = p->epilogue, .n = p->n, .k = p->k};
+    return p->epilogue != VNP_GEMM_BIAS_RESIDUAL || kernel == PORTABLE ? 0
+           : kernel == BY_CHOICE                                       ? vnp_gemm_moments_columns(&params)
+                                 : vnp_gemm_sm90_columns((enum vnp_sm90_tile)kernel);
+}
+
+static inline int64_t parts(int64_t width, int64_t columns)
+{
+    return columns ? (width + columns - 1) / columns : 0;
 }
 
 /* Runs m rows from row `first` of the inputs; the result's bytes, poison where nothing was written. The caller frees.
- * The memory before and after it must be as it was. A residual is added in place. */
+ * The memory before and after it must be as it was. A residual is added in place; `made`: room for the moments that the
+ * kernel makes, or NULL. */
 static inline unsigned char *run(const struct inputs *in, const struct problem *p, enum kernel kernel, int64_t first,
-                                 int64_t m)
+                                 int64_t m, float *made)
 {
-    const size_t element = vnp_dtype_bytes(storage(p->type)), wide = vnp_dtype_bytes(out_type(p));
+    const size_t element = vnp_dtype_bytes(vnp_gemm_storage(p->type));
+    const int32_t columns = made_columns(p, kernel);
+    const int64_t moments = m * parts(p->n, columns) * 2;
+    float *d_made = poisoned(moments, VNP_F32);
     const size_t bytes = (size_t)m * row_bytes(p);
     unsigned char *d_block = poisoned((int64_t)(bytes + 2 * GUARD) / 2, VNP_F16), *d_out = d_block + GUARD;
     if (p->epilogue == VNP_GEMM_BIAS_RESIDUAL)
-        CUDA_CHECK(cudaMemcpy(d_out,
-                              (const char *)(p->residual_f32 ? (void *)in->d_residual_f32 : in->d_residual) +
-                                  (size_t)(first * p->n) * wide,
-                              bytes, cudaMemcpyDeviceToDevice));
+        CUDA_CHECK(cudaMemcpy(d_out, (const char *)in->d_residual + (size_t)(first * p->n) * element, bytes,
+                              cudaMemcpyDeviceToDevice));
     const struct vnp_gemm_params params = {
         .type = p->type,
         .epilogue = p->epilogue,
@@ -132,7 +139,8 @@ static inline unsigned char *run(const struct inputs *in, const struct problem *
         .d_bias = p->epilogue == VNP_GEMM_GEGLU ? NULL : in->d_bias,
         .d_out = d_out,
         .d_residual = d_out,
-        .residual_f32 = p->residual_f32,
+        .d_moments = made ? d_made : NULL,
+        .d_row_scale = p->scaled ? in->d_scale + first : NULL,
         .d_pos = in->d_pos + first,
         .d_rotary = in->d_table,
         .head_dim = p->head,
@@ -146,6 +154,9 @@ static inline unsigned char *run(const struct inputs *in, const struct problem *
     unsigned char *block = xmalloc(bytes + 2 * GUARD);
     CUDA_CHECK(cudaMemcpy(block, d_block, bytes + 2 * GUARD, cudaMemcpyDeviceToHost));
     CUDA_CHECK(cudaFree(d_block));
+    if (made)
+        CUDA_CHECK(cudaMemcpy(made, d_made, (size_t)moments * 4, cudaMemcpyDeviceToHost));
+    CUDA_CHECK(cudaFree(d_made));
     for (size_t i = 0; i < GUARD; i++)
         if (block[i] != 0xff || block[GUARD + bytes + i] != 0xff)
             fail_msg("written outside the result, %zu bytes from its edge", i);
@@ -173,19 +184,21 @@ static inline double gelu(double v)
     return 0.5 * v * erfc(-v * 0.70710678118654752440);
 }
 
-/* Row `row` of the inputs in double: sum + bias, and the bound of an FP32 sum's error. */
+/* Row `row` of the inputs in double: sum * scale + bias, and the bound of an FP32 sum's error. */
 static inline void exact_row(const struct inputs *in, const struct problem *p, int64_t row, double *v, double *bound)
 {
     const double each = (p->type == VNP_GEMM_F32 ? (double)p->k : (double)p->k / 8 + 8) * 0x1p-23;
+    const double scale = p->scaled ? in->scale[row] : 1;
     for (int64_t j = 0; j < p->n; j++) {
-        double sum = p->epilogue == VNP_GEMM_GEGLU ? 0 : in->bias[j], size = fabs(sum);
+        const double bias = p->epilogue == VNP_GEMM_GEGLU ? 0 : in->bias[j];
+        double sum = 0, size = fabs(bias / scale);
         for (int64_t t = 0; t < p->k; t++) {
             const double x = (double)in->a[row * p->k + t] * in->w[j * p->k + t];
             sum += x;
             size += fabs(x);
         }
-        v[j] = sum;
-        bound[j] = size * each;
+        v[j] = sum * scale + bias;
+        bound[j] = size * fabs(scale) * each;
     }
 }
 
@@ -193,7 +206,7 @@ static inline void exact_row(const struct inputs *in, const struct problem *p, i
 static inline void finish_row(const struct inputs *in, const struct problem *p, int64_t row, double *v, double *bound,
                               int fused)
 {
-    const enum vnp_dtype out = out_type(p);
+    const enum vnp_dtype out = vnp_gemm_storage(p->type);
     const int half = p->head / 2;
     for (int64_t j = 0; j < p->n && p->epilogue == VNP_GEMM_BIAS_ROTARY; j++) {
         if (j >= 2 * p->n / 3 || j % p->head >= half)
@@ -230,16 +243,38 @@ static inline int64_t sample(int64_t m, int i)
     return i < n ? rows[i] % m : i == n ? m - 1 : i == n + 1 ? m / 2 : -1;
 }
 
+/* The moments of a finished row, v, from which each value may be off by its bound. */
+static inline void check_made(const struct problem *p, const float *made, int64_t columns, const double *v,
+                              const double *bound)
+{
+    for (int64_t at = 0; at < p->n; at += columns, made += 2) {
+        const int64_t end = at + columns < p->n ? at + columns : p->n;
+        double sum = 0, off = 0, squares = 0, slack = 0;
+        for (int64_t j = at; j < end; j++)
+            sum += v[j], off += bound[j] + fabs(v[j]) * 0x1p-21;
+        for (int64_t j = at; j < end; j++) {
+            const double d = v[j] - sum / (double)(end - at), each = bound[j] + off / (double)(end - at);
+            squares += d * d, slack += (2 * fabs(d) + each) * each + d * d * 0x1p-19;
+        }
+        if (!(fabs(made[0] - sum) <= off) || !(fabs(made[1] - squares) <= slack))
+            fail_msg("n %d k %d: moments of columns %d to %d: %.9g, %.9g; exact %.9g, %.9g; allowed %.3g, %.3g",
+                     (int)p->n, (int)p->k, (int)at, (int)end, made[0], made[1], sum, squares, off, slack);
+    }
+}
+
+/* made, columns: the moments that came with out, or NULL. */
 static inline void check_exact(const struct inputs *in, const struct problem *p, const unsigned char *out, int64_t m,
-                               int fused)
+                               int fused, const float *made, int64_t columns)
 {
     double *v = xreallocarray(NULL, (size_t)p->n, sizeof *v), *bound = xreallocarray(NULL, (size_t)p->n, sizeof *v);
     int64_t row;
     for (int i = 0; (row = sample(m, i)) >= 0; i++) {
         exact_row(in, p, row, v, bound);
         finish_row(in, p, row, v, bound, fused);
+        if (made)
+            check_made(p, made + row * parts(p->n, columns) * 2, columns, v, bound);
         for (int64_t j = 0; j < out_columns(p); j++) {
-            const double got = element(out, out_type(p), row * out_columns(p) + j);
+            const double got = element(out, vnp_gemm_storage(p->type), row * out_columns(p) + j);
             if (!(fabs(got - v[j]) <= bound[j]))
                 fail_msg("type %d epilogue %d n %d k %d head %d: row %d column %d: %.9g, exact %.9g, allowed %.3g",
                          (int)p->type, (int)p->epilogue, (int)p->n, (int)p->k, p->head, (int)row, (int)j, got, v[j],
@@ -258,18 +293,26 @@ static inline void check(struct inputs *in, const struct problem *p, enum kernel
     const size_t each = row_bytes(p);
     if (p->head)
         make_table(in, p->head);
-    unsigned char *whole = run(in, p, kernel, 0, MOST_ROWS);
-    check_exact(in, p, whole, MOST_ROWS, fused);
+    const int32_t columns = made_columns(p, kernel);
+    const size_t moments = (size_t)parts(p->n, columns) * 2;
+    float *made = columns ? xreallocarray(NULL, MOST_ROWS * moments, sizeof *made) : NULL,
+          *made_part = columns ? xreallocarray(NULL, MOST_ROWS * moments, sizeof *made) : NULL;
+    unsigned char *whole = run(in, p, kernel, 0, MOST_ROWS, made);
+    check_exact(in, p, whole, MOST_ROWS, fused, made, columns);
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         const int64_t m = counts[i], first = i % 2 ? 37 + 128 * (int64_t)i : 0;
-        unsigned char *part = run(in, p, kernel, first, m);
+        unsigned char *part = run(in, p, kernel, first, m, made_part);
         for (int64_t row = 0; row < m; row++)
-            if (memcmp(part + (size_t)row * each, whole + (size_t)(first + row) * each, each) != 0)
+            if (memcmp(part + (size_t)row * each, whole + (size_t)(first + row) * each, each) != 0 ||
+                (made && memcmp(made_part + (size_t)row * moments, made + (size_t)(first + row) * moments,
+                                moments * sizeof *made) != 0))
                 fail_msg("type %d epilogue %d n %d k %d: row %d of %d differs from the same row among %d", (int)p->type,
                          (int)p->epilogue, (int)p->n, (int)p->k, (int)row, (int)m, MOST_ROWS);
         free(part);
     }
     free(whole);
+    free(made);
+    free(made_part);
     if (p->head) {
         free(in->table);
         CUDA_CHECK(cudaFree(in->d_table));

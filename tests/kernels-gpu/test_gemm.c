@@ -5,10 +5,12 @@
 static void check_layer(struct inputs *in, int64_t width, int head, enum kernel kernel, int fused)
 {
     const struct problem problems[] = {
+        {in->type, VNP_GEMM_BIAS_ROTARY, 3 * width, width, head, 1},
         {in->type, VNP_GEMM_BIAS_ROTARY, 3 * width, width, head, 0},
         {in->type, VNP_GEMM_BIAS_RESIDUAL, width, width, 0, 0},
+        {in->type, VNP_GEMM_BIAS_GELU, 4 * width, width, 0, 1},
         {in->type, VNP_GEMM_BIAS_GELU, 4 * width, width, 0, 0},
-        {in->type, VNP_GEMM_BIAS_RESIDUAL, width, 4 * width, 0, 1},
+        {in->type, VNP_GEMM_BIAS_RESIDUAL, width, 4 * width, 0, 0},
         {in->type, VNP_GEMM_BIAS, width, 4 * width, 0, 0},
         {in->type, VNP_GEMM_GEGLU, 2 * width, width, 0, 0},
     };

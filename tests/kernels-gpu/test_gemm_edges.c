@@ -15,13 +15,15 @@ static void ragged_edges(void **state)
         check(&in, &p, BY_CHOICE, 1);
         check(&in, &p, PORTABLE, 1);
     }
-    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
-        for (int residual_f32 = 0; residual_f32 < 2; residual_f32++) {
-            const struct problem p = {VNP_GEMM_F16, VNP_GEMM_BIAS_RESIDUAL, shapes[i][0], shapes[i][1], 0,
-                                      residual_f32};
-            check(&in, &p, BY_CHOICE, 1);
-            check(&in, &p, PORTABLE, 1);
-        }
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        const int64_t n = shapes[i][0], k = shapes[i][1];
+        const struct problem residual = {VNP_GEMM_F16, VNP_GEMM_BIAS_RESIDUAL, n, k, 0, 0},
+                             scaled = {VNP_GEMM_F16, VNP_GEMM_BIAS, n, k, 0, 1};
+        check(&in, &residual, BY_CHOICE, 1);
+        check(&in, &residual, PORTABLE, 1);
+        check(&in, &scaled, BY_CHOICE, 1);
+        check(&in, &scaled, PORTABLE, 1);
+    }
     drop(&in);
 }
 
@@ -35,22 +37,22 @@ static void tiles_agree(void **state)
     struct inputs in = make(VNP_GEMM_F16, MOST_ROWS, 1280, 1280, 960 * 1280);
     const struct problem problems[] = {
         {VNP_GEMM_F16, VNP_GEMM_BIAS_ROTARY, 960, 320, 16, 0},
-        {VNP_GEMM_F16, VNP_GEMM_BIAS_ROTARY, 960, 320, 32, 0},
+        {VNP_GEMM_F16, VNP_GEMM_BIAS_ROTARY, 960, 320, 32, 1},
         {VNP_GEMM_F16, VNP_GEMM_BIAS_GELU, 1280, 320, 0, 0},
         {VNP_GEMM_F16, VNP_GEMM_BIAS_GELU, 1280, 64, 0, 0},
         {VNP_GEMM_F16, VNP_GEMM_BIAS, 640, 1280, 0, 0},
         {VNP_GEMM_F16, VNP_GEMM_BIAS, 72, 8, 0, 0},
         {VNP_GEMM_F16, VNP_GEMM_BIAS_RESIDUAL, 320, 1280, 0, 0},
         {VNP_GEMM_F16, VNP_GEMM_BIAS_RESIDUAL, 1000, 200, 0, 0},
-        {VNP_GEMM_F16, VNP_GEMM_BIAS_RESIDUAL, 320, 1280, 0, 1},
+        {VNP_GEMM_F16, VNP_GEMM_BIAS_GELU, 640, 1280, 0, 1},
     };
     for (size_t i = 0; i < sizeof problems / sizeof *problems; i++) {
         const struct problem *p = problems + i;
         if (p->head)
             make_table(&in, p->head);
-        unsigned char *first = run(&in, p, FIRST_TILE, 0, MOST_ROWS);
+        unsigned char *first = run(&in, p, FIRST_TILE, 0, MOST_ROWS, NULL);
         for (enum kernel tile = FIRST_TILE + 1; tile <= LAST_TILE; tile++) {
-            unsigned char *other = run(&in, p, tile, 0, MOST_ROWS);
+            unsigned char *other = run(&in, p, tile, 0, MOST_ROWS, NULL);
             assert_memory_equal(first, other, MOST_ROWS * row_bytes(p));
             free(other);
         }
@@ -118,7 +120,7 @@ static void nonfinite_rows(void **state)
     for (size_t e = 0; e < 4; e++)
         for (enum kernel kernel = BY_CHOICE; kernel <= PORTABLE; kernel += PORTABLE) {
             const struct problem p = {VNP_GEMM_F16, epilogues[e], N, K, 0, 0};
-            unsigned char *out = run(&in, &p, kernel, 0, M);
+            unsigned char *out = run(&in, &p, kernel, 0, M, NULL);
             const int64_t columns = out_columns(&p);
             for (int64_t i = 0; i < M * columns; i++)
                 if (!isfinite(element(out, VNP_F16, i)) != (i / columns == 70 || i / columns == 131))
@@ -143,8 +145,8 @@ static void bad_parameters_are_refused(void **state)
                                          .d_w = d,
                                          .d_out = d,
                                          .head_dim = 16};
-    struct vnp_gemm_params bad[10];
-    for (size_t i = 0; i < 10; i++)
+    struct vnp_gemm_params bad[12];
+    for (size_t i = 0; i < 12; i++)
         bad[i] = good;
     bad[0].m = 0;
     bad[1].n = 20;
@@ -157,7 +159,10 @@ static void bad_parameters_are_refused(void **state)
     bad[8].epilogue = bad[9].epilogue = VNP_GEMM_GEGLU;
     bad[8].n = 24;
     bad[9].d_bias = d;
-    for (size_t i = 0; i < 10; i++)
+    bad[10].d_moments = d; /* without a residual */
+    bad[11].epilogue = VNP_GEMM_BIAS_RESIDUAL;
+    bad[11].d_residual = bad[11].d_row_scale = d;
+    for (size_t i = 0; i < 12; i++)
         assert_int_equal(vnp_gemm(bad + i, 0), cudaErrorInvalidValue);
     CUDA_CHECK(cudaDeviceSynchronize());
     CUDA_CHECK(cudaFree(d));

@@ -149,6 +149,84 @@ static void in_place(void **state)
     }
 }
 
+/* Two rows in three have NaN for neighbours. */
+static void moments_against_double(void **state)
+{
+    const int widths[] = {8, 264, 320, 640, 2560, 5120};
+    (void)state;
+    need_gpu();
+    for (int dtype = 0; dtype < 3; dtype++)
+        for (size_t w = 0; w < sizeof widths / sizeof *widths; w++) {
+            struct rows r = make((enum vnp_dtype)dtype, (enum vnp_dtype)dtype, 19, widths[w], w % 2 ? 200 : 0, 30 + w);
+            for (int64_t i = 1; i < r.n; i += 3)
+                r.x[i * r.width + r.width - 1] = NAN;
+            void *d_x = to_device(r.x, r.n * r.width, r.in);
+            float *d_moments = poisoned(r.n * 2, VNP_F32);
+            vnp_row_moments(d_x, r.in, r.n, r.width, d_moments, 0);
+            CUDA_CHECK(cudaDeviceSynchronize());
+            float *got = from_device(d_moments, r.n * 2, VNP_F32);
+            for (int64_t i = 0; i < r.n; i++) {
+                const float *x = r.x + i * r.width;
+                double sum = 0, size = 0, squares = 0;
+                for (int j = 0; j < r.width; j++)
+                    sum += x[j], size += fabs(x[j]);
+                for (int j = 0; j < r.width; j++)
+                    squares += (x[j] - sum / r.width) * (x[j] - sum / r.width);
+                const double slack = 1e-5 * squares + 1e-13 * size * size;
+                const bool right =
+                    i % 3 == 1 ? isnan(got[2 * i]) && isnan(got[2 * i + 1])
+                               : fabs(got[2 * i] - sum) <= 1e-6 * size && fabs(got[2 * i + 1] - squares) <= slack;
+                if (!right)
+                    fail_msg("type %d, width %d, row %d: %.9g, %.9g; exact %.9g, %.9g", dtype, r.width, (int)i,
+                             got[2 * i], got[2 * i + 1], sum, squares);
+            }
+            cudaFree(d_x), cudaFree(d_moments);
+            free(got);
+            drop(&r);
+        }
+}
+
+/* Parts of any width give the row's scale, whatever their means are. */
+static void scales_from_parts(void **state)
+{
+    enum { ROWS = 70, WIDTH = 1288 };
+    const int columns[] = {8, 160, 192, 256, WIDTH, 2 * WIDTH};
+    (void)state;
+    need_gpu();
+    struct rows r = make(VNP_F32, VNP_F32, ROWS, WIDTH, 20, 40);
+    for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
+        const int parts = (WIDTH + columns[c] - 1) / columns[c];
+        float *moments = xcalloc((size_t)(ROWS * parts) * 2, sizeof *moments);
+        for (int i = 0; i < ROWS * parts; i++) {
+            const float *x = r.x + i / parts * WIDTH + i % parts * columns[c];
+            const int n = i % parts + 1 < parts ? columns[c] : WIDTH - i % parts * columns[c];
+            double sum = 0, squares = 0;
+            for (int j = 0; j < n; j++)
+                sum += x[j];
+            for (int j = 0; j < n; j++)
+                squares += (x[j] - sum / n) * (x[j] - sum / n);
+            moments[2 * i] = (float)sum, moments[2 * i + 1] = (float)squares;
+        }
+        float *d_moments = to_device(moments, ROWS * parts * 2, VNP_F32), *d_scale = poisoned(ROWS, VNP_F32);
+        vnp_row_scales(d_moments, columns[c], ROWS, WIDTH, EPS, d_scale, 0);
+        CUDA_CHECK(cudaDeviceSynchronize());
+        float *scale = from_device(d_scale, ROWS, VNP_F32);
+        for (int i = 0; i < ROWS; i++) {
+            double mean = 0, variance = 0;
+            for (int j = 0; j < WIDTH; j++)
+                mean += (double)r.x[i * WIDTH + j] / WIDTH;
+            for (int j = 0; j < WIDTH; j++)
+                variance += (r.x[i * WIDTH + j] - mean) * (r.x[i * WIDTH + j] - mean) / WIDTH;
+            const double want = 1 / sqrt(variance + EPS);
+            if (!(fabs(scale[i] - want) <= 2e-6 * want))
+                fail_msg("parts of %d: row %d: %.9g, exact %.9g", columns[c], i, scale[i], want);
+        }
+        cudaFree(d_moments), cudaFree(d_scale);
+        free(moments), free(scale);
+    }
+    drop(&r);
+}
+
 static void constant_rows_are_the_bias(void **state)
 {
     (void)state;
@@ -228,6 +306,8 @@ int main(void)
         cmocka_unit_test(same_bytes_at_any_place),
         cmocka_unit_test(small_rows),
         cmocka_unit_test(in_place),
+        cmocka_unit_test(moments_against_double),
+        cmocka_unit_test(scales_from_parts),
     };
     return cmocka_run_group_tests_name("layernorm-gpu", tests, NULL, NULL);
 }
