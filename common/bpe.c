@@ -3,20 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NONE VNP_BPE_NONE
-#define NEVER UINT32_MAX /* ranks: no such merge */
-#define CROSSED (UINT32_MAX - 1)
-#define ALONE 255             /* the class of letters that no merge takes */
-#define TRIE_LIMIT (1u << 26) /* cells: 256 MiB */
-#define MEMO_IDS 8192         /* vocabularies up to this size remember what becomes of two tokens: 16 MiB */
+#include "bpe_table.h"
 
-/* What becomes of two tokens side by side: two bits. */
-enum side_by_side {
-    UNASKED,
-    APART, /* they stay as they are */
-    JOIN,  /* each becomes whole, and then they merge */
-    CROSS  /* a merge across the boundary comes before they are whole */
-};
+#define NONE VNP_BPE_NONE
+#define NEVER VNP_BPE_NEVER
+#define CROSSED (UINT32_MAX - 1) /* a rank */
+#define ALONE 255                /* the class of letters that no merge takes */
+#define TRIE_LIMIT (1u << 26)    /* cells: 256 MiB */
+#define TABLE_LIMIT 8192         /* vocabularies of so many ids and merges have a table of neighbours: 8 MiB at most */
 
 /* One merge on the way from letters to a token, with the outermost symbols of the token's text after it. */
 struct step {
@@ -35,10 +29,7 @@ struct token {
     uint32_t length;      /* letters; its steps are one fewer */
     uint32_t steps;       /* where they begin in vnp_bpe.steps */
     uint32_t left, right; /* where its edges begin in vnp_bpe.edges: those that a neighbour on that side sees */
-    uint32_t rank;        /* of the last merge, of these two tokens; 0 for a letter */
-    uint16_t left_part, right_part;
     uint16_t first, last; /* letters, as tokens */
-    bool rising;          /* no step has a lower rank than the one before */
 };
 
 /* What the search needs of a token. */
@@ -47,18 +38,15 @@ struct link {
     uint16_t shorter; /* the longest other token that it begins with, or NONE */
 };
 
-struct pair {
-    uint32_t key, rank; /* left << 16 | right; rank NEVER: the slot is free */
-};
-
 struct vnp_bpe {
     uint32_t n_ids;
     struct token *token;
+    struct vnp_bpe_origin *origin; /* of each token */
     struct link *link;
     struct step *steps; /* gone once all tokens are formed */
     struct edge *edges;
     uint64_t n_steps, cap_steps, n_edges, cap_edges;
-    struct pair *pairs;
+    struct vnp_bpe_pair *pairs; /* a hash table */
     uint32_t pair_mask;
     /* The trie of tokens: child [node << shift | class of the letter], 0 for none; the longest token up to a node. */
     uint32_t *child;
@@ -66,8 +54,9 @@ struct vnp_bpe {
     int shift;
     uint8_t class[256];   /* of each byte's letter, from 0, or ALONE */
     uint16_t letter[256]; /* its token */
-    uint8_t *memo;        /* two bits for each [left << memo_shift | right]: enum side_by_side; or NULL */
-    int memo_shift;
+    bool rising;          /* in no token a step has a lower rank than the one before */
+    bool has_table;
+    struct vnp_bpe_table table;
     uint64_t *dead; /* a bit a position: nothing that follows the tokens up to here leads to the end */
     uint64_t cap_dead;
 };
@@ -106,46 +95,9 @@ static uint32_t meet(const struct vnp_bpe *b, uint16_t x, uint16_t y)
     }
 }
 
-static enum side_by_side compute(struct vnp_bpe *b, uint16_t x, uint16_t y);
-
-/* What becomes of x and y side by side, asked once. */
-static inline enum side_by_side look(struct vnp_bpe *b, uint16_t x, uint16_t y)
+static inline bool may_follow(const struct vnp_bpe *b, uint16_t x, uint16_t y)
 {
-    const uint32_t at = (uint32_t)x << b->memo_shift | y;
-    const int shift = 2 * (at & 3);
-    enum side_by_side what = b->memo[at >> 2] >> shift & 3;
-    if (what == UNASKED) {
-        what = compute(b, x, y);
-        b->memo[at >> 2] |= (uint8_t)(what << shift);
-    }
-    return what;
-}
-
-/* As meet(), but by what is known of shorter tokens: before the later of the two last merges, one token was whole and
- * the other had its two parts. Holds where ranks rise. */
-static enum side_by_side compute(struct vnp_bpe *b, uint16_t x, uint16_t y)
-{
-    const struct token *tx = &b->token[x], *ty = &b->token[y];
-    uint32_t rank;
-    if (!tx->rising || !ty->rising) {
-        rank = meet(b, x, y);
-        return rank == CROSSED ? CROSS : rank == NEVER ? APART : JOIN;
-    }
-    if (tx->rank > ty->rank) {
-        const enum side_by_side before = look(b, tx->right_part, y);
-        if (before == CROSS || (before == JOIN && rank_of(b, tx->right_part, y) < tx->rank))
-            return CROSS;
-    } else if (ty->length > 1) {
-        const enum side_by_side before = look(b, x, ty->left_part);
-        if (before == CROSS || (before == JOIN && rank_of(b, x, ty->left_part) <= ty->rank))
-            return CROSS;
-    }
-    return rank_of(b, x, y) == NEVER ? APART : JOIN;
-}
-
-static inline bool may_follow(struct vnp_bpe *b, uint16_t x, uint16_t y)
-{
-    return b->memo != NULL ? look(b, x, y) == APART : meet(b, x, y) == NEVER;
+    return b->has_table ? vnp_bpe_table_allows(&b->table, x, y) : meet(b, x, y) == NEVER;
 }
 
 /* Room for n more elements of a growing array. */
@@ -169,19 +121,20 @@ static bool add_edges(struct vnp_bpe *b, struct token *t)
     const struct step *s = b->steps + t->steps, *const end = s + (t->length - 1);
     if (!room(&b->edges, sizeof *b->edges, b->n_edges, &b->cap_edges, 2 * (uint64_t)t->length))
         return false;
-    t->rising = true;
+    bool rising = true;
     for (const struct step *i = s; i + 1 < end; i++)
-        t->rising &= i[0].rank <= i[1].rank;
+        rising &= i[0].rank <= i[1].rank;
+    b->rising &= rising;
     t->left = (uint32_t)b->n_edges;
     uint16_t symbol = t->first;
     for (const struct step *i = s; i < end; symbol = i++->first)
-        if (!t->rising || i->first != symbol)
+        if (!rising || i->first != symbol)
             b->edges[b->n_edges++] = (struct edge){i->rank, i->first};
     b->edges[b->n_edges++] = (struct edge){NEVER, 0};
     t->right = (uint32_t)b->n_edges;
     symbol = t->last;
     for (const struct step *i = s; i < end; symbol = i++->last)
-        if (!t->rising || i->last != symbol)
+        if (!rising || i->last != symbol)
             b->edges[b->n_edges++] = (struct edge){i->rank, i->last};
     b->edges[b->n_edges++] = (struct edge){NEVER, 0};
     return true;
@@ -194,13 +147,8 @@ static bool form(struct vnp_bpe *b, const struct vnp_merge *m, uint32_t rank)
     struct token *t = &b->token[m->result];
     if (!room(&b->steps, sizeof *b->steps, b->n_steps, &b->cap_steps, (uint64_t)x.length + y.length))
         return false;
-    *t = (struct token){.length = x.length + y.length,
-                        .steps = (uint32_t)b->n_steps,
-                        .rank = rank,
-                        .left_part = m->left,
-                        .right_part = m->right,
-                        .first = x.first,
-                        .last = y.last};
+    *t = (struct token){.length = x.length + y.length, .steps = (uint32_t)b->n_steps, .first = x.first, .last = y.last};
+    b->origin[m->result] = (struct vnp_bpe_origin){rank, m->left, m->right};
     const struct step *sx = b->steps + x.steps, *sy = b->steps + y.steps;
     const struct step *const end_x = sx + (x.length - 1), *const end_y = sy + (y.length - 1);
     struct step *to = b->steps + b->n_steps;
@@ -233,6 +181,8 @@ static int by_length(const void *a, const void *b)
 static bool form_tokens(struct vnp_bpe *b, const struct vnp_bpe_spec *spec)
 {
     struct order *order = malloc((spec->n_merges + 1) * sizeof *order);
+    for (uint32_t id = 0; id < b->n_ids; id++)
+        b->origin[id] = (struct vnp_bpe_origin){0, NONE, NONE};
     bool ok = order != NULL && room(&b->steps, sizeof *b->steps, 0, &b->cap_steps, 1);
     for (int c = 0; ok && c < 256; c++)
         if (spec->letter[c] != NONE) {
@@ -267,7 +217,7 @@ static bool make_pairs(struct vnp_bpe *b, const struct vnp_bpe_spec *spec)
     memset(b->pairs, 0xff, slots * sizeof *b->pairs);
     for (uint32_t i = 0; i < spec->n_merges; i++) {
         const uint32_t key = (uint32_t)spec->merges[i].left << 16 | spec->merges[i].right;
-        b->pairs[slot_of(b, key)] = (struct pair){key, i};
+        b->pairs[slot_of(b, key)] = (struct vnp_bpe_pair){key, i};
     }
     return true;
 }
@@ -347,6 +297,13 @@ static enum vnp_status make_trie(struct vnp_bpe *b, const struct vnp_bpe_spec *s
     return ok ? VNP_OK : vnp_error(err, VNP_OS, "out of memory for its tokens");
 }
 
+static bool make_table(struct vnp_bpe *b, uint32_t n_merges)
+{
+    b->has_table = b->rising && b->n_ids <= TABLE_LIMIT && n_merges <= TABLE_LIMIT;
+    const struct vnp_bpe_merges merges = {b->pairs, b->pair_mask + 1, n_merges};
+    return !b->has_table || vnp_bpe_table_open(&b->table, &merges, b->origin, b->n_ids);
+}
+
 enum vnp_status vnp_bpe_open(struct vnp_bpe **out, const struct vnp_bpe_spec *spec, struct vnp_err *err)
 {
     struct vnp_bpe *b = *out = calloc(1, sizeof *b);
@@ -355,13 +312,11 @@ enum vnp_status vnp_bpe_open(struct vnp_bpe **out, const struct vnp_bpe_spec *sp
         b->n_ids = spec->n_ids;
         b->token = calloc(spec->n_ids, sizeof *b->token);
         b->link = calloc(spec->n_ids, sizeof *b->link);
-        while (1u << b->memo_shift < spec->n_ids)
-            b->memo_shift++;
-        if (spec->n_ids <= MEMO_IDS)
-            b->memo = calloc(((size_t)1 << 2 * b->memo_shift) / 4 + 1, 1);
+        b->origin = malloc(spec->n_ids * sizeof *b->origin);
+        b->rising = true;
     }
-    if (b == NULL || b->token == NULL || b->link == NULL || (spec->n_ids <= MEMO_IDS && b->memo == NULL) ||
-        !make_pairs(b, spec) || !form_tokens(b, spec))
+    if (b == NULL || b->token == NULL || b->origin == NULL || b->link == NULL || !make_pairs(b, spec) ||
+        !form_tokens(b, spec) || !make_table(b, spec->n_merges))
         st = vnp_error(err, VNP_OS, "out of memory for its merges");
     else
         st = make_trie(b, spec, err);
@@ -376,9 +331,10 @@ void vnp_bpe_close(struct vnp_bpe *b)
 {
     if (b == NULL)
         return;
-    void *const parts[] = {b->token, b->link, b->steps, b->edges, b->pairs, b->child, b->longest, b->memo, b->dead};
+    void *const parts[] = {b->token, b->link, b->steps, b->edges, b->pairs, b->child, b->longest, b->origin, b->dead};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         free(parts[i]);
+    vnp_bpe_table_close(&b->table);
     free(b);
 }
 

@@ -30,13 +30,15 @@ static uint16_t add(struct vocabulary *v, const char *text)
     return (uint16_t)v->n++;
 }
 
-static void add_merge(struct vocabulary *v, uint16_t left, uint16_t right)
+static void add_merge(struct vocabulary *v, uint16_t left, uint16_t right, bool only_new)
 {
     char text[80];
     snprintf(text, sizeof text, "%s%s", v->text[left], v->text[right]);
     if (strlen(text) > 36 || v->n == MAX_TOKENS || v->n_merges == MAX_MERGES)
         return;
     uint16_t result = find(v, text);
+    if (result != VNP_BPE_NONE && only_new)
+        return;
     if (result == VNP_BPE_NONE)
         result = add(v, text);
     v->merge[v->n_merges++] = (struct vnp_merge){left, right, result};
@@ -49,7 +51,9 @@ static void swap_merges(struct vocabulary *v, uint32_t i, uint32_t j)
     v->merge[j] = m;
 }
 
-/* `disorder` of 100 merges change places. */
+/* `disorder` of 100 merges change places. With TRAINED no two merges make the same text. */
+#define TRAINED (-1)
+
 static struct vocabulary *random_vocabulary(uint64_t *rng, int letters, int merges, int disorder)
 {
     struct vocabulary *v = calloc(1, sizeof *v);
@@ -58,7 +62,7 @@ static struct vocabulary *random_vocabulary(uint64_t *rng, int letters, int merg
         v->letter[c] = add(v, (char[]){(char)c, '\0'});
     for (int i = 0; i < merges; i++) /* of short tokens above all, as in real ones */
         add_merge(v, (uint16_t)t_between(rng, 0, t_between(rng, 0, v->n - 1)),
-                  (uint16_t)t_between(rng, 0, t_between(rng, 0, v->n - 1)));
+                  (uint16_t)t_between(rng, 0, t_between(rng, 0, v->n - 1)), disorder == TRAINED);
     for (uint32_t i = 0; i < v->n_merges; i++)
         if (t_between(rng, 0, 99) < disorder)
             swap_merges(v, i, (uint32_t)t_between(rng, 0, v->n_merges - 1));
@@ -90,7 +94,7 @@ static uint64_t by_definition(const struct vocabulary *v, const char *word, uint
     }
 }
 
-#define MANY 9000 /* ids, most of them unused: too many for the memo of pairs */
+#define MANY 9000 /* ids, most of them unused: too many for a table of neighbours */
 
 static struct vnp_bpe *open_bpe(const struct vocabulary *v, uint32_t n_ids)
 {
@@ -136,6 +140,16 @@ static void random_words(int vocabularies, int letters, int merges, int disorder
     }
 }
 
+static void as_trained(void **state)
+{
+    (void)state;
+    random_words(60, 4, 100, TRAINED);
+    random_words(30, 4, 390, TRAINED);
+    random_words(30, 2, 60, TRAINED);
+    random_words(20, 20, 100, TRAINED);
+    random_words(10, 1, 12, TRAINED);
+}
+
 static void in_order(void **state)
 {
     (void)state;
@@ -168,7 +182,7 @@ static void long_words_of_one_letter(void **state)
     v.letter['a'] = add(&v, "a");
     v.letter['b'] = add(&v, "b");
     for (size_t i = 0; i < sizeof merges / sizeof *merges; i++)
-        add_merge(&v, find(&v, merges[i].left), find(&v, merges[i].right));
+        add_merge(&v, find(&v, merges[i].left), find(&v, merges[i].right), false);
     struct vnp_bpe *b = open_bpe(&v, v.n);
     assert_true(vnp_bpe_reserve(b, LETTERS));
     memset(word, 'a', LETTERS);
@@ -189,6 +203,7 @@ static void long_words_of_one_letter(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(as_trained),
         cmocka_unit_test(in_order),
         cmocka_unit_test(in_disorder),
         cmocka_unit_test(long_words_of_one_letter),
