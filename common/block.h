@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "status.h"
 
@@ -66,6 +67,15 @@ struct vnp_str {
     const char *s;
     uint32_t n;
 };
+
+static inline bool vnp_str_equal(struct vnp_str a, struct vnp_str b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.s, b.s, a.n) == 0);
+}
+
+/* For "%.*s" in messages: an id, or its first 200 bytes. */
+#define VNP_SHOWN(id) VNP_SHOWN_BYTES((id).s, (id).n)
+#define VNP_SHOWN_BYTES(p, n) (int)((n) < 200 ? (n) : 200), (const char *)(p)
 
 /* What copies say of each record. */
 struct vnp_copy {

@@ -241,7 +241,7 @@ static enum vnp_status take_embeddings(struct work *w, const struct vnp_block *b
             st = vnp_error(err, VNP_DATA,
                            "%s: record %" PRIu64 " (%.*s): its embedding holds NaN or an infinity: run the "
                            "forward stage without --on-nonfinite=keep",
-                           vnp_reader_name(w->in), row.ordinal, (int)(row.id.n < 200 ? row.id.n : 200), row.id.s);
+                           vnp_reader_name(w->in), row.ordinal, VNP_SHOWN(row.id));
         row.data = no_scores;
         row.bytes = sizeof no_scores;
         if (st == VNP_OK)

@@ -138,8 +138,7 @@ static void refuse_nonfinite(struct work *w, const struct vnp_block *b)
             vnp_error(&err, VNP_DATA,
                       "%s: record %llu (%.*s): NaN or Inf from layer %d, in FP32: look at the weights with vnp-model "
                       "verify, or mark such records and go on with --on-nonfinite=keep",
-                      vnp_reader_name(w->job.in), (unsigned long long)b->ordinal[i],
-                      (int)(b->id[i].n < 200 ? b->id[i].n : 200), b->id[i].s, w->job.layer);
+                      vnp_reader_name(w->job.in), (unsigned long long)b->ordinal[i], VNP_SHOWN(b->id[i]), w->job.layer);
             vnp_stage_fail(w->out, &err);
         }
 }

@@ -252,8 +252,7 @@ static void handle_nonfinite(struct work *w, struct vnp_slot *s, int64_t i)
     vnp_error(&err, VNP_DATA,
               "%s: record %llu (%.*s): NaN or Inf from layer %d, in %s: look at the weights with vnp-model verify, "
               "or mark such records and go on with --on-nonfinite=keep",
-              vnp_reader_name(w->job.in), (unsigned long long)s->rows.ordinal[i], (int)(id.n < 200 ? id.n : 200), id.s,
-              w->job.layer, numbers);
+              vnp_reader_name(w->job.in), (unsigned long long)s->rows.ordinal[i], VNP_SHOWN(id), w->job.layer, numbers);
     fail(&err);
 }
 

@@ -149,7 +149,7 @@ static enum vnp_status set_up(struct work *w, struct vnp_err *err)
 static enum vnp_status row_error(const struct work *w, const struct vnp_row *row, struct vnp_err *err, const char *what)
 {
     return vnp_error(err, VNP_DATA, "%s: record %llu (%.*s): %s", vnp_reader_name(w->in),
-                     (unsigned long long)row->ordinal, (int)(row->id.n < 200 ? row->id.n : 200), row->id.s, what);
+                     (unsigned long long)row->ordinal, VNP_SHOWN(row->id), what);
 }
 
 static enum vnp_status convert(const struct work *w, const struct vnp_row *row, enum vnp_dtype from, const void *src,
