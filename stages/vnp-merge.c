@@ -272,6 +272,16 @@ static enum vnp_status check_ids(struct merge *m, struct vnp_err *err)
     return st == VNP_END ? VNP_OK : st;
 }
 
+/* Behind the last row: each of B's went out. */
+static enum vnp_status finish_rows(struct merge *m, struct vnp_err *err)
+{
+    const struct vnp_reader *b = m->side[1].reader;
+    enum vnp_status st = vnp_cutter_flush(&m->cutter, err);
+    if (st != VNP_OK || vnp_totals_match(vnp_reader_totals(b), vnp_writer_totals(m->out)))
+        return st;
+    return vnp_totals_differ(vnp_reader_name(b), vnp_reader_totals(b), vnp_writer_totals(m->out), err);
+}
+
 /* All rows, in lockstep. */
 static enum vnp_status merge_rows(struct merge *m, struct vnp_err *err)
 {
@@ -283,7 +293,7 @@ static enum vnp_status merge_rows(struct merge *m, struct vnp_err *err)
         if (st != VNP_OK)
             return st;
         if (a->end && b->end)
-            return vnp_cutter_flush(&m->cutter, err);
+            return finish_rows(m, err);
         if (a->end || b->end)
             return lacks(m, a->end ? 0 : 1, id_of(a->end ? b : a), ", nor for what follows it", err);
         if (!vnp_str_equal(id_of(a), id_of(b)))
