@@ -23,6 +23,7 @@ struct vnp_packer_options {
     uint64_t frame_bytes; /* a batch's rows take no more than this when encoded (unless one row does) */
 };
 
+#define VNP_PACKER_DEFAULT_BUDGET 8192 /* of vnp-pack, and what a stage after it counts on where nobody says */
 #define VNP_PACKER_MAX_BUDGET ((int64_t)1 << 24)
 #define VNP_PACKER_MAX_LOOKAHEAD ((int64_t)1 << 20)
 

@@ -118,7 +118,9 @@ static struct options parse(int argc, char **argv)
             o.scores = true;
             vnp_stage_init_frames("vnp-classify"); /* stdout is for frames after all */
             break;
-        case THREADS: o.threads = vnp_option_int("--threads", optarg, 1, 1024); break;
+        case THREADS:
+            o.threads = vnp_option_threads(optarg);
+            break;
         default:
             if (!vnp_writer_option(c, &o.file))
                 vnp_common_option(c, usage);

@@ -21,7 +21,7 @@ static int64_t default_lookahead(int64_t budget)
     return rows < 1024 ? 1024 : rows > VNP_PACKER_MAX_LOOKAHEAD ? VNP_PACKER_MAX_LOOKAHEAD : rows;
 }
 
-static const struct options defaults = {.budget = 8192};
+static const struct options defaults = {.budget = VNP_PACKER_DEFAULT_BUDGET};
 
 static void usage(FILE *f)
 {
