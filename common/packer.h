@@ -47,6 +47,7 @@ VNP_MUST_CHECK enum vnp_status vnp_packer_add(struct vnp_packer *p, const struct
  * only when the packer is full: batches would come out smaller, or differ with the cut of the input. */
 VNP_MUST_CHECK enum vnp_status vnp_packer_batch(struct vnp_packer *p, struct vnp_rows *out, struct vnp_err *err);
 
+/* Of the batches taken so far; borrowed. */
 const struct vnp_packer_stats *vnp_packer_stats(const struct vnp_packer *p);
 
 /* NULL is allowed. */
