@@ -58,6 +58,11 @@ struct vnp_producer *vnp_head_add_stage(struct vnp_head *head, const char *stage
     return p;
 }
 
+enum vnp_status vnp_head_full(const struct vnp_head *head, const char *name, struct vnp_err *err)
+{
+    return vnp_error(err, VNP_DATA, "%s: came through %d stages, more than a head can name", name, head->n_by);
+}
+
 int64_t vnp_head_budget(const struct vnp_head *head)
 {
     int64_t budget = 0;
@@ -90,6 +95,19 @@ void vnp_totals_add(struct vnp_totals *t, const struct vnp_block *b)
         t->redone += (b->flags[i] & VNP_REDONE) != 0;
         t->nonfinite += (b->flags[i] & VNP_NONFINITE) != 0;
     }
+}
+
+bool vnp_totals_match(const struct vnp_totals *a, const struct vnp_totals *b)
+{
+    return a->sequences == b->sequences && a->rows == b->rows && a->tokens == b->tokens;
+}
+
+enum vnp_status vnp_totals_differ(const char *name, const struct vnp_totals *in, const struct vnp_totals *out,
+                                  struct vnp_err *err)
+{
+    return vnp_error(err, VNP_SOFTWARE, "%s: %llu sequences and %llu tokens came in, %llu and %llu went out", name,
+                     (unsigned long long)in->sequences, (unsigned long long)in->tokens,
+                     (unsigned long long)out->sequences, (unsigned long long)out->tokens);
 }
 
 bool vnp_buf_reserve(struct vnp_buf *b, size_t cap)

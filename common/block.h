@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "status.h"
 
@@ -67,6 +68,15 @@ struct vnp_str {
     uint32_t n;
 };
 
+static inline bool vnp_str_equal(struct vnp_str a, struct vnp_str b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.s, b.s, a.n) == 0);
+}
+
+/* For "%.*s" in messages: an id, or its first 200 bytes. */
+#define VNP_SHOWN(id) VNP_SHOWN_BYTES((id).s, (id).n)
+#define VNP_SHOWN_BYTES(p, n) (int)((n) < 200 ? (n) : 200), (const char *)(p)
+
 /* What copies say of each record. */
 struct vnp_copy {
     uint64_t of;   /* the unique record that it equals, counted from 0 in the order in which they first come */
@@ -121,6 +131,8 @@ static inline uint32_t vnp_token(const void *bulk, int bytes, int64_t i)
 
 /* Adds `stage` (this program) with no parameters to the end of the head's chain and returns it; NULL when it is full. */
 struct vnp_producer *vnp_head_add_stage(struct vnp_head *head, const char *stage);
+/* What to say then, and VNP_DATA. `name`: the stream's. */
+VNP_MUST_CHECK enum vnp_status vnp_head_full(const struct vnp_head *head, const char *name, struct vnp_err *err);
 /* Tokens of a batch at most, as the last stage to pack them says; 0 where none does. */
 int64_t vnp_head_budget(const struct vnp_head *head);
 /* Adds a parameter. Values must be what shaped the bytes, never a path, a host or a time: equal work, equal bytes. */
@@ -138,6 +150,11 @@ struct vnp_totals {
 };
 /* Adds a block's rows to the totals. */
 void vnp_totals_add(struct vnp_totals *t, const struct vnp_block *b);
+/* As many sequences, rows and tokens. */
+bool vnp_totals_match(const struct vnp_totals *a, const struct vnp_totals *b);
+/* What a stage says whose output does not hold what its input, `name`, held: VNP_SOFTWARE, with both counts. */
+VNP_MUST_CHECK enum vnp_status vnp_totals_differ(const char *name, const struct vnp_totals *in,
+                                                 const struct vnp_totals *out, struct vnp_err *err);
 
 /* A growing buffer whose start is 64-byte aligned: encoded bytes, a payload, a decoder's scratch. Zero-initialised is
  * empty. */

@@ -5,7 +5,7 @@
 static enum vnp_status bad(const struct vnp_row *row, enum vnp_status status, const char *what, struct vnp_err *err)
 {
     return vnp_error(err, status, "record %llu (%.*s), window %u of %u: %s", (unsigned long long)row->ordinal,
-                     (int)(row->id.n < 200 ? row->id.n : 200), row->id.s, row->window, row->windows, what);
+                     VNP_SHOWN(row->id), row->window, row->windows, what);
 }
 
 static enum vnp_status begin(struct vnp_cover *c, const struct vnp_row *row, struct vnp_err *err)

@@ -287,7 +287,7 @@ enum vnp_status vnp_dedup_next_copy(struct vnp_dedup *d, struct vnp_row *row, st
     const uint64_t residues = row->start + row->residues;
     if (st == VNP_OK && (tokens > UINT32_MAX || residues > UINT32_MAX))
         return vnp_error(err, VNP_DATA, "record %" PRIu64 " (%.*s): its windows have 2^32 residues or tokens, or more",
-                         d->ordinal, (int)(row->id.n < 200 ? row->id.n : 200), row->id.s);
+                         d->ordinal, VNP_SHOWN(row->id));
     if (st == VNP_OK)
         st = number_record(d, err);
     row->ordinal = d->ordinal++;

@@ -161,12 +161,12 @@ enum vnp_status vnp_encode_block(struct vnp_buf *b, const struct vnp_head *head,
         msgpack_pack_bin(&pk, bulk_bytes);
     }
     if (bulk_bytes > limit || b->n - 4 + bulk_bytes > limit)
-        return vnp_error(err, VNP_DATA,
-                         "record %llu (%.*s): its frame of %s would take %llu bytes, over the limit of %llu; split long "
-                         "records with vnp-fasta2tok --window, or pool on the way",
-                         (unsigned long long)block->ordinal[0], (int)(block->id[0].n < 200 ? block->id[0].n : 200),
-                         block->id[0].s, vnp_kind_noun(head->kind), (unsigned long long)bulk_bytes,
-                         (unsigned long long)limit);
+        return vnp_error(
+            err, VNP_DATA,
+            "record %llu (%.*s): its frame of %s would take %llu bytes, over the limit of %llu; split long "
+            "records with vnp-fasta2tok --window, or pool on the way",
+            (unsigned long long)block->ordinal[0], VNP_SHOWN(block->id[0]), vnp_kind_noun(head->kind),
+            (unsigned long long)bulk_bytes, (unsigned long long)limit);
     frame_close(b, bulk_bytes);
     return VNP_OK;
 }

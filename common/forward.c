@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "packer.h"
 #include "rows.h"
 #include "tokenizer.h"
 
@@ -80,15 +81,15 @@ void vnp_forward_close(struct vnp_forward *f)
     vnp_model_close(f->model);
 }
 
-int64_t vnp_forward_budget_said(const struct vnp_head *head, int64_t otherwise)
+int64_t vnp_forward_budget_said(const struct vnp_head *head)
 {
     const int64_t said = vnp_head_budget(head);
-    return said > 0 ? said : otherwise;
+    return said > 0 ? said : VNP_PACKER_DEFAULT_BUDGET;
 }
 
-int64_t vnp_forward_budget(const struct vnp_head *head, int64_t otherwise)
+int64_t vnp_forward_budget(const struct vnp_head *head)
 {
-    const int64_t budget = vnp_forward_budget_said(head, otherwise);
+    const int64_t budget = vnp_forward_budget_said(head);
     return budget < 64 ? 64 : budget > 1 << 30 ? 1 << 30 : budget;
 }
 
@@ -98,7 +99,7 @@ enum vnp_status vnp_forward_write_head(const struct vnp_forward *f, struct vnp_w
     struct vnp_head head = *vnp_reader_head(f->in);
     struct vnp_producer *self = vnp_head_add_stage(&head, vnp_log_stage());
     if (!self)
-        return vnp_error(err, VNP_DATA, "%s: has come through too many stages", vnp_reader_name(f->in));
+        return vnp_head_full(&head, vnp_reader_name(f->in), err);
     vnp_producer_param(self, "layer", "%d", f->layer);
     if (numbers)
         vnp_producer_param(self, "numbers", "%s", numbers);
@@ -157,4 +158,33 @@ enum vnp_status vnp_forward_write(const struct vnp_forward *f, struct vnp_writer
         bulk += bytes;
     }
     return VNP_OK;
+}
+
+void vnp_forward_progress(const struct vnp_writer *out, double begin)
+{
+    const struct vnp_totals *n = vnp_writer_totals(out);
+    vnp_progress("%llu sequences, %llu tokens, %.0f tokens/s", (unsigned long long)n->sequences,
+                 (unsigned long long)n->tokens, (double)n->tokens / (vnp_now() - begin));
+}
+
+void vnp_forward_nonfinite(const struct vnp_forward *f, uint64_t ordinal, struct vnp_str id, const char *numbers,
+                           struct vnp_err *err)
+{
+    vnp_error(err, VNP_DATA,
+              "%s: record %llu (%.*s): NaN or Inf from layer %d, in %s: look at the weights with vnp-model "
+              "verify, or mark such records and go on with --on-nonfinite=keep",
+              vnp_reader_name(f->in), (unsigned long long)ordinal, VNP_SHOWN(id), f->layer, numbers);
+}
+
+void vnp_forward_warn_kept(const struct vnp_writer *out)
+{
+    const uint64_t n = vnp_writer_totals(out)->nonfinite;
+    if (n > 0)
+        vnp_warn("%llu sequence%s with NaN or Inf marked (--on-nonfinite=keep)", (unsigned long long)n, vnp_plural(n));
+}
+
+enum vnp_status vnp_forward_complete(const struct vnp_forward *f, const struct vnp_writer *out, struct vnp_err *err)
+{
+    const struct vnp_totals *in = vnp_reader_totals(f->in), *went = vnp_writer_totals(out);
+    return vnp_totals_match(in, went) ? VNP_OK : vnp_totals_differ(vnp_reader_name(f->in), in, went, err);
 }

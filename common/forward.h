@@ -38,10 +38,10 @@ VNP_MUST_CHECK enum vnp_status vnp_forward_open_input(struct vnp_forward *f, con
 /* Closes what has been opened. */
 void vnp_forward_close(struct vnp_forward *f);
 
-/* Tokens of a batch at most, as vnp-pack says in the head; `otherwise` where nobody says. A single record may have
+/* Tokens of a batch at most, as vnp-pack says in the head, or its default where nobody says. A single record may have
  * more. The first is what the head says, the second from 64 to 2^30: a batch that there must be room for. */
-int64_t vnp_forward_budget_said(const struct vnp_head *head, int64_t otherwise);
-int64_t vnp_forward_budget(const struct vnp_head *head, int64_t otherwise);
+int64_t vnp_forward_budget_said(const struct vnp_head *head);
+int64_t vnp_forward_budget(const struct vnp_head *head);
 
 /* Writes the head of what comes out, FP32. `numbers`: how it was computed, for the record; NULL: not recorded. VNP_DATA
  * when the stream has come through too many stages. */
@@ -52,5 +52,19 @@ VNP_MUST_CHECK enum vnp_status vnp_forward_write_head(const struct vnp_forward *
  * floats, a vector a token or, pooled, a sequence. */
 VNP_MUST_CHECK enum vnp_status vnp_forward_write(const struct vnp_forward *f, struct vnp_writer *out,
                                                  const struct vnp_block *batch, struct vnp_err *err);
+
+/* The line of progress: what has been written, and how fast since `begin`, seconds of vnp_now(). */
+void vnp_forward_progress(const struct vnp_writer *out, double begin);
+
+/* *err for a record with NaN or Inf: VNP_DATA, with the ways out. `numbers`: those it was computed in. */
+void vnp_forward_nonfinite(const struct vnp_forward *f, uint64_t ordinal, struct vnp_str id, const char *numbers,
+                           struct vnp_err *err);
+
+/* How many such records were written all the same, if any. */
+void vnp_forward_warn_kept(const struct vnp_writer *out);
+
+/* Behind the last batch: that all that came was written, or VNP_SOFTWARE. */
+VNP_MUST_CHECK enum vnp_status vnp_forward_complete(const struct vnp_forward *f, const struct vnp_writer *out,
+                                                    struct vnp_err *err);
 
 #endif

@@ -50,8 +50,7 @@ static enum vnp_status bad(const struct vnp_join *j, const struct vnp_row *row, 
                            const char *what, struct vnp_err *err)
 {
     return vnp_error(err, status, "%s: record %llu (%.*s), window %u of %u: %s", j->name,
-                     (unsigned long long)row->ordinal, (int)(row->id.n < 200 ? row->id.n : 200), row->id.s, row->window,
-                     row->windows, what);
+                     (unsigned long long)row->ordinal, VNP_SHOWN(row->id), row->window, row->windows, what);
 }
 
 static void begin(struct vnp_join *j)

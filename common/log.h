@@ -14,6 +14,7 @@ void vnp_log_init(const char *stage);
 void vnp_log_set_level(enum vnp_log_level level);
 const char *vnp_log_stage(void);
 
+/* A message: one line with the stage's name in front, and "warning: " where it is one. */
 void vnp_log(enum vnp_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 #define vnp_warn(...) vnp_log(VNP_LOG_WARN, __VA_ARGS__)
 #define vnp_info(...) vnp_log(VNP_LOG_INFO, __VA_ARGS__)

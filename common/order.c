@@ -10,7 +10,7 @@ bool vnp_head_ordered(const struct vnp_head *head)
 static enum vnp_status lacks_windows(const struct vnp_cover *c, struct vnp_err *err)
 {
     return vnp_error(err, VNP_DATA, "record %llu (%.*s): window %u of %u never came", (unsigned long long)c->ordinal,
-                     (int)(c->id.n < 200 ? c->id.n : 200), (const char *)c->id.p, c->next, c->windows);
+                     VNP_SHOWN_BYTES(c->id.p, c->id.n), c->next, c->windows);
 }
 
 /* That a record may begin here. */
@@ -18,22 +18,21 @@ static enum vnp_status check_first(const struct vnp_order *o, uint64_t first, co
                                    struct vnp_err *err)
 {
     typedef unsigned long long ull;
-    const int n = row->id.n < 200 ? (int)row->id.n : 200;
     if (!o->begun && row->ordinal != first)
         return vnp_error(err, VNP_DATA, "begins with record %llu (%.*s), but by its head with %llu: was a block lost?",
-                         (ull)row->ordinal, n, row->id.s, (ull)first);
+                         (ull)row->ordinal, VNP_SHOWN(row->id), (ull)first);
     if (o->begun && row->ordinal == o->ordinal)
         return vnp_error(err, VNP_DATA, "record %llu (%.*s) comes twice: were streams of several inputs joined?",
-                         (ull)row->ordinal, n, row->id.s);
+                         (ull)row->ordinal, VNP_SHOWN(row->id));
     if (o->begun && row->ordinal < o->ordinal)
         return vnp_error(err, VNP_DATA, "record %llu (%.*s) comes after %llu, and this stream is to be in input order",
-                         (ull)row->ordinal, n, row->id.s, (ull)o->ordinal);
+                         (ull)row->ordinal, VNP_SHOWN(row->id), (ull)o->ordinal);
     if (o->begun && row->ordinal - o->ordinal > 1)
         return vnp_error(err, VNP_DATA, "record %llu never came: %llu (%.*s) follows %llu: was a block lost?",
-                         (ull)o->ordinal + 1, (ull)row->ordinal, n, row->id.s, (ull)o->ordinal);
+                         (ull)o->ordinal + 1, (ull)row->ordinal, VNP_SHOWN(row->id), (ull)o->ordinal);
     if (row->window != 0)
-        return vnp_error(err, VNP_DATA, "record %llu (%.*s): begins with window %u of %u", (ull)row->ordinal, n,
-                         row->id.s, row->window, row->windows);
+        return vnp_error(err, VNP_DATA, "record %llu (%.*s): begins with window %u of %u", (ull)row->ordinal,
+                         VNP_SHOWN(row->id), row->window, row->windows);
     return VNP_OK;
 }
 
@@ -50,9 +49,8 @@ static enum vnp_status check_copy(struct vnp_order *o, const struct vnp_row *row
     }
     return vnp_error(err, VNP_DATA,
                      "record %llu (%.*s) equals unique record %llu in slot %llu, but %llu and %llu came before it",
-                     (unsigned long long)row->ordinal, (int)(row->id.n < 200 ? row->id.n : 200), row->id.s,
-                     (unsigned long long)c.of, (unsigned long long)c.slot, (unsigned long long)o->unique,
-                     (unsigned long long)o->slots);
+                     (unsigned long long)row->ordinal, VNP_SHOWN(row->id), (unsigned long long)c.of,
+                     (unsigned long long)c.slot, (unsigned long long)o->unique, (unsigned long long)o->slots);
 }
 
 enum vnp_status vnp_order_block(struct vnp_order *o, const struct vnp_head *head, const struct vnp_block *b,

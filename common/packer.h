@@ -23,6 +23,7 @@ struct vnp_packer_options {
     uint64_t frame_bytes; /* a batch's rows take no more than this when encoded (unless one row does) */
 };
 
+#define VNP_PACKER_DEFAULT_BUDGET 8192 /* of vnp-pack, and what a stage after it counts on where nobody says */
 #define VNP_PACKER_MAX_BUDGET ((int64_t)1 << 24)
 #define VNP_PACKER_MAX_LOOKAHEAD ((int64_t)1 << 20)
 
@@ -46,6 +47,7 @@ VNP_MUST_CHECK enum vnp_status vnp_packer_add(struct vnp_packer *p, const struct
  * only when the packer is full: batches would come out smaller, or differ with the cut of the input. */
 VNP_MUST_CHECK enum vnp_status vnp_packer_batch(struct vnp_packer *p, struct vnp_rows *out, struct vnp_err *err);
 
+/* Of the batches taken so far; borrowed. */
 const struct vnp_packer_stats *vnp_packer_stats(const struct vnp_packer *p);
 
 /* NULL is allowed. */

@@ -77,7 +77,7 @@ static enum vnp_status came_twice(const struct vnp_reorder *r, const struct vnp_
     char what[64];
     describe(what, sizeof what, row->ordinal, row->window);
     return vnp_error(err, VNP_DATA, "%s: %s (%.*s) came twice: were streams of several inputs joined?", r->name, what,
-                     (int)(row->id.n < 200 ? row->id.n : 200), row->id.s);
+                     VNP_SHOWN(row->id));
 }
 
 static void sift_up(struct vnp_reorder *r, size_t i)

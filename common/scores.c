@@ -31,7 +31,7 @@ enum vnp_status vnp_scores_head(struct vnp_head *head, const struct vnp_head *fr
     *head = *from;
     struct vnp_producer *by = vnp_head_add_stage(head, STAGE);
     if (by == NULL)
-        return vnp_error(err, VNP_DATA, "%s: came through %d stages, more than a head can name", name, head->n_by);
+        return vnp_head_full(head, name, err);
     vnp_producer_param(by, "model", "%s", c->name);
     vnp_producer_param(by, "fingerprint", "%s", c->fingerprint);
     vnp_producer_param(by, "scored.model", "%s", from->model);

@@ -57,11 +57,6 @@ enum vnp_status vnp_shelf_put(struct vnp_shelf *s, const struct vnp_row *row, st
     return st == VNP_OK ? vnp_tape_add(s->columns, &k, sizeof k, err) : st;
 }
 
-uint64_t vnp_shelf_rows(const struct vnp_shelf *s)
-{
-    return vnp_tape_bytes(s->columns) / sizeof(struct kept);
-}
-
 enum vnp_status vnp_shelf_get(struct vnp_shelf *s, uint64_t number, struct vnp_row *row, struct vnp_err *err)
 {
     struct kept k = {0};

@@ -12,9 +12,6 @@ VNP_MUST_CHECK enum vnp_status vnp_shelf_new(struct vnp_shelf **out, struct vnp_
 /* Keeps a copy of the row without its id, as the next number, from 0. VNP_IO when it can't be written. */
 VNP_MUST_CHECK enum vnp_status vnp_shelf_put(struct vnp_shelf *s, const struct vnp_row *row, struct vnp_err *err);
 
-/* Rows that are kept. */
-uint64_t vnp_shelf_rows(const struct vnp_shelf *s);
-
 /* Row `number`, less than those that are kept; its data is borrowed until the next call, its id empty. VNP_IO when it
  * can't be read, VNP_OS when there is no memory for it. */
 VNP_MUST_CHECK enum vnp_status vnp_shelf_get(struct vnp_shelf *s, uint64_t number, struct vnp_row *row,

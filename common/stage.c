@@ -127,6 +127,11 @@ int64_t vnp_option_int(const char *option, const char *text, int64_t lo, int64_t
     return v;
 }
 
+int64_t vnp_option_threads(const char *text)
+{
+    return vnp_option_int("--threads", text, 1, 1024);
+}
+
 double vnp_option_double(const char *option, const char *text, double lo, double hi)
 {
     char *end;

@@ -48,6 +48,8 @@ void vnp_common_option(int c, void (*usage)(FILE *));
 /* A whole decimal number in [lo, hi], or exit 2 with "option: not a number from lo to hi: text". */
 int64_t vnp_option_int(const char *option, const char *text, int64_t lo, int64_t hi);
 double vnp_option_double(const char *option, const char *text, double lo, double hi);
+/* Of --threads: 1 to 1024. */
+int64_t vnp_option_threads(const char *text);
 
 /* The operands A and B of a stage that reads two streams, one of which may be "-"; or exit 2. Call it when the options
  * are read. */

@@ -176,22 +176,15 @@ static enum vnp_status end_contig(struct vnp_verdicts *v, struct vnp_err *err)
     return vnp_sorter_add(v->by_contig, &r, err);
 }
 
-static bool same(struct vnp_str a, struct vnp_str b)
-{
-    return a.n == b.n && memcmp(a.s, b.s, a.n) == 0;
-}
-
-#define SHOWN(id) (int)((id).n < 200 ? (id).n : 200), (id).s
-
 static enum vnp_status begin_chunk(struct vnp_verdicts *v, struct vnp_str id, const struct vnp_frame_id *f,
                                    struct vnp_err *err)
 {
-    const bool first = v->id.n == 0, contig_goes_on = !first && same(f->contig, v->at.contig);
+    const bool first = v->id.n == 0, contig_goes_on = !first && vnp_str_equal(f->contig, v->at.contig);
     if (contig_goes_on && f->number <= v->at.number)
         return vnp_error(err, VNP_DATA,
                          "%.*s comes after chunk %" PRIu64
                          " of its contig: rows out of order, or two contigs of one name",
-                         SHOWN(id), v->at.number);
+                         VNP_SHOWN(id), v->at.number);
     enum vnp_status st = first ? VNP_OK : end_chunk(v, err);
     if (st == VNP_OK && !first && !contig_goes_on)
         st = end_contig(v, err);
@@ -212,18 +205,18 @@ enum vnp_status vnp_verdicts_add(struct vnp_verdicts *v, struct vnp_str id, cons
 {
     struct vnp_frame_id f;
     if (!vnp_frame_id(&f, id))
-        return vnp_error(err, VNP_DATA, "%.*s is no id of vnp-orf, which are CONTIG_chunk_1F1 to R3", SHOWN(id));
+        return vnp_error(err, VNP_DATA, "%.*s is no id of vnp-orf, which are CONTIG_chunk_1F1 to R3", VNP_SHOWN(id));
     for (int k = 0; k < 2; k++)
         if (!(scores[k] >= 0 && scores[k] <= 1))
-            return vnp_error(err, VNP_DATA, "%.*s: its scores are %g and %g, no probabilities", SHOWN(id),
+            return vnp_error(err, VNP_DATA, "%.*s: its scores are %g and %g, no probabilities", VNP_SHOWN(id),
                              (double)scores[0], (double)scores[1]);
-    if (v->id.n == 0 || !same(f.chunk, (struct vnp_str){v->id.p, (uint32_t)v->id.n})) {
+    if (v->id.n == 0 || !vnp_str_equal(f.chunk, (struct vnp_str){v->id.p, (uint32_t)v->id.n})) {
         enum vnp_status st = begin_chunk(v, id, &f, err);
         if (st != VNP_OK)
             return st;
     }
     if (v->frames >> f.frame & 1)
-        return vnp_error(err, VNP_DATA, "%.*s comes twice", SHOWN(id));
+        return vnp_error(err, VNP_DATA, "%.*s comes twice", VNP_SHOWN(id));
     v->frames |= 1u << f.frame;
     for (int k = 0; k < 2; k++)
         v->chunk.max[k] = scores[k] > v->chunk.max[k] ? scores[k] : v->chunk.max[k];
@@ -312,7 +305,7 @@ static enum vnp_status put_sorted(struct vnp_verdicts *v, struct vnp_sorter *s,
     for (bool first = true; (st = vnp_sorter_next(s, &r, err)) == VNP_OK; first = false) {
         if (!first && r.n_key == last.n && memcmp(r.key, last.p, last.n) == 0)
             st = vnp_error(err, VNP_DATA, "%.*s comes twice, with others between: two contigs of one name",
-                           (int)(r.n_key < 200 ? r.n_key : 200), r.key);
+                           VNP_SHOWN_BYTES(r.key, r.n_key));
         if (st == VNP_OK)
             st = put(v, &r, err);
         if (st == VNP_OK)

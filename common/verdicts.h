@@ -23,6 +23,7 @@ struct vnp_verdict_counts {
 
 struct vnp_verdicts;
 
+/* VNP_CANTCREAT when a table or a temporary file can't be made. End with vnp_verdicts_finish() or _discard(). */
 VNP_MUST_CHECK enum vnp_status vnp_verdicts_open(struct vnp_verdicts **out, const struct vnp_verdict_options *opt,
                                                  struct vnp_err *err);
 

@@ -191,8 +191,7 @@ static enum vnp_status seek(struct table *t, const struct vnp_viral_gff *g, uint
         enum vnp_status st = next_chunk(t, err);
         if (st == VNP_END)
             return vnp_error(err, VNP_DATA, "%s: has no chunk %.*s_chunk_%" PRIu64 ", or not in input order",
-                             vnp_source_name(t->source), (int)(g->contig.n < 200 ? g->contig.n : 200), g->contig.p,
-                             chunk);
+                             vnp_source_name(t->source), VNP_SHOWN_BYTES(g->contig.p, g->contig.n), chunk);
         if (st != VNP_OK)
             return st;
     }

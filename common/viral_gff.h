@@ -10,9 +10,10 @@
 
 struct vnp_viral_gff;
 
+/* VNP_CANTCREAT when a temporary file can't be made. The caller frees *out. */
 VNP_MUST_CHECK enum vnp_status vnp_viral_gff_new(struct vnp_viral_gff **out, struct vnp_err *err);
 
-/* The next chunk with a score, in input order. */
+/* The next chunk with a score, in input order. VNP_IO when the temporary file can't be written. */
 VNP_MUST_CHECK enum vnp_status vnp_viral_gff_add(struct vnp_viral_gff *g, const struct vnp_frame_id *chunk, bool viral,
                                                  float score, struct vnp_err *err);
 

@@ -7,7 +7,7 @@
 
 /* In a bucket's chain and in the list of arrival, both oldest first. The copy of the row follows. */
 struct entry {
-    struct vnp_held row; /* first: a taken row is freed by its address */
+    struct vnp_unmatched row; /* first: a taken row is freed by its address */
     struct entry *next, *older, *newer;
     uint64_t hash;
     int side;
@@ -37,7 +37,7 @@ void vnp_waiting_free(struct vnp_waiting *w)
 }
 
 /* FNV-1a, its upper half folded in because buckets go by the lower bits. */
-static uint64_t hash_of(const struct vnp_held *row)
+static uint64_t hash_of(const struct vnp_unmatched *row)
 {
     uint64_t h = 0xcbf29ce484222325u ^ row->window;
     for (uint32_t i = 0; i < row->id.n; i++)
@@ -67,13 +67,12 @@ static void grow(struct vnp_waiting *w)
         append(w, e);
 }
 
-struct vnp_held *vnp_waiting_take(struct vnp_waiting *w, int side, const struct vnp_held *row)
+struct vnp_unmatched *vnp_waiting_take(struct vnp_waiting *w, int side, const struct vnp_unmatched *row)
 {
     uint64_t hash = hash_of(row);
     for (struct entry **at = &w->heads[hash & (w->buckets - 1)]; *at != NULL; at = &(*at)->next) {
         struct entry *e = *at;
-        if (e->hash != hash || e->side != side || e->row.window != row->window || e->row.id.n != row->id.n ||
-            memcmp(e->row.id.s, row->id.s, row->id.n) != 0)
+        if (e->hash != hash || e->side != side || e->row.window != row->window || !vnp_str_equal(e->row.id, row->id))
             continue;
         *at = e->next;
         *(e->older != NULL ? &e->older->newer : &w->oldest) = e->newer;
@@ -84,7 +83,7 @@ struct vnp_held *vnp_waiting_take(struct vnp_waiting *w, int side, const struct 
     return NULL;
 }
 
-enum vnp_status vnp_waiting_add(struct vnp_waiting *w, int side, const struct vnp_held *row, size_t bytes,
+enum vnp_status vnp_waiting_add(struct vnp_waiting *w, int side, const struct vnp_unmatched *row, size_t bytes,
                                 struct vnp_err *err)
 {
     struct entry *e = malloc(sizeof *e + bytes + row->id.n);
@@ -112,7 +111,7 @@ enum vnp_status vnp_waiting_add(struct vnp_waiting *w, int side, const struct vn
     return VNP_OK;
 }
 
-void vnp_waiting_each(const struct vnp_waiting *w, void (*f)(void *data, int side, const struct vnp_held *row),
+void vnp_waiting_each(const struct vnp_waiting *w, void (*f)(void *data, int side, const struct vnp_unmatched *row),
                       void *data)
 {
     for (const struct entry *e = w->oldest; e != NULL; e = e->newer)

@@ -118,7 +118,9 @@ static struct options parse(int argc, char **argv)
             o.scores = true;
             vnp_stage_init_frames("vnp-classify"); /* stdout is for frames after all */
             break;
-        case THREADS: o.threads = vnp_option_int("--threads", optarg, 1, 1024); break;
+        case THREADS:
+            o.threads = vnp_option_threads(optarg);
+            break;
         default:
             if (!vnp_writer_option(c, &o.file))
                 vnp_common_option(c, usage);
@@ -241,7 +243,7 @@ static enum vnp_status take_embeddings(struct work *w, const struct vnp_block *b
             st = vnp_error(err, VNP_DATA,
                            "%s: record %" PRIu64 " (%.*s): its embedding holds NaN or an infinity: run the "
                            "forward stage without --on-nonfinite=keep",
-                           vnp_reader_name(w->in), row.ordinal, (int)(row.id.n < 200 ? row.id.n : 200), row.id.s);
+                           vnp_reader_name(w->in), row.ordinal, VNP_SHOWN(row.id));
         row.data = no_scores;
         row.bytes = sizeof no_scores;
         if (st == VNP_OK)

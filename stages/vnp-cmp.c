@@ -145,33 +145,33 @@ static void advance(struct cmp *c, struct side *s)
 }
 
 /* The row that a side is at, its vectors as they lie in the block. */
-static struct vnp_held row_at(const struct side *s)
+static struct vnp_unmatched row_at(const struct side *s)
 {
     const struct vnp_head *h = vnp_reader_head(s->reader);
     const struct vnp_block *b = &s->block;
     size_t bytes = (size_t)h->width * vnp_dtype_bytes(h->dtype);
-    return (struct vnp_held){.ordinal = b->ordinal[s->i],
-                             .id = b->id[s->i],
-                             .residues = b->residues[s->i],
-                             .window = b->window != NULL ? b->window[s->i] : 0,
-                             .vectors = vnp_row_vectors(h, b, s->i),
-                             .data = (const uint8_t *)b->bulk + (size_t)s->vector * bytes};
+    return (struct vnp_unmatched){.ordinal = b->ordinal[s->i],
+                                  .id = b->id[s->i],
+                                  .residues = b->residues[s->i],
+                                  .window = b->window != NULL ? b->window[s->i] : 0,
+                                  .vectors = vnp_row_vectors(h, b, s->i),
+                                  .data = (const uint8_t *)b->bulk + (size_t)s->vector * bytes};
 }
 
 /* Vector k of a row of side s. */
-static const float *vector_of(const struct side *s, const struct vnp_held *row, int64_t k)
+static const float *vector_of(const struct side *s, const struct vnp_unmatched *row, int64_t k)
 {
     struct vnp_block b = {.bulk = row->data};
     return vnp_vectors_f32(vnp_reader_head(s->reader), &b, k, 1, s->scratch);
 }
 
 /* Compares two rows that belong together; a sequence of several vectors is as good as its worst. */
-static void compare(struct cmp *c, const struct vnp_held *a, const struct vnp_held *b)
+static void compare(struct cmp *c, const struct vnp_unmatched *a, const struct vnp_unmatched *b)
 {
     int width = vnp_reader_head(c->side[0].reader)->width;
     double cosine = a->vectors > 0 ? 1 : NAN, diff = a->vectors > 0 ? 0 : NAN;
     c->sequences++;
-    if (a->id.n != b->id.n || memcmp(a->id.s, b->id.s, a->id.n) != 0)
+    if (!vnp_str_equal(a->id, b->id))
         complain(c, OTHER_ID, a->ordinal, a->id);
     if (a->residues != b->residues)
         complain(c, OTHER_LENGTH, a->ordinal, a->id);
@@ -202,7 +202,7 @@ static void pair_by_ordinal(struct cmp *c)
     advance(c, a);
     advance(c, b);
     while (!a->end || !b->end) {
-        struct vnp_held x = {0}, y = {0};
+        struct vnp_unmatched x = {0}, y = {0};
         int order = a->end ? 1 : b->end ? -1 : 0;
         if (!a->end)
             x = row_at(a);
@@ -223,7 +223,7 @@ static void pair_by_ordinal(struct cmp *c)
     }
 }
 
-static void complain_held(void *data, int side, const struct vnp_held *row)
+static void complain_held(void *data, int side, const struct vnp_unmatched *row)
 {
     complain(data, side == 0 ? ONLY_A : ONLY_B, row->ordinal, row->id);
 }
@@ -246,8 +246,8 @@ static void pair_by_id(struct cmp *c)
             advance(c, &c->side[k]);
             if (c->side[k].end)
                 continue;
-            struct vnp_held row = row_at(&c->side[k]);
-            struct vnp_held *other = vnp_waiting_take(waiting, 1 - k, &row);
+            struct vnp_unmatched row = row_at(&c->side[k]);
+            struct vnp_unmatched *other = vnp_waiting_take(waiting, 1 - k, &row);
             if (other == NULL) {
                 die_on(c, vnp_waiting_add(waiting, k, &row, (size_t)row.vectors * row_bytes[k], &err), &err);
                 continue;

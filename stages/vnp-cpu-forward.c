@@ -11,8 +11,6 @@
 #include "telemetry.h"
 #include "xmalloc.h"
 
-#define MAX_THREADS 1024
-
 struct work {
     struct vnp_forward job;
     int64_t n_threads;
@@ -67,7 +65,7 @@ static void parse(struct work *w, int argc, char **argv)
     while ((c = vnp_frames_option(argc, argv, "m:hqvo:", table)) != -1)
         switch (c) {
         case THREADS:
-            w->n_threads = vnp_option_int("--threads", optarg, 1, MAX_THREADS);
+            w->n_threads = vnp_option_threads(optarg);
             break;
         case NONFINITE:
             w->keep_nonfinite = parse_nonfinite(optarg);
@@ -135,11 +133,7 @@ static void refuse_nonfinite(struct work *w, const struct vnp_block *b)
     struct vnp_err err;
     for (int64_t i = 0; i < b->n; i++)
         if (w->flags[i] & VNP_NONFINITE) {
-            vnp_error(&err, VNP_DATA,
-                      "%s: record %llu (%.*s): NaN or Inf from layer %d, in FP32: look at the weights with vnp-model "
-                      "verify, or mark such records and go on with --on-nonfinite=keep",
-                      vnp_reader_name(w->job.in), (unsigned long long)b->ordinal[i],
-                      (int)(b->id[i].n < 200 ? b->id[i].n : 200), b->id[i].s, w->job.layer);
+            vnp_forward_nonfinite(&w->job, b->ordinal[i], b->id[i], "FP32", &err);
             vnp_stage_fail(w->out, &err);
         }
 }
@@ -176,18 +170,14 @@ static void run_batch(struct work *w, const struct vnp_block *b)
     if (!w->keep_nonfinite)
         refuse_nonfinite(w, b);
     write_batch(w, b, w->job.pool == VNP_POOL_NONE ? hidden : w->pooled, tokens);
-    const struct vnp_totals *n = vnp_writer_totals(w->out);
-    vnp_progress("%llu sequences, %llu tokens, %.0f tokens/s", (unsigned long long)n->sequences,
-                 (unsigned long long)n->tokens, (double)n->tokens / (vnp_now() - w->begin));
+    vnp_forward_progress(w->out, w->begin);
 }
 
 static void summarise(const struct work *w)
 {
     const struct vnp_totals *n = vnp_writer_totals(w->out);
     const double seconds = vnp_now() - w->begin, computing = w->computing > 0 ? w->computing : 1e-9;
-    if (n->nonfinite > 0)
-        vnp_warn("%llu sequence%s with NaN or Inf marked (--on-nonfinite=keep)", (unsigned long long)n->nonfinite,
-                 vnp_plural(n->nonfinite));
+    vnp_forward_warn_kept(w->out);
     vnp_info("%llu sequence%s, %llu tokens in %.1f s: %.0f tokens/s, %.1f GFLOP/s while computing (%d threads, %s)",
              (unsigned long long)n->sequences, vnp_plural(n->sequences), (unsigned long long)n->tokens, seconds,
              (double)n->tokens / seconds, w->flops * 1e-9 / computing, vnp_cpu_threads_n(w->threads),
@@ -212,7 +202,7 @@ int main(int argc, char **argv)
         vnp_stage_fail(w.out, &err);
     while ((st = vnp_reader_next(w.job.in, &batch, &err)) == VNP_OK)
         run_batch(&w, &batch);
-    if (st != VNP_END)
+    if (st != VNP_END || vnp_forward_complete(&w.job, w.out, &err) != VNP_OK)
         vnp_stage_fail(w.out, &err);
     vnp_progress_end();
     summarise(&w);

@@ -135,14 +135,6 @@ static enum vnp_status write_rows(struct work *w, struct vnp_writer *to, const s
     return st == VNP_END ? vnp_cutter_flush(&w->cutter, err) : st;
 }
 
-static enum vnp_status miscounted(const struct work *w, const struct vnp_totals *out, struct vnp_err *err)
-{
-    const struct vnp_totals *in = vnp_reader_totals(w->in);
-    return vnp_error(err, VNP_SOFTWARE, "%s: %llu sequences and %llu tokens came in, %llu and %llu went out",
-                     vnp_reader_name(w->in), (unsigned long long)in->sequences, (unsigned long long)in->tokens,
-                     (unsigned long long)out->sequences, (unsigned long long)out->tokens);
-}
-
 /* The copies, whole and under their name before the stream begins: vnp-expand, further down the pipe, opens them when
  * it does. */
 static enum vnp_status write_copies(struct work *w, struct vnp_err *err)
@@ -151,12 +143,11 @@ static enum vnp_status write_copies(struct work *w, struct vnp_err *err)
     head.kind = VNP_COPIES;
     snprintf(head.unique, sizeof head.unique, "%s", w->digest);
     if (vnp_head_add_stage(&head, "vnp-dedup") == NULL)
-        return vnp_error(err, VNP_DATA, "%s: came through %d stages, more than a head can name", vnp_reader_name(w->in),
-                         head.n_by);
+        return vnp_head_full(&head, vnp_reader_name(w->in), err);
     enum vnp_status st = write_rows(w, w->copies, &head, vnp_dedup_next_copy, err);
     const struct vnp_totals *in = vnp_reader_totals(w->in), *out = vnp_writer_totals(w->copies);
     if (st == VNP_OK && (in->sequences != out->sequences || in->tokens != out->tokens))
-        st = miscounted(w, out, err);
+        st = vnp_totals_differ(vnp_reader_name(w->in), in, out, err);
     if (st != VNP_OK)
         return st;
     struct vnp_writer *copies = w->copies;

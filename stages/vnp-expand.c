@@ -140,8 +140,8 @@ static enum vnp_status open_all(struct work *w, const char *input, struct vnp_er
 static enum vnp_status differ(const struct work *w, const struct vnp_row *copy, const char *what, struct vnp_err *err)
 {
     return vnp_error(err, VNP_DATA, "%s: record %llu (%.*s): %s in %s: the two do not belong together",
-                     vnp_reader_name(w->copies.reader), (unsigned long long)copy->ordinal,
-                     (int)(copy->id.n < 200 ? copy->id.n : 200), copy->id.s, what, vnp_reader_name(w->unique.reader));
+                     vnp_reader_name(w->copies.reader), (unsigned long long)copy->ordinal, VNP_SHOWN(copy->id), what,
+                     vnp_reader_name(w->unique.reader));
 }
 
 /* That the next embedding is of the record that `copy` says came first, and keeps it when it is wanted again. */
@@ -153,9 +153,8 @@ static enum vnp_status take(struct work *w, const struct vnp_row *copy, uint64_t
         return st;
     if (w->unique.end)
         return differ(w, copy, "there is no embedding for it", err);
-    if (row->id.n != copy->id.n || (row->id.n > 0 && memcmp(row->id.s, copy->id.s, row->id.n) != 0) ||
-        row->residues != copy->residues || row->total != copy->total || row->tokens != copy->tokens ||
-        (row->flags & ~(uint32_t)OF_THE_VECTOR) != copy->flags)
+    if (!vnp_str_equal(row->id, copy->id) || row->residues != copy->residues || row->total != copy->total ||
+        row->tokens != copy->tokens || (row->flags & ~(uint32_t)OF_THE_VECTOR) != copy->flags)
         return differ(w, copy, "its id, length or flags are others", err);
     return slot > 0 ? vnp_shelf_put(w->shelf, row, err) : VNP_OK;
 }

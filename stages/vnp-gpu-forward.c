@@ -17,8 +17,6 @@
 #include "telemetry.h"
 #include "xmalloc.h"
 
-#define DEFAULT_TOKENS 8192 /* where the stream doesn't say how large its batches are */
-
 enum on_nonfinite { REDO, FAIL, KEEP };
 
 struct options {
@@ -248,12 +246,7 @@ static void handle_nonfinite(struct work *w, struct vnp_slot *s, int64_t i)
     s->rows.flags[i] |= VNP_NONFINITE;
     if (w->opt.on_nonfinite == KEEP)
         return;
-    const struct vnp_str id = vnp_rows_block(&s->rows).id[i];
-    vnp_error(&err, VNP_DATA,
-              "%s: record %llu (%.*s): NaN or Inf from layer %d, in %s: look at the weights with vnp-model verify, "
-              "or mark such records and go on with --on-nonfinite=keep",
-              vnp_reader_name(w->job.in), (unsigned long long)s->rows.ordinal[i], (int)(id.n < 200 ? id.n : 200), id.s,
-              w->job.layer, numbers);
+    vnp_forward_nonfinite(&w->job, s->rows.ordinal[i], vnp_rows_block(&s->rows).id[i], numbers, &err);
     fail(&err);
 }
 
@@ -319,9 +312,7 @@ static void *write_all(void *ctx)
         vnp_telemetry_work(-1);
         write_slot(w, s);
         vnp_ring_pass(&w->ring, s, VNP_SLOT_EMPTY);
-        const struct vnp_totals *n = vnp_writer_totals(w->out);
-        vnp_progress("%llu sequences, %llu tokens, %.0f tokens/s", (unsigned long long)n->sequences,
-                     (unsigned long long)n->tokens, (double)n->tokens / (vnp_now() - w->begin));
+        vnp_forward_progress(w->out, w->begin);
     }
 }
 
@@ -366,9 +357,7 @@ static void summarise(const struct work *w)
     if (n->redone > 0)
         vnp_warn("%llu sequence%s did not fit %s: redone in FP32", (unsigned long long)n->redone, vnp_plural(n->redone),
                  vnp_gpu_type_name(w->opt.type));
-    if (n->nonfinite > 0)
-        vnp_warn("%llu sequence%s with NaN or Inf marked (--on-nonfinite=keep)", (unsigned long long)n->nonfinite,
-                 vnp_plural(n->nonfinite));
+    vnp_forward_warn_kept(w->out);
     if (w->opt.compare > 0)
         vnp_info("%lld sequence%s against FP32: cosine %.7f on average, %.7f at least; largest difference %.3g",
                  (long long)w->agreement.vectors, vnp_plural((uint64_t)w->agreement.vectors),
@@ -395,12 +384,14 @@ int main(int argc, char **argv)
     if (vnp_forward_open_model(&w.job, &err) != VNP_OK ||
         vnp_forward_open_input(&w.job, argv[optind], &err) != VNP_OK)
         fail(&err);
-    w.budget = vnp_forward_budget(vnp_reader_head(w.job.in), DEFAULT_TOKENS);
+    w.budget = vnp_forward_budget(vnp_reader_head(w.job.in));
     open_net(&w);
     if (vnp_forward_write_head(&w.job, w.out, vnp_gpu_type_name(w.opt.type), &err) != VNP_OK)
         fail(&err);
     vnp_agreement_init(&w.agreement);
     run(&w);
+    if (vnp_forward_complete(&w.job, w.out, &err) != VNP_OK)
+        fail(&err);
     vnp_progress_end();
     summarise(&w);
     output = NULL;

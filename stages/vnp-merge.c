@@ -158,20 +158,12 @@ static struct vnp_str id_of(const struct side *s)
     return s->block.id[s->i];
 }
 
-static bool same_id(struct vnp_str a, struct vnp_str b)
-{
-    return a.n == b.n && memcmp(a.s, b.s, a.n) == 0;
-}
-
-/* An id as a message shows it. */
-#define SHOWN(id) (int)((id).n < 200 ? (id).n : 200), (id).s
-
 /* Whether the id is among the rows from here on; uses the side up. */
 static enum vnp_status look_ahead(struct side *s, struct vnp_str id, bool *found, struct vnp_err *err)
 {
     *found = false;
     for (int k = 0; k < LOOK_AHEAD && !s->end && !*found; k++) {
-        *found = same_id(id_of(s), id);
+        *found = vnp_str_equal(id_of(s), id);
         enum vnp_status st = advance(s, err);
         if (st != VNP_OK)
             return st;
@@ -189,7 +181,8 @@ static struct vnp_str copy_id(struct vnp_str id)
 static enum vnp_status lacks(const struct merge *m, int k, struct vnp_str id, const char *more, struct vnp_err *err)
 {
     return vnp_error(err, VNP_DATA, "%s: has no row for %.*s, which is row %" PRIu64 " of %s%s",
-                     vnp_reader_name(m->side[k].reader), SHOWN(id), m->n, vnp_reader_name(m->side[1 - k].reader), more);
+                     vnp_reader_name(m->side[k].reader), VNP_SHOWN(id), m->n, vnp_reader_name(m->side[1 - k].reader),
+                     more);
 }
 
 /* The two rows have different ids: which side lacks which? */
@@ -205,8 +198,8 @@ static enum vnp_status name_the_missing(struct merge *m, struct vnp_err *err)
     if (st == VNP_OK && found[0] != found[1])
         st = lacks(m, found[0] ? 0 : 1, id[found[0] ? 1 : 0], "", err);
     else if (st == VNP_OK)
-        st = vnp_error(err, VNP_DATA, "row %" PRIu64 " is %.*s in %s but %.*s in %s: %s", m->n, SHOWN(id[0]), names[0],
-                       SHOWN(id[1]), names[1],
+        st = vnp_error(err, VNP_DATA, "row %" PRIu64 " is %.*s in %s but %.*s in %s: %s", m->n, VNP_SHOWN(id[0]),
+                       names[0], VNP_SHOWN(id[1]), names[1],
                        found[0] ? "the orders differ" : "each is missing on the other side, or the inputs differ");
     free((char *)(uintptr_t)id[0].s);
     free((char *)(uintptr_t)id[1].s);
@@ -264,11 +257,11 @@ static enum vnp_status check_ids(struct merge *m, struct vnp_err *err)
     for (bool first = true; (st = vnp_sorter_next(m->ids, &r, err)) == VNP_OK; first = false) {
         const struct vnp_str id = {r.key, r.n_key};
         memcpy(&row, r.data, sizeof row);
-        if (!first && same_id(id, (struct vnp_str){last.p, (uint32_t)last.n})) {
+        if (!first && vnp_str_equal(id, (struct vnp_str){last.p, (uint32_t)last.n})) {
             st = vnp_error(err, VNP_DATA,
                            "%s: %.*s comes twice, as rows %" PRIu64 " and %" PRIu64
                            ": give the contigs names of their own",
-                           vnp_reader_name(m->side[1].reader), SHOWN(id), earlier, row);
+                           vnp_reader_name(m->side[1].reader), VNP_SHOWN(id), earlier, row);
             break;
         }
         earlier = row;
@@ -277,6 +270,16 @@ static enum vnp_status check_ids(struct merge *m, struct vnp_err *err)
     }
     free(last.p);
     return st == VNP_END ? VNP_OK : st;
+}
+
+/* Behind the last row: each of B's went out. */
+static enum vnp_status finish_rows(struct merge *m, struct vnp_err *err)
+{
+    const struct vnp_reader *b = m->side[1].reader;
+    enum vnp_status st = vnp_cutter_flush(&m->cutter, err);
+    if (st != VNP_OK || vnp_totals_match(vnp_reader_totals(b), vnp_writer_totals(m->out)))
+        return st;
+    return vnp_totals_differ(vnp_reader_name(b), vnp_reader_totals(b), vnp_writer_totals(m->out), err);
 }
 
 /* All rows, in lockstep. */
@@ -290,10 +293,10 @@ static enum vnp_status merge_rows(struct merge *m, struct vnp_err *err)
         if (st != VNP_OK)
             return st;
         if (a->end && b->end)
-            return vnp_cutter_flush(&m->cutter, err);
+            return finish_rows(m, err);
         if (a->end || b->end)
             return lacks(m, a->end ? 0 : 1, id_of(a->end ? b : a), ", nor for what follows it", err);
-        if (!same_id(id_of(a), id_of(b)))
+        if (!vnp_str_equal(id_of(a), id_of(b)))
             return name_the_missing(m, err);
         st = keep_id(m, id_of(b), err);
         if (st == VNP_OK)

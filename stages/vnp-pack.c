@@ -21,7 +21,7 @@ static int64_t default_lookahead(int64_t budget)
     return rows < 1024 ? 1024 : rows > VNP_PACKER_MAX_LOOKAHEAD ? VNP_PACKER_MAX_LOOKAHEAD : rows;
 }
 
-static const struct options defaults = {.budget = 8192};
+static const struct options defaults = {.budget = VNP_PACKER_DEFAULT_BUDGET};
 
 static void usage(FILE *f)
 {
@@ -73,8 +73,7 @@ static enum vnp_status make_head(struct vnp_head *head, const struct vnp_reader 
     head->kind = VNP_BATCHES;
     struct vnp_producer *by = vnp_head_add_stage(head, "vnp-pack");
     if (by == NULL)
-        return vnp_error(err, VNP_DATA, "%s: came through %d stages, more than a head can name", vnp_reader_name(in),
-                         head->n_by);
+        return vnp_head_full(head, vnp_reader_name(in), err);
     vnp_producer_param(by, "budget", "%lld", (long long)o->budget);
     vnp_producer_param(by, "lookahead", "%lld", (long long)o->lookahead);
     return VNP_OK;
@@ -124,13 +123,8 @@ static enum vnp_status pack_stream(struct vnp_reader *in, struct vnp_packer *p, 
     vnp_rows_free(&batch);
     if (st != VNP_END)
         return st;
-    if (memcmp(vnp_reader_totals(in), vnp_writer_totals(out), sizeof(struct vnp_totals)) != 0)
-        return vnp_error(err, VNP_SOFTWARE, "%s: %llu sequences and %llu tokens came in, %llu and %llu went out",
-                         vnp_reader_name(in), (unsigned long long)vnp_reader_totals(in)->sequences,
-                         (unsigned long long)vnp_reader_totals(in)->tokens,
-                         (unsigned long long)vnp_writer_totals(out)->sequences,
-                         (unsigned long long)vnp_writer_totals(out)->tokens);
-    return VNP_OK;
+    const struct vnp_totals *came = vnp_reader_totals(in), *went = vnp_writer_totals(out);
+    return memcmp(came, went, sizeof *came) == 0 ? VNP_OK : vnp_totals_differ(vnp_reader_name(in), came, went, err);
 }
 
 static void report(const struct options *o, const struct vnp_packer_stats *s, const struct vnp_totals *t)

@@ -16,8 +16,6 @@
 #include "stage.h"
 #include "xmalloc.h"
 
-#define DEFAULT_TOKENS 8192 /* where the stream doesn't say how large its batches are */
-#define MAX_THREADS 1024
 #define TRIAL_SECONDS 0.3
 #define TRIAL_FLOPS 5e9    /* of a trial's batch, for each thread: a twentieth of a second or so */
 #define ZSTD_LEAVES 0.92   /* of float32 at level 1: bench/NOTES.md */
@@ -118,7 +116,7 @@ static void set_option(struct options *o, struct vnp_forward *job, int c)
         o->json = true;
         break;
     case THREADS:
-        o->threads = vnp_option_int("--threads", optarg, 1, MAX_THREADS);
+        o->threads = vnp_option_threads(optarg);
         break;
     case F32:
         o->dtype = VNP_F32;
@@ -186,8 +184,7 @@ static void open_all(struct work *w, const char *path)
     p->model = w->job.config;
     p->layer = w->job.layer;
     p->census = &w->census;
-    const int64_t budget = vnp_forward_budget_said(vnp_reader_head(w->job.in), DEFAULT_TOKENS);
-    p->budget = budget > 0 ? (uint64_t)budget : DEFAULT_TOKENS;
+    p->budget = (uint64_t)vnp_forward_budget_said(vnp_reader_head(w->job.in));
 }
 
 static void count(struct work *w)
@@ -223,7 +220,7 @@ static void plan_gpu(struct work *w)
     const struct vnp_gpu_memory m = vnp_gpu_memory(p->model, &o, VNP_SLOTS, false);
     const int64_t largest = (int64_t)w->census.largest_batch;
     struct vnp_plan_device *g = &p->gpu;
-    const int64_t budget = vnp_forward_budget(vnp_reader_head(w->job.in), DEFAULT_TOKENS);
+    const int64_t budget = vnp_forward_budget(vnp_reader_head(w->job.in));
     p->gpu_tokens = largest > budget ? largest : budget;
     g->weights = m.weights;
     g->batches = m.per_token * p->gpu_tokens;

@@ -130,8 +130,7 @@ static enum vnp_status set_up(struct work *w, struct vnp_err *err)
     snprintf(w->head.pool, sizeof w->head.pool, "%s", vnp_pool_name(w->pool));
     struct vnp_producer *by = vnp_head_add_stage(&w->head, "vnp-pool");
     if (by == NULL)
-        return vnp_error(err, VNP_DATA, "%s: came through %d stages, more than a head can name", vnp_reader_name(w->in),
-                         w->head.n_by);
+        return vnp_head_full(&w->head, vnp_reader_name(w->in), err);
     vnp_producer_param(by, "pool", "%s", w->head.pool);
     vnp_producer_param(by, "dtype", "%s", vnp_dtype_name(w->head.dtype));
     if (w->opt.all_tokens)
@@ -149,7 +148,7 @@ static enum vnp_status set_up(struct work *w, struct vnp_err *err)
 static enum vnp_status row_error(const struct work *w, const struct vnp_row *row, struct vnp_err *err, const char *what)
 {
     return vnp_error(err, VNP_DATA, "%s: record %llu (%.*s): %s", vnp_reader_name(w->in),
-                     (unsigned long long)row->ordinal, (int)(row->id.n < 200 ? row->id.n : 200), row->id.s, what);
+                     (unsigned long long)row->ordinal, VNP_SHOWN(row->id), what);
 }
 
 static enum vnp_status convert(const struct work *w, const struct vnp_row *row, enum vnp_dtype from, const void *src,
@@ -258,9 +257,7 @@ static enum vnp_status pool_stream(struct work *w, struct vnp_err *err)
         return st;
     const struct vnp_totals *in = vnp_reader_totals(w->in), *out = vnp_writer_totals(w->out);
     if (in->sequences != out->sequences || in->tokens != out->tokens)
-        return vnp_error(err, VNP_SOFTWARE, "%s: %llu sequences and %llu tokens came in, %llu and %llu went out",
-                         vnp_reader_name(w->in), (unsigned long long)in->sequences, (unsigned long long)in->tokens,
-                         (unsigned long long)out->sequences, (unsigned long long)out->tokens);
+        return vnp_totals_differ(vnp_reader_name(w->in), in, out, err);
     return VNP_OK;
 }
 

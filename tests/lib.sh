@@ -2,7 +2,8 @@
 #   check NAME COMMAND...      passes when the command exits 0
 #   status NAME WANT COMMAND...  passes when the command exits WANT; its output is in $T/out and $T/err
 #   says NAME PATTERN          passes when the last command's stderr holds the extended regular expression
-#   same NAME FILE FILE        passes when the two files are equal
+#   same NAME FILE FILE        passes when the two files are equal, and not empty
+#   differ NAME FILE FILE      passes when there is something in both files and they are not equal
 #   skip NAME REASON           counts a test that can't run here
 #   until_true SECONDS COMMAND...  waits, so long at most, until the command exits 0
 # shellcheck shell=bash disable=SC2034
@@ -60,9 +61,16 @@ says() {
     fi
 }
 same() {
-    if cmp "$2" "$3" >"$T/cmp" 2>&1; then tap ok "$1"; else
+    if cmp "$2" "$3" >"$T/cmp" 2>&1 && [ -s "$2" ]; then tap ok "$1"; else
         tap 'not ok' "$1"
         sed 's/^/# /' "$T/cmp"
+        [ -s "$2" ] || echo "# nothing is in $2"
+    fi
+}
+differ() {
+    if [ -s "$2" ] && [ -s "$3" ] && ! cmp -s "$2" "$3"; then tap ok "$1"; else
+        tap 'not ok' "$1"
+        echo "# equal, empty or not there: $2, $3"
     fi
 }
 until_true() {

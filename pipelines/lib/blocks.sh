@@ -118,6 +118,7 @@ hand_out() {
         exec {tmp}<"$run/tmp" # its name may have spaces, at which GNU parallel would remove other files than its own
         # PARALLEL_SHELL: it would take $SHELL, which may be unset (cron, containers) or no shell of this kind.
         # In variables, what the command is made of: in its text, it would replace {} and run {= Perl =} of their names.
+        # shellcheck disable=SC2016  # GNU parallel's shell expands it
         TMPDIR=/proc/$BASHPID/fd/$tmp PARALLEL_HOME=$run/parallel PARALLEL_SHELL=$BASH HOME=${HOME:-$run} VNP_LIB=$lib VNP_RUN=$run \
             "${leash[@]}" parallel --plain --will-cite --ssh '"$VNP_LIB/slot"' --sshloginfile "$run/slots" --jobs 1 \
             --retries $((2 + ${#slots[@]})) --ungroup --joblog "+$run/joblog" --termseq TERM,1500,KILL,100 \

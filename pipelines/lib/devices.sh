@@ -69,6 +69,13 @@ choose_device() { # auto becomes cpu or gpu; its stage must be there
     [ "$device" = gpu ] || case ${numbers[*]} in '' | --fp32) ;; *) die 2 "${numbers[*]} needs a GPU: the CPU computes in FP32" ;; esac
 }
 
+# Whether for one device and how many: what vnp-plan is told, in $on.
+plan_options() {
+    on=()
+    [ "$device" = auto ] || on=(--device "$device")
+    [[ ! $gpus =~ ^[0-9,]+$ ]] || on+=(--gpus "$(tr , '\n' <<<"$gpus" | wc -l)")
+}
+
 # model_facts MODEL [PREFIX]: sets $architecture, $fingerprint, $parameters, $width, $model_bytes and $model_file, or says what is
 # wrong with it.
 : "${architecture=} ${fingerprint=} ${parameters=} ${width=} ${model_bytes=} ${model_file=}" # for the drivers too

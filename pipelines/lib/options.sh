@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # The options that vnp-embed and vnp-predict have in common. Sourced by run.sh.
-# shellcheck disable=SC2034  # the drivers'
+# shellcheck disable=SC2034,SC2154  # the drivers'
 device=auto budget=8192 quiet='' gpus='' hosts='' block='' log='' restart='' again='' prepare='' dry=''
 numbers=() threads=()
 

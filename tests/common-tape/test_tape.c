@@ -116,7 +116,6 @@ static void a_shelf_keeps_rows(void **state)
     uint64_t seed = 3;
     assert_int_equal(vnp_shelf_new(&s, &err), VNP_OK);
     for (uint64_t k = 0; k < 400; k++) {
-        assert_int_equal(vnp_shelf_rows(s), k);
         at[k] = t_between(&seed, 0, BYTES);
         n[k] = k % 50 == 0 ? 0 : piece(&seed, BYTES - at[k]);
         const struct vnp_row row = {.ordinal = 7 * k,

@@ -25,8 +25,8 @@ embed() { vnp-gpu-forward -q "$@" | vnp-pool -q --plain; }
 cosine() { # cosine NAME LEAST A B
     check "$1" vnp-cmp -q --min-cosine "$2" "$3" "$4"
 }
-# rows OPTIONS...: hidden states, a line a sequence, sorted, without the ordinal; the decimals are exact.
-rows() { vnp-gpu-forward -q "$@" | vnp-cat --json | sed 's/"ordinal":[0-9]*,//' | sort; }
+# rows <BATCHES: hidden states, a line a sequence, sorted, without the ordinal; the decimals are exact.
+rows() { vnp-gpu-forward -q | vnp-cat --json | sed 's/"ordinal":[0-9]*,//' | sort; }
 
 for shape in 3x4x64 3x4x96 3x4x128 3x4x256 2x3x384; do
     for outliers in '' --outliers; do

@@ -24,13 +24,12 @@ if vnp-gpu-forward -q --probe 2>/dev/null; then
     says 'is named' '--device 999: there are GPUs 0 to [0-9]+$'
     status 'a model that is not there' 66 vnp-gpu-forward --model "$T/none"
     vnp-model synth 2x4x64 -q -o model
-    vnp-fasta2tok -q /dev/null >tokens 2>/dev/null
     printf '>a\nLAGV\n' | vnp-fasta2tok -q - >tokens
     status 'tokens that are not batches' 65 vnp-gpu-forward --model model tokens
     says 'say what would make them' 'vnp-pack'
     vnp-pack -q tokens >batches
-    head -c 300 batches >cut
-    status 'a stream cut short' 65 vnp-gpu-forward --model model -o result cut
+    head -c 300 batches >short
+    status 'a stream cut short' 65 vnp-gpu-forward --model model -o result short
     check 'leaves nothing' [ ! -e result ]
     status 'a layer that is not there' 2 vnp-gpu-forward --model model --layer 3 batches
     status 'a full disk' 74 sh -c 'vnp-gpu-forward -q --model model batches >/dev/full'

@@ -81,7 +81,7 @@ cp -r results before
 status 'a run that fails' 65 predict -o results nul.fa
 check 'leaves the older results alone' diff -r results before
 check 'a run into the same folder' predict -q -l 300 -o results contigs.fa
-check 'replaces them' sh -c '! cmp -s results/prediction_results.txt before/prediction_results.txt'
+differ 'replaces them' results/prediction_results.txt before/prediction_results.txt
 check 'and leaves nothing else there' [ "$(find results -mindepth 1 | wc -l)" = 3 ]
 
 # What --keep and --gff add.
