@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "attention.h"
+#include "lanes.cuh"
 
 #define VNP_LOG2E 1.4426950408889634f
 #define VNP_KEYS 64 /* keys of a step: fixed, because it decides in which order a row's sums are made */
@@ -43,17 +44,12 @@ template <int PENDING> static __device__ __forceinline__ void vnp_copy_wait(void
     asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
 }
 
-/* Largest (sum) of a value over the four lanes that hold one row of an accumulator. fmaxf drops NaN: it comes back with
+/* Largest of a value over the four lanes that hold one row of an accumulator. fmaxf drops NaN: it comes back with
  * the exponentials. */
 static __device__ __forceinline__ float vnp_quad_max(float v)
 {
     v = fmaxf(v, __shfl_xor_sync(~0u, v, 1));
     return fmaxf(v, __shfl_xor_sync(~0u, v, 2));
-}
-static __device__ __forceinline__ float vnp_quad_sum(float v)
-{
-    v += __shfl_xor_sync(~0u, v, 1);
-    return v + __shfl_xor_sync(~0u, v, 2);
 }
 
 /* 2 ulp; under 2^-126, which is nothing beside the row's largest exponential of 1, it is 0: keeping denormals would

@@ -14,16 +14,9 @@
 
 #include "cuda_check.h"
 #include "fold.h"
+#include "lanes.cuh"
 
 #define WARPS 8
-
-static __device__ __forceinline__ float warp_sum(float v)
-{
-#pragma unroll
-    for (int lanes = 16; lanes > 0; lanes /= 2)
-        v += __shfl_xor_sync(~0u, v, lanes);
-    return v;
-}
 
 template <typename In, typename Out>
 static __global__ void __launch_bounds__(32 * WARPS)
@@ -41,8 +34,8 @@ static __global__ void __launch_bounds__(32 * WARPS)
         sum = fmaf(v, gain[j], sum);
         shifted = fmaf(v, shift[j], shifted);
     }
-    const float mean = warp_sum(sum) / static_cast<float>(width);
-    shifted = warp_sum(shifted);
+    const float mean = vnp_warp_sum(sum) / static_cast<float>(width);
+    shifted = vnp_warp_sum(shifted);
     if (lane == 0)
         bias[row] += shifted;
     for (int j = lane; j < width; j += 32)

@@ -18,7 +18,7 @@ enum vnp_sm90_tile {
     VNP_SM90_TURN_160
 };
 
-/* Hopper, F16 and BF16. The result is the same whatever the tile. */
+/* Hopper, F16 and BF16. The result is the same whatever the tile; GEGLU has TURN_192 alone. */
 int vnp_gemm_sm90(const struct vnp_gemm_params *params, enum vnp_sm90_tile tile, cudaStream_t stream);
 /* The tile to take for these parameters, or VNP_SM90_NONE when their epilogue is not fused there. */
 enum vnp_sm90_tile vnp_gemm_sm90_tile(const struct vnp_gemm_params *params);

@@ -10,9 +10,9 @@
  *
  * Block: a producer thread (copy engine) and two consumer warpgroups. A ring of stages of 64 columns of k joins them;
  * the producer runs ahead into the next tile while this one's epilogue is worked on. The warpgroups have a tile
- * together, 64 rows x tile_n each (the second starts later, which spreads their epilogues), or every second tile in
- * turn, 128 x tile_n: then one finishes and stores a tile while the other multiplies the next, and the matrix units
- * never wait for an epilogue; but a tile has fewer columns, as all its sums are in one warpgroup's registers.
+ * together, 64 rows x tile_n each (the second starts a little later), or every second tile in turn, 128 x tile_n: then
+ * one finishes and stores a tile while the other multiplies the next, and the matrix units never wait for an epilogue;
+ * but a tile has fewer columns, as all its sums are in one warpgroup's registers.
  *
  * Shared memory: stages x (128 + tile_n) x 128 B, two chunks (in turn: all) of 16 rows a consumer warp to store from,
  * two tiles' bias.

@@ -3,7 +3,9 @@
 #ifndef VNP_GEMM_SM90_EPILOGUE_CUH
 #define VNP_GEMM_SM90_EPILOGUE_CUH
 
+#include "gemm_epilogue.cuh"
 #include "gemm_sm90_tile.cuh"
+#include "lanes.cuh"
 
 namespace
 {
@@ -147,12 +149,6 @@ __device__ __forceinline__ void fetch_residual_early(const gemm_args &args, layo
     __syncwarp();
 }
 
-__device__ __forceinline__ float quad_sum(float v)
-{
-    v += __shfl_xor_sync(~0u, v, 1);
-    return v + __shfl_xor_sync(~0u, v, 2);
-}
-
 /* The moments of this slab's rows over the tile's columns, from the finished sums before they were rounded. */
 template <class C>
 __device__ __forceinline__ void store_moments(const float (&acc)[C::accumulators], const gemm_args &args, warp_place me,
@@ -167,7 +163,7 @@ __device__ __forceinline__ void store_moments(const float (&acc)[C::accumulators
         for (int j = 0; j < C::tile_n / 8; j++)
             if (8 * j < columns)
                 sum += acc[4 * j + 2 * y] + acc[4 * j + 2 * y + 1];
-        sum = quad_sum(sum);
+        sum = vnp_quad_sum(sum);
         const float mean = sum / columns;
 #pragma unroll
         for (int j = 0; j < C::tile_n / 8; j++)
@@ -175,7 +171,7 @@ __device__ __forceinline__ void store_moments(const float (&acc)[C::accumulators
                 const float u = acc[4 * j + 2 * y] - mean, v = acc[4 * j + 2 * y + 1] - mean;
                 squares += fmaf(u, u, v * v);
             }
-        squares = quad_sum(squares);
+        squares = vnp_quad_sum(squares);
         if (me.lane % 4 == 0 && row < args.m)
             args.moments[(int64_t)row * args.tiles_n + at.column / C::tile_n] = make_float2(sum, squares);
     }

@@ -6,7 +6,6 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
-#include "gemm_epilogue.cuh"
 #include "sm90_ptx.cuh"
 
 namespace

@@ -2,22 +2,25 @@
 
 #include <math.h>
 
-/* bench/results/gpu-20261121T0045.json, "forward", stratum "mix", at budgets of 8192 and 16384. */
+/* bench/results/gpu-20261128T*.json, "forward", stratum "mix", at budgets of 8192 and 16384. */
 static const struct {
     double width, tflops[2];
-} measured[] = {{320, {194.3, 231.9}}, {1280, {486.7, 514.3}}, {2560, {567.8, 581.5}}};
-#define N_MEASURED (int)(sizeof measured / sizeof *measured)
+} esm2[] = {{320, {217.9, 252.5}}, {1280, {492.3, 529.5}}, {2560, {578.3, 591.7}}};
+static const double dnabert_s[2] = {497.2, 516.1}; /* width 768, the only one published */
+#define N_WIDTHS (int)(sizeof esm2 / sizeof *esm2)
 
-double vnp_gpu_h200_tflops(int width, int64_t budget)
+double vnp_gpu_h200_tflops(const struct vnp_model_config *c, int64_t budget)
 {
     const int column = budget >= 16384;
     int i = 0;
-    if (width <= measured[0].width)
-        return measured[0].tflops[column];
-    while (i < N_MEASURED && measured[i].width < width)
+    if (c->arch == VNP_DNABERT_S)
+        return dnabert_s[column];
+    if (c->width <= esm2[0].width)
+        return esm2[0].tflops[column];
+    while (i < N_WIDTHS && esm2[i].width < c->width)
         i++;
-    if (i == N_MEASURED)
-        return measured[i - 1].tflops[column];
-    const double a = measured[i - 1].tflops[column], b = measured[i].tflops[column];
-    return a + (b - a) * log(width / measured[i - 1].width) / log(measured[i].width / measured[i - 1].width);
+    if (i == N_WIDTHS)
+        return esm2[i - 1].tflops[column];
+    const double a = esm2[i - 1].tflops[column], b = esm2[i].tflops[column];
+    return a + (b - a) * log(c->width / esm2[i - 1].width) / log(esm2[i].width / esm2[i - 1].width);
 }

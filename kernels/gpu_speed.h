@@ -4,8 +4,11 @@
 
 #include <stdint.h>
 
-/* TFLOP/s of an ESM-2 of this width on one NVIDIA H200 in FP16 (BF16 runs the same kernels), batches of `budget` tokens
- * of mixed lengths, sustained: as measured for three widths, and in between by the logarithm of the width. */
-double vnp_gpu_h200_tflops(int width, int64_t budget);
+#include "model.h"
+
+/* TFLOP/s of a model of this shape on one NVIDIA H200 in FP16 (BF16 runs the same kernels), batches of `budget` tokens
+ * of mixed lengths, sustained: ESM-2 as measured for three widths, and in between by the logarithm of the width;
+ * DNABERT-S as measured for its own. */
+double vnp_gpu_h200_tflops(const struct vnp_model_config *c, int64_t budget);
 
 #endif

@@ -1,7 +1,8 @@
-/* LayerNorm, and the moments alone.
+/* LayerNorm; and by itself, for where it is part of a product, its division.
  *
  *   y = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * w + b      or y = x without w and b
  *   moments = sum(x), sum((x - mean(x))^2)
+ *   scale = 1 / sqrt(mean((x - mean(x))^2) + eps), from moments of x's parts
  *
  * x [rows, width] of In, y [rows, width] of Out, dense, 16-byte aligned; w, b [width] FP32.
  * One warp a row, 8 rows a block; a lane holds chunks lane, lane + 32, ... of 8 elements, up to C of them, so the row
@@ -14,24 +15,11 @@
 
 #include "cuda_check.h"
 #include "half.cuh"
+#include "lanes.cuh"
 #include "launch.cuh"
 #include "layernorm.h"
 
 #define WARPS 8
-
-static __device__ __forceinline__ float warp_sum(float v)
-{
-#pragma unroll
-    for (int lanes = 16; lanes > 0; lanes /= 2)
-        v += __shfl_xor_sync(~0u, v, lanes);
-    return v;
-}
-
-static __device__ __forceinline__ float quad_sum(float v)
-{
-    v += __shfl_xor_sync(~0u, v, 1);
-    return v + __shfl_xor_sync(~0u, v, 2);
-}
 
 /* A lane's share of a row as it lies in memory: 16-bit rows stay packed, which leaves room for twice the warps. */
 template <typename T, int C> struct share {
@@ -73,7 +61,7 @@ static __device__ __forceinline__ float2 moments(const share<T, C> &x, int lane,
         for (int i = 0; i < 8; i++)
             sum += v[i];
     }
-    sum = warp_sum(sum);
+    sum = vnp_warp_sum(sum);
     const float mean = sum / static_cast<float>(chunks * 8);
 #pragma unroll
     for (int c = 0; c < C; c++) {
@@ -84,7 +72,7 @@ static __device__ __forceinline__ float2 moments(const share<T, C> &x, int lane,
         for (int i = 0; i < 8; i++)
             squares = fmaf(v[i] - mean, v[i] - mean, squares);
     }
-    return make_float2(sum, warp_sum(squares));
+    return make_float2(sum, vnp_warp_sum(squares));
 }
 
 template <typename T, int C>
@@ -246,12 +234,12 @@ static __global__ void __launch_bounds__(256)
     vnp_await_results();
     for (int i = lane; row < rows && i < parts; i += 4)
         sum += part[i].x;
-    const float mean = quad_sum(sum) / static_cast<float>(width);
+    const float mean = vnp_quad_sum(sum) / static_cast<float>(width);
     for (int i = lane; row < rows && i < parts; i += 4) {
         const float n = static_cast<float>(min(columns, width - i * columns)), off = part[i].x / n - mean;
         squares += fmaf(n * off, off, part[i].y);
     }
-    squares = quad_sum(squares);
+    squares = vnp_quad_sum(squares);
     if (row < rows && lane == 0)
         d_scale[row] = 1 / sqrtf(squares / static_cast<float>(width) + eps);
 }

@@ -225,8 +225,8 @@ static void plan_gpu(struct work *w)
     g->weights = m.weights;
     g->batches = m.per_token * p->gpu_tokens;
     g->other = m.margin;
-    const bool measured = p->model->arch == VNP_ESM2 && (w->opt.type == VNP_GEMM_F16 || w->opt.type == VNP_GEMM_BF16);
-    g->tflops = measured ? vnp_gpu_h200_tflops(p->model->width, (int64_t)p->budget) : -1;
+    const bool measured = w->opt.type == VNP_GEMM_F16 || w->opt.type == VNP_GEMM_BF16;
+    g->tflops = measured ? vnp_gpu_h200_tflops(p->model, (int64_t)p->budget) : -1;
     g->seconds = g->tflops > 0 ? p->flops * 1e-12 / g->tflops / p->gpus : -1;
     if (g->given_tflops > 0)
         g->given_seconds = p->flops * 1e-12 / g->given_tflops / p->gpus;

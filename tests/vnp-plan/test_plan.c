@@ -82,15 +82,23 @@ static void test_gpu_memory_dnabert(void **state)
     }
 }
 
+static double esm2_tflops(int width, int64_t budget)
+{
+    return vnp_gpu_h200_tflops(&(struct vnp_model_config){.arch = VNP_ESM2, .width = width}, budget);
+}
+
 static void test_gpu_speed(void **state)
 {
     (void)state;
-    assert_float_equal(vnp_gpu_h200_tflops(1280, 8192), 486.7, 0.01);
-    assert_float_equal(vnp_gpu_h200_tflops(1280, 16384), 514.3, 0.01);
-    assert_float_equal(vnp_gpu_h200_tflops(64, 8192), vnp_gpu_h200_tflops(320, 8192), 0);
-    assert_float_equal(vnp_gpu_h200_tflops(5120, 8192), vnp_gpu_h200_tflops(2560, 8192), 0);
+    assert_float_equal(esm2_tflops(1280, 8192), 492.3, 0.01);
+    assert_float_equal(esm2_tflops(1280, 16384), 529.5, 0.01);
+    assert_float_equal(esm2_tflops(64, 8192), esm2_tflops(320, 8192), 0);
+    assert_float_equal(esm2_tflops(5120, 8192), esm2_tflops(2560, 8192), 0);
+    const struct vnp_model_config dnabert_s = {.arch = VNP_DNABERT_S, .width = 768};
+    assert_float_equal(vnp_gpu_h200_tflops(&dnabert_s, 8192), 497.2, 0.01);
+    assert_float_equal(vnp_gpu_h200_tflops(&dnabert_s, 16384), 516.1, 0.01);
     for (int width = 320; width < 2560; width += 80) {
-        const double here = vnp_gpu_h200_tflops(width, 8192), next = vnp_gpu_h200_tflops(width + 80, 8192);
+        const double here = esm2_tflops(width, 8192), next = esm2_tflops(width + 80, 8192);
         assert_true(next > here && next < here * 1.3);
     }
 }
