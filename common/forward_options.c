@@ -31,6 +31,11 @@ bool vnp_type_option(int c, enum vnp_gemm_type *type)
     return true;
 }
 
+enum vnp_gemm_type vnp_type_allowed(enum vnp_gemm_type wanted)
+{
+    return vnp_env_true("VIRNUCPRO_DISABLE_FP16") ? VNP_GEMM_F32 : wanted;
+}
+
 void vnp_forward_check_options(const struct vnp_forward *f, int operands)
 {
     if (operands > 1)

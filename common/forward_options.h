@@ -30,6 +30,9 @@ bool vnp_forward_option(int c, struct vnp_forward *f);
 /* Takes those of VNP_TYPE_OPTIONS. False for any other. */
 bool vnp_type_option(int c, enum vnp_gemm_type *type);
 
+/* The numbers to compute in: those that are wanted or, where the environment has VIRNUCPRO_DISABLE_FP16, FP32. */
+enum vnp_gemm_type vnp_type_allowed(enum vnp_gemm_type wanted);
+
 /* What can only be said when all options are read: one operand at most, and options that go together; or exit 2. */
 void vnp_forward_check_options(const struct vnp_forward *f, int operands);
 

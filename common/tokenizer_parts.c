@@ -168,24 +168,19 @@ enum vnp_status vnp_tokenizer_read_post_processor(struct vnp_tokenizer_json *t, 
     return vnp_error(err, VNP_DATA, "the post-processor %s is not supported", vnp_json_shown(text, name));
 }
 
-static bool same(struct vnp_str a, struct vnp_str b)
-{
-    return a.n == b.n && memcmp(a.s, b.s, a.n) == 0;
-}
-
 /* The id that an added token has: in the vocabulary, or the next one behind it, as the library counts. */
 static enum vnp_status added_id(struct vnp_tokenizer_json *t, struct vnp_str s, json_int_t id, int64_t *largest,
                                 struct vnp_err *err)
 {
     char text[48];
     json_int_t want = vnp_tokenizer_json_find(t, s.s, s.n);
-    const bool again = id >= 0 && id < NONE && t->text[id].s != NULL && same(t->text[id], s);
+    const bool again = id >= 0 && id < NONE && t->text[id].s != NULL && vnp_str_equal(t->text[id], s);
     if (want == NONE)
         want = again ? id : *largest >= t->n_by_text ? *largest + 1 : t->n_by_text;
     if (id != want)
         return vnp_error(err, VNP_DATA, "added_tokens: \"%s\" has the id %lld, which should be %lld",
                          vnp_json_shown(text, s.s), (long long)id, (long long)want);
-    if (id >= NONE || (t->text[id].s != NULL && !same(t->text[id], s)))
+    if (id >= NONE || (t->text[id].s != NULL && !vnp_str_equal(t->text[id], s)))
         return vnp_error(err, VNP_DATA, "added_tokens: the id %lld of \"%s\" is %s", (long long)id,
                          vnp_json_shown(text, s.s), id >= NONE ? "too large" : "another token's");
     *largest = id > *largest ? id : *largest;

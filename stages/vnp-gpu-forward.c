@@ -114,10 +114,10 @@ static void parse(struct options *opt, struct vnp_forward *job, int argc, char *
                 vnp_common_option(c, usage);
         }
     vnp_forward_check_options(job, argc - optind);
-    if (opt->type != VNP_GEMM_F32 && vnp_env_true("VIRNUCPRO_DISABLE_FP16")) {
-        vnp_warn("VIRNUCPRO_DISABLE_FP16 is set: FP32 instead of %s", vnp_gpu_type_name(opt->type));
-        opt->type = VNP_GEMM_F32;
-    }
+    const enum vnp_gemm_type wanted = opt->type;
+    opt->type = vnp_type_allowed(wanted);
+    if (opt->type != wanted)
+        vnp_warn("VIRNUCPRO_DISABLE_FP16 is set: FP32 instead of %s", vnp_gpu_type_name(wanted));
 }
 
 /* --- setting up --------------------------------------------------------------------------------------------------- */

@@ -168,8 +168,7 @@ static struct options parse(struct vnp_forward *job, int argc, char **argv)
     vnp_forward_check_options(job, argc - optind);
     if (o.devices == ON_CPU && o.typed && o.type != VNP_GEMM_F32)
         vnp_die(VNP_USAGE, "--%s needs a GPU: the CPU computes in FP32", vnp_gpu_type_name(o.type));
-    if (vnp_env_true("VIRNUCPRO_DISABLE_FP16")) /* as the GPU stage */
-        o.type = VNP_GEMM_F32;
+    o.type = vnp_type_allowed(o.type);
     return o;
 }
 
