@@ -27,8 +27,8 @@ struct job {
     char *dst; /* device */
     enum vnp_dtype from, to;
     int64_t n;        /* elements, at most CHUNK bytes at the source */
-    int64_t width;    /* of a row */
-    struct norm norm; /* gain NULL: none; else whole rows */
+    int64_t width;    /* of a row; n is whole rows */
+    struct norm norm; /* gain NULL: none */
 };
 
 struct jobs {
@@ -61,11 +61,8 @@ static struct job *add_job(struct jobs *jobs)
 static void add_jobs(struct jobs *jobs, const struct vnp_tensor *t, char *dst, enum vnp_dtype to, bool gated,
                      const struct norm *norm)
 {
-    const int64_t width = t->shape[1], n = t->shape[0] * width, from_bytes = (int64_t)vnp_dtype_bytes(t->dtype),
-                  unit = gated  ? 16 * width
-                         : norm ? width
-                                : 1,
-                  step = CHUNK / from_bytes / unit * unit;
+    const int64_t width = t->shape[1], n = t->shape[0] * width, from_bytes = (int64_t)vnp_dtype_bytes(t->dtype);
+    const int64_t unit = gated ? 16 * width : width, step = CHUNK / from_bytes / unit * unit; /* whole rows */
     jobs->bytes += n * from_bytes;
     for (int64_t at = 0; at < n; at += step) {
         const char *src = (const char *)t->data + (gated ? at / 2 : at) * from_bytes;
@@ -102,7 +99,7 @@ static void *place(struct loader *l, const enum vnp_role *roles, int n, int laye
     for (int i = 0; i < n; i++) {
         const struct vnp_tensor *t = vnp_model_tensor(l->model, roles[i], layer);
         if (l->slab)
-            add_jobs(t->shape[0] > 1 && to == l->dtype ? &l->matrices : &l->vectors, t, l->slab + l->used, to,
+            add_jobs(t->shape[1] > 1 ? &l->matrices : &l->vectors, t, l->slab + l->used, to,
                      roles[i] == VNP_FC1_W && is_gated(l), norm ? &rest : NULL);
         if (l->slab && norm)
             rest.bias += t->shape[0];

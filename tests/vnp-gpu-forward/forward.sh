@@ -67,6 +67,15 @@ for shape in 3x4x64 3x4x96 3x4x128 3x4x256 2x3x384; do
     same "$shape: the same bytes shuffled" alone packed
 done
 
+# --- loading: so much that several threads bring it up, and LayerNorm's vectors must be there before the matrices ----
+vnp-model synth 3x20x1280 --seed 3 -q -o large || exit 2
+head -n 40 in.fa | vnp-fasta2tok -q | vnp-pack -q -o few
+vnp-cpu-forward -q --model large few | vnp-pool -q --plain -o cpu
+for numbers in fp32:0.999999 fp16:0.9999; do
+    embed --model large --${numbers%:*} few >gpu
+    cosine "3x20x1280: ${numbers%:*} agrees with the CPU" "${numbers#*:}" cpu gpu
+done
+
 # --- numbers ---------------------------------------------------------------------------------------------------------
 VIRNUCPRO_DISABLE_FP16=true status 'FP16 can be turned off from outside' 0 vnp-gpu-forward --fp16 -o off batches
 says 'and says so' 'VIRNUCPRO_DISABLE_FP16 is set: FP32 instead of fp16'
