@@ -4,6 +4,7 @@
 #   says NAME PATTERN          passes when the last command's stderr holds the extended regular expression
 #   same NAME FILE FILE        passes when the two files are equal, and not empty
 #   differ NAME FILE FILE      passes when there is something in both files and they are not equal
+#   lacks NAME PATTERN FILE   passes when the file is there, empty or not, and no line of it holds the regular expression
 #   skip NAME REASON           counts a test that can't run here
 #   until_true SECONDS COMMAND...  waits, so long at most, until the command exits 0
 # shellcheck shell=bash disable=SC2034
@@ -71,6 +72,15 @@ differ() {
     if [ -s "$2" ] && [ -s "$3" ] && ! cmp -s "$2" "$3"; then tap ok "$1"; else
         tap 'not ok' "$1"
         echo "# equal, empty or not there: $2, $3"
+    fi
+}
+lacks() {
+    local rc
+    grep -Eq -- "$2" "$3"
+    rc=$? # 1: no such line; 2: no such file
+    if [ $rc = 1 ]; then tap ok "$1"; else
+        tap 'not ok' "$1"
+        grep -En -m 3 -- "$2" "$3" 2>&1 | sed 's/^/# /'
     fi
 }
 until_true() {

@@ -216,7 +216,7 @@ scored 'head embeddings 2 f32 mean 1 x' 'row 0 a_chunk_1F1 5 0 0.5 0.5' block 'f
 refused 'scores: the stage before failed' 69 'stopped: .*no GPU left' scored
 status 'scores: the stage before failed, --json' 69 vnp-classify --json scored
 cp out json
-check 'scores: the stage before failed, --json: no summary' sh -c '! grep -q summary json'
+lacks 'scores: the stage before failed, --json: no summary' summary json
 head -c $(($(wc -c <scores) - 40)) scores >scored
 refused 'scores that are cut' 65 'scored: ' scored
 score -q --plain rows | sed 's/zip(golden)/zap(golden)/' >scored

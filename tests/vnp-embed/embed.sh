@@ -70,12 +70,23 @@ same 'the input is untouched' in.fa same.fa
 
 check '--fp32 on the CPU, which computes in nothing else' embed --fp32 -o fp32.zst in.fa
 same 'changes nothing' want.zst fp32.zst
+stages_of() { # the process group in which a vnp-embed has its stages
+    local child
+    for child in $(pgrep -P "$1"); do
+        if pgrep -g "$child" '^vnp-' >/dev/null; then echo "$child" && return; fi
+    done
+    return 1
+}
 suspended() { # status of a vnp-embed whose stages are stopped for a while, as a batch system does it
-    { cat in.fa && sleep 2; } | vnp-embed -q -d cpu -m model -o suspended.zst &
-    local pid=$! group
-    sleep 1
-    group=$(pgrep -P $pid)
+    local pid group
+    mkfifo held
+    vnp-embed -q -d cpu -m model -o suspended.zst <held &
+    pid=$!
+    exec 7>held
+    cat in.fa >&7
+    until_true 20 stages_of $pid && group=$(stages_of $pid)
     kill -STOP -- "-$group" && sleep 0.3 && kill -CONT -- "-$group" || return 98
+    exec 7>&-
     wait $pid
 }
 status 'stages that are suspended and go on' 0 suspended
@@ -92,6 +103,7 @@ interrupted() { # interrupted SIGNAL OPTION...: status of a vnp-embed that is se
     vnp-embed -q -d cpu -m "$PWD/slow" -o new.zst "$@" long.fa &
     pid=$!
     until_true 20 at_work
+    [ "$2" = 0 ] || until_true 20 test -e new.zst.run/blocks/blocks.tsv
     sleep 0.3
     kill "-$signal" $pid
     begin=$SECONDS

@@ -119,5 +119,5 @@ status 'nucleotides given as proteins pass' 0 vnp-fasta2tok -o /dev/null "$T/dna
 says 'with a warning' 'these look like nucleotides'
 status 'proteins pass' 0 vnp-fasta2tok -o /dev/null "$PROTEINS"
 cp "$T/err" "$T/err.proteins"
-check 'without it' sh -c '! grep -q nucleotides "$1"' - "$T/err.proteins"
+lacks 'without it' nucleotides "$T/err.proteins"
 finish

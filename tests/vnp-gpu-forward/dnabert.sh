@@ -166,7 +166,7 @@ for numbers in fp32:0.0001 fp16:0.02; do
     check "vnp-predict in ${numbers%:*}" vnp-predict -d gpu --${numbers%:*} --esm esm --dnabert dnabert \
         --classifier "$P/classifier.pth" -o "out.${numbers%:*}" "$ROOT/tests/data/contigs.fa"
     cp "$T/err" err
-    check 'on the GPU, both models' sh -c '! grep -q "runs on the CPU" err'
+    lacks 'on the GPU, both models' 'runs on the CPU' err
     check "every score is PyTorch's to ${numbers#*:}" near "out.${numbers%:*}/prediction_results.txt" "$P/expected-500.txt" "${numbers#*:}"
 done
 finish

@@ -82,7 +82,7 @@ planned 'a budget too large for the GPU' plan --gpu-memory 0.6 <(vnp-fasta2tok -
 check 'is a warning' grep -q 'batches of 1000000 tokens do not fit .*vnp-pack -b [0-9]' out
 fits=$(sed -n 's/.*vnp-pack -b \([0-9]*\) does.*/\1/p' out)
 vnp-fasta2tok -q "$PROTEINS" | vnp-pack -q -b "${fits:-1}" | plan --gpu-memory 0.6 >out
-check "that one ($fits) fits" sh -c '! grep -q "do not fit" out'
+lacks "that one ($fits) fits" 'do not fit' out
 vnp-fasta2tok -q "$PROTEINS" | vnp-pack -q -b $((${fits:-1} + 1024)) | plan --gpu-memory 0.6 >out
 check 'and one a little larger does not' grep -q 'do not fit' out
 planned 'no room for the weights' plan --gpu-memory 0.4 batches
@@ -119,7 +119,7 @@ check 'is asked for' [ "$(value free_bytes)" -gt 0 ]
 check 'nothing is written' [ ! -e new.zst ]
 status 'in a folder that is not there' 73 plan -o no/where.zst batches
 planned 'an output that goes to a pipe' vnp-plan -q -m model -d gpu -o - batches
-check 'takes no disk' sh -c '! grep -q ^output out'
+lacks 'takes no disk' '^output' out
 
 # The shape of 3B, in a file that has its size and no weights: what was read would show.
 vnp-model synth 2x2x32 -q -o shape
