@@ -1,10 +1,11 @@
 """A FASTA file to the mean of each record's residues on disk, as a PyTorch user does it without packing: Hugging Face EsmModel,
-one record at a time (--tokens 0), or padded batches of as many records as they come as --tokens holds. Runs for --seconds at
+one record at a time (--tokens 0), or padded batches of as many records of like length as --tokens holds. Runs for --seconds at
 most, once the model is loaded, and reckons the whole from that. One JSON object.
 usage: baseline.py --model DIR --begin UNIX-TIME -o OUT.npy IN.fa [--numbers fp16|fp32] [--tokens N] [--seconds S]"""
 import argparse
 import json
 import os
+import random
 import time
 
 import numpy
@@ -27,16 +28,15 @@ def records(path):
 
 
 def batches(rows, tokens):
-    """Rows in the order of the file, as many as fit the budget with their padding; at least one."""
-    batch, longest = [], 0
-    for row in rows:
-        if batch and max(longest, len(row)) * (len(batch) + 1) > tokens:
-            yield batch
-            batch, longest = [], 0
-        batch.append(row)
-        longest = max(longest, len(row))
-    if batch:
-        yield batch
+    """Rows sorted by length, as many as fit the budget with their padding, at least one; the batches in a random order, so that
+    some of them stand for all."""
+    out = []
+    for row in sorted(rows, key=len):
+        if not out or len(row) * (len(out[-1]) + 1) > tokens:
+            out.append([])
+        out[-1].append(row)
+    random.Random(0).shuffle(out)
+    return out
 
 
 def embed(net, batch, device):
@@ -64,9 +64,10 @@ def main():
     dtype = torch.float16 if args.numbers == "fp16" else torch.float32
     net = EsmModel.from_pretrained(args.model, dtype=dtype, add_pooling_layer=False).to(args.device).eval()
     rows = records(args.fasta)
+    plan = batches(rows, args.tokens)
     start, done = time.time(), []
     with torch.inference_mode():
-        for batch in batches(rows, args.tokens):
+        for batch in plan:
             done.append(embed(net, batch, args.device))
             if time.time() - start > args.seconds:
                 break
@@ -80,7 +81,7 @@ def main():
     print(json.dumps({"what": "baseline", "how": how, "model": args.name or args.model, "numbers": args.numbers,
                       "sequences": len(out), "of": len(rows), "start_s": round(start - args.begin, 2),
                       "seconds": round(end - args.begin, 2),
-                      "whole_s": round(start - args.begin + (end - start) * len(rows) / len(out), 2),
+                      "whole_s": round(start - args.begin + (end - start) * len(plan) / len(done), 2),
                       "finite": bool(numpy.isfinite(out).all())}), flush=True)
 
 

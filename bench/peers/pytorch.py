@@ -104,6 +104,16 @@ def lengths(stratum, budget):
         total += n
 
 
+def padded_batches(stratum, budget):
+    """Lengths, sorted first so that there is little padding, in batches that with it are full."""
+    batches = [[]]
+    for n in sorted(lengths(stratum, (BATCHES + 1) * budget), reverse=True):
+        if batches[-1] and batches[-1][0] * (len(batches[-1]) + 1) > budget:
+            batches.append([])
+        batches[-1].append(n)
+    return batches[:-1]
+
+
 def packed_batch(stratum, budget):
     ls = lengths(stratum, budget)
     cu = torch.tensor([0] + ls).cumsum(0).int().to(device)
@@ -190,8 +200,7 @@ def padded(model, args):
         if not time_for(args, args.other_seconds + 2, f"{model} Hugging Face padded, {stratum}"):
             continue
         batches = []
-        for _ in range(BATCHES):
-            ls = lengths(stratum, args.budget)
+        for ls in padded_batches(stratum, args.budget):
             ids = torch.full((len(ls), max(ls)), 1, device=device)
             mask = torch.zeros_like(ids)
             for i, n in enumerate(ls):

@@ -68,21 +68,6 @@ def make_batch(lengths, device):
     return lengths, (ids, bias[..., :longest].expand(n, -1, -1, -1), share)
 
 
-def batches_of(stratum, budget, device):
-    """As many tokens as pytorch.py's batches have, in batches of like lengths."""
-    if stratum != "mix":
-        length = int(stratum) + 2
-        return [make_batch([length] * (budget // length), device) for _ in range(pytorch.BATCHES)]
-    every = sorted(n for _ in range(pytorch.BATCHES) for n in pytorch.lengths(stratum, budget))
-    out, now = [], []
-    for n in every:
-        if (len(now) + 1) * n > budget:
-            out.append(make_batch(now, device))
-            now = []
-        now.append(n)
-    return out + [make_batch(now, device)]
-
-
 def flops(lengths):
     return LAYERS * sum(n * (2 * WIDTH * (4 * WIDTH + 3 * FFN) + 4 * n * WIDTH) for n in lengths)
 
@@ -90,7 +75,7 @@ def flops(lengths):
 def measure(net, args, compiled):
     for stratum in STRATA:
         run = torch.compile(net, dynamic=stratum == "mix") if compiled else net
-        batches = batches_of(stratum, args.budget, "cuda")
+        batches = [make_batch(b, "cuda") for b in pytorch.padded_batches(stratum, args.budget)]
         torch.cuda.reset_peak_memory_stats()
         with torch.inference_mode():
             seconds, turns = pytorch.sustained(lambda b: run(*b[1]), batches, args.seconds)
