@@ -66,7 +66,7 @@ equals flop "$((3 * 10 * (2 * 128 * (4 * 128 + 2 * 512) + 4 * 10 * 128)))"
 time_is() { awk -v s="$1" -v f="$(value flop)" -v r="$2" 'BEGIN { x = f * 1e-12 / r; exit !(s > 0.999 * x && s < 1.001 * x) }'; }
 planned 'time at a given rate' plan --tflops 0.001 --gpus 4 batches
 check 'is operations over it' time_is "$(inside gpu given_seconds)" 0.004
-check 'beside that of the H200' time_is "$(inside gpu seconds)" "$(awk 'BEGIN { print 4 * 217.9 }')"
+check 'beside that of the H200' time_is "$(inside gpu seconds)" "$(awk 'BEGIN { print 4 * 218.4 }')"
 planned 'of the CPU' vnp-plan -q -m model -d cpu --json --tflops 0.5 batches
 check 'too' time_is "$(inside cpu given_seconds)" 0.5
 planned 'the CPU is tried' vnp-plan -q -m model --json batches
