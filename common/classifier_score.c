@@ -7,7 +7,7 @@
 
 #define TILE 64 /* rows of a task: a panel of weights is read from memory once for all of them */
 #define GROUP 4 /* rows that are computed together */
-#define LANES 8
+#define LANES 4 /* 256 bits: where a processor has no wider ones, they are taken apart on the stack */
 
 typedef double vnp_lanes __attribute__((vector_size(LANES * sizeof(double))));
 typedef float vnp_lanes_f32 __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
