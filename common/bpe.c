@@ -4,12 +4,11 @@
 #include <string.h>
 
 #include "bpe_table.h"
+#include "bpe_trie.h"
 
 #define NONE VNP_BPE_NONE
 #define NEVER VNP_BPE_NEVER
 #define CROSSED (UINT32_MAX - 1) /* a rank */
-#define ALONE 255                /* the class of letters that no merge takes */
-#define TRIE_LIMIT (1u << 26)    /* cells: 256 MiB */
 #define TABLE_LIMIT 8192         /* vocabularies of so many ids and merges have a table of neighbours: 8 MiB at most */
 
 /* One merge on the way from letters to a token, with the outermost symbols of the token's text after it. */
@@ -32,27 +31,17 @@ struct token {
     uint16_t first, last; /* letters, as tokens */
 };
 
-/* What the search needs of a token. */
-struct link {
-    uint32_t length;
-    uint16_t shorter; /* the longest other token that it begins with, or NONE */
-};
-
 struct vnp_bpe {
     uint32_t n_ids;
     struct token *token;
     struct vnp_bpe_origin *origin; /* of each token */
-    struct link *link;
+    struct vnp_bpe_link *link;
     struct step *steps; /* gone once all tokens are formed */
     struct edge *edges;
     uint64_t n_steps, cap_steps, n_edges, cap_edges;
     struct vnp_bpe_pair *pairs; /* a hash table */
     uint32_t pair_mask;
-    /* The trie of tokens: child [node << shift | class of the letter], 0 for none; the longest token up to a node. */
-    uint32_t *child;
-    uint16_t *longest;
-    int shift;
-    uint8_t class[256];   /* of each byte's letter, from 0, or ALONE */
+    struct vnp_bpe_trie trie;
     uint16_t letter[256]; /* its token */
     bool rising;          /* in no token a step has a lower rank than the one before */
     bool has_table;
@@ -97,7 +86,7 @@ static uint32_t meet(const struct vnp_bpe *b, uint16_t x, uint16_t y)
 
 static inline bool may_follow(const struct vnp_bpe *b, uint16_t x, uint16_t y)
 {
-    return b->has_table ? vnp_bpe_table_allows(&b->table, x, y) : meet(b, x, y) == NEVER;
+    return b->has_table ? vnp_bpe_table_allows(&b->table, x, b->link[y].column) : meet(b, x, y) == NEVER;
 }
 
 /* Room for n more elements of a growing array. */
@@ -222,86 +211,17 @@ static bool make_pairs(struct vnp_bpe *b, const struct vnp_bpe_spec *spec)
     return true;
 }
 
-/* Numbers the letters that merge, the commonest in tokens first: one class for all bytes that are the same token. */
-static int make_classes(struct vnp_bpe *b, const struct vnp_bpe_spec *spec)
-{
-    uint64_t uses[256] = {0};
-    int n = 0;
-    memcpy(b->letter, spec->letter, sizeof b->letter);
-    for (uint32_t id = 0; id < b->n_ids; id++)
-        for (uint32_t i = 0; b->token[id].length > 1 && i < b->token[id].length; i++)
-            uses[(unsigned char)spec->text[id].s[i]]++;
-    memset(b->class, ALONE, sizeof b->class);
-    for (;; n++) {
-        int best = 0;
-        for (int c = 1; c < 256; c++)
-            if (uses[c] > uses[best])
-                best = c;
-        if (uses[best] == 0)
-            return n;
-        uses[best] = 0;
-        for (int c = 0; c < 256; c++)
-            if (spec->letter[c] == spec->letter[best])
-                b->class[c] = (uint8_t)n;
-    }
-}
-
-/* Adds the tokens' texts; `parent` and `node` say where they came to be. */
-static uint32_t fill_trie(struct vnp_bpe *b, const struct vnp_bpe_spec *spec, uint32_t *parent, uint32_t *node)
-{
-    uint32_t nodes = 1;
-    for (uint32_t id = 0; id < b->n_ids; id++) {
-        const bool alone = b->token[id].length == 1 && b->class[(unsigned char)spec->text[id].s[0]] == ALONE;
-        uint32_t at = 0;
-        for (uint32_t i = 0; !alone && i < b->token[id].length; i++) {
-            uint32_t *next = &b->child[at << b->shift | b->class[(unsigned char)spec->text[id].s[i]]];
-            if (*next == 0) {
-                parent[nodes] = at;
-                *next = nodes++;
-            }
-            at = *next;
-        }
-        node[id] = at;
-        if (at != 0)
-            b->longest[at] = (uint16_t)id;
-    }
-    return nodes;
-}
-
-static enum vnp_status make_trie(struct vnp_bpe *b, const struct vnp_bpe_spec *spec, struct vnp_err *err)
-{
-    const int classes = make_classes(b, spec);
-    uint64_t most = 1;
-    while (1 << b->shift < classes)
-        b->shift++;
-    for (uint32_t id = 0; id < b->n_ids; id++)
-        most += b->token[id].length;
-    if (most > TRIE_LIMIT >> b->shift)
-        return vnp_error(err, VNP_DATA, "too large: its merges make tokens of %llu letters in all",
-                         (unsigned long long)most - 1);
-    uint32_t *parent = calloc(most, sizeof *parent), *node = calloc(b->n_ids, sizeof *node);
-    b->child = calloc(most << b->shift, sizeof *b->child);
-    b->longest = malloc(most * sizeof *b->longest);
-    const bool ok = parent != NULL && node != NULL && b->child != NULL && b->longest != NULL;
-    if (ok) {
-        memset(b->longest, 0xff, most * sizeof *b->longest);
-        const uint32_t nodes = fill_trie(b, spec, parent, node);
-        for (uint32_t i = 1; i < nodes; i++)
-            if (b->longest[i] == NONE)
-                b->longest[i] = b->longest[parent[i]];
-        for (uint32_t id = 0; id < b->n_ids; id++)
-            b->link[id] = (struct link){b->token[id].length, b->longest[parent[node[id]]]};
-    }
-    free(parent);
-    free(node);
-    return ok ? VNP_OK : vnp_error(err, VNP_OS, "out of memory for its tokens");
-}
-
 static bool make_table(struct vnp_bpe *b, uint32_t n_merges)
 {
     b->has_table = b->rising && b->n_ids <= TABLE_LIMIT && n_merges <= TABLE_LIMIT;
     const struct vnp_bpe_merges merges = {b->pairs, b->pair_mask + 1, n_merges};
-    return !b->has_table || vnp_bpe_table_open(&b->table, &merges, b->origin, b->n_ids);
+    if (b->has_table && !vnp_bpe_table_open(&b->table, &merges, b->origin, b->n_ids))
+        return false;
+    for (uint32_t id = 0; id < b->n_ids; id++) {
+        b->link[id].length = b->token[id].length;
+        b->link[id].column = b->has_table ? b->table.column[id] : 0;
+    }
+    return true;
 }
 
 enum vnp_status vnp_bpe_open(struct vnp_bpe **out, const struct vnp_bpe_spec *spec, struct vnp_err *err)
@@ -314,12 +234,13 @@ enum vnp_status vnp_bpe_open(struct vnp_bpe **out, const struct vnp_bpe_spec *sp
         b->link = calloc(spec->n_ids, sizeof *b->link);
         b->origin = malloc(spec->n_ids * sizeof *b->origin);
         b->rising = true;
+        memcpy(b->letter, spec->letter, sizeof b->letter);
     }
     if (b == NULL || b->token == NULL || b->origin == NULL || b->link == NULL || !make_pairs(b, spec) ||
         !form_tokens(b, spec) || !make_table(b, spec->n_merges))
         st = vnp_error(err, VNP_OS, "out of memory for its merges");
     else
-        st = make_trie(b, spec, err);
+        st = vnp_bpe_trie_open(&b->trie, spec, b->link, err);
     if (st != VNP_OK) {
         vnp_bpe_close(b);
         *out = NULL;
@@ -331,10 +252,11 @@ void vnp_bpe_close(struct vnp_bpe *b)
 {
     if (b == NULL)
         return;
-    void *const parts[] = {b->token, b->link, b->steps, b->edges, b->pairs, b->child, b->longest, b->origin, b->dead};
+    void *const parts[] = {b->token, b->link, b->steps, b->edges, b->pairs, b->origin, b->dead};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         free(parts[i]);
     vnp_bpe_table_close(&b->table);
+    vnp_bpe_trie_close(&b->trie);
     free(b);
 }
 
@@ -351,22 +273,12 @@ bool vnp_bpe_reserve(struct vnp_bpe *b, uint64_t n)
     return true;
 }
 
-/* The longest token that a text begins with. */
-static inline uint16_t longest_token(const struct vnp_bpe *b, const char *text, uint64_t n)
-{
-    uint32_t node = 0, next;
-    for (uint64_t i = 0; i < n; i++, node = next)
-        if ((next = b->child[node << b->shift | b->class[(unsigned char)text[i]]]) == 0)
-            break;
-    return b->longest[node];
-}
-
 /* Encodes a word of letters that merge. */
 static uint64_t search(struct vnp_bpe *b, const char *word, uint64_t n, uint16_t *out)
 {
     uint64_t k = 0, at = 0, *const dead = b->dead;
     memset(dead, 0, (n / 64 + 1) * sizeof *dead);
-    uint16_t try = longest_token(b, word, n);
+    uint16_t try = vnp_bpe_trie_longest(&b->trie, word, n);
     while (at < n) {
         while (try != NONE) {
             const uint64_t end = at + b->link[try].length;
@@ -377,7 +289,7 @@ static uint64_t search(struct vnp_bpe *b, const char *word, uint64_t n, uint16_t
         if (try != NONE) {
             out[k++] = try;
             at += b->link[try].length;
-            try = longest_token(b, word + at, n - at);
+            try = vnp_bpe_trie_longest(&b->trie, word + at, n - at);
         } else { /* the encoding of the word has a token across this position */
             dead[at / 64] |= (uint64_t)1 << at % 64;
             try = out[--k];
@@ -393,10 +305,10 @@ uint64_t vnp_bpe_encode(struct vnp_bpe *b, const char *word, uint64_t n, uint16_
     uint16_t *to = out;
     for (uint64_t i = 0; i < n;) {
         const uint64_t begin = i;
-        while (i < n && b->class[(unsigned char)word[i]] != ALONE)
+        while (i < n && b->trie.class[(unsigned char)word[i]] != VNP_BPE_ALONE)
             i++;
         to += search(b, word + begin, i - begin, to);
-        for (; i < n && b->class[(unsigned char)word[i]] == ALONE; i++)
+        for (; i < n && b->trie.class[(unsigned char)word[i]] == VNP_BPE_ALONE; i++)
             *to++ = b->letter[(unsigned char)word[i]];
     }
     return (uint64_t)(to - out);

@@ -93,7 +93,7 @@ static void make_columns(struct work *w, struct vnp_bpe_table *t)
             for (uint32_t i = 0; i < n; i++)
                 w->columns[w->list[i] * w->words + *number / 64] |= (uint64_t)1 << *number % 64;
         }
-        t->place[id].column = *number;
+        t->column[id] = *number;
     }
     t->row_words = columns / 64 + 1;
 }
@@ -112,7 +112,7 @@ static void make_rows(struct work *w, struct vnp_bpe_table *t)
                 for (uint32_t k = 0; k < t->row_words; k++)
                     row[k] |= w->columns[w->list[i] * w->words + k];
         }
-        t->place[id].row = *number;
+        t->row[id] = *number;
     }
 }
 
@@ -122,10 +122,11 @@ bool vnp_bpe_table_open(struct vnp_bpe_table *t, const struct vnp_bpe_merges *m,
     struct work w = {.origin = origin, .n_ids = n_ids, .left.left = true, .words = n_ids / 64 + 1};
     w.list = malloc((m->n + 1) * sizeof *w.list);
     w.columns = calloc((m->n + 1) * w.words, sizeof *w.columns);
-    t->place = malloc((n_ids + 1) * sizeof *t->place);
+    t->row = malloc((n_ids + 1) * sizeof *t->row);
+    t->column = malloc((n_ids + 1) * sizeof *t->column);
     t->apart = calloc((n_ids + 1) * w.words, sizeof *t->apart);
-    const bool ok = w.list != NULL && w.columns != NULL && t->place != NULL && t->apart != NULL &&
-                    make_side(&w, m, &w.left) && make_side(&w, m, &w.right);
+    const bool ok = w.list != NULL && w.columns != NULL && t->row != NULL && t->column != NULL &&
+                    t->apart != NULL && make_side(&w, m, &w.left) && make_side(&w, m, &w.right);
     if (ok) {
         make_columns(&w, t);
         make_rows(&w, t);
@@ -139,7 +140,8 @@ bool vnp_bpe_table_open(struct vnp_bpe_table *t, const struct vnp_bpe_merges *m,
 
 void vnp_bpe_table_close(struct vnp_bpe_table *t)
 {
-    free(t->place);
+    free(t->row);
+    free(t->column);
     free(t->apart);
     memset(t, 0, sizeof *t);
 }

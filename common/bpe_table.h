@@ -31,13 +31,9 @@ struct vnp_bpe_origin {
     uint16_t left, right; /* VNP_BPE_NONE for a letter */
 };
 
-struct vnp_bpe_place {
-    uint16_t row, column; /* as the left one of two, as the right one */
-};
-
 struct vnp_bpe_table {
-    struct vnp_bpe_place *place; /* [id] */
-    uint64_t *apart;             /* a bit for each [row][column]: these two are never neighbours */
+    uint16_t *row, *column; /* [id]: as the left one of two, as the right one */
+    uint64_t *apart;        /* a bit for each [row][column]: these two are never neighbours */
     uint32_t row_words;
 };
 
@@ -46,10 +42,10 @@ VNP_MUST_CHECK bool vnp_bpe_table_open(struct vnp_bpe_table *t, const struct vnp
                                        const struct vnp_bpe_origin *origin, uint32_t n_ids);
 void vnp_bpe_table_close(struct vnp_bpe_table *t);
 
-static inline bool vnp_bpe_table_allows(const struct vnp_bpe_table *t, uint16_t left, uint16_t right)
+/* Whether a token may be followed by one of that column. */
+static inline bool vnp_bpe_table_allows(const struct vnp_bpe_table *t, uint16_t left, uint16_t column)
 {
-    const uint32_t column = t->place[right].column;
-    return (t->apart[t->place[left].row * t->row_words + column / 64] >> column % 64 & 1) == 0;
+    return (t->apart[t->row[left] * t->row_words + column / 64] >> column % 64 & 1) == 0;
 }
 
 #endif
