@@ -6,6 +6,8 @@
 #   differ NAME FILE FILE      passes when there is something in both files and they are not equal
 #   lacks NAME PATTERN FILE   passes when the file is there, empty or not, and no line of it holds the regular expression
 #   skip NAME REASON           counts a test that can't run here
+#   sanitized                  whether the build is that under AddressSanitizer
+#   once NAME                  leaves the test there: what it tests is no different in the two builds
 #   until_true SECONDS COMMAND...  waits, so long at most, until the command exits 0
 # shellcheck shell=bash disable=SC2034
 set -u
@@ -25,6 +27,13 @@ tap() { # tap ok|'not ok' NAME [REASON]
     echo "$1 $n_tap - $2${3:+ # SKIP $3}"
 }
 skip() { tap ok "$1" "$2"; }
+sanitized() { [[ $BUILD == *asan ]]; }
+once() {
+    sanitized || return 0
+    skip "$1" 'tested on the build for users'
+    finish
+    exit
+}
 # The command's output is put in place when it has ended, so that it can look at the output of the one before.
 run_into_files() {
     "$@" >"$T/out.new" 2>"$T/err.new"

@@ -8,13 +8,7 @@ if [ ! -x "$BUILD/bench/synth-fasta" ]; then
     finish
     exit
 fi
-case $BUILD in
-*asan)
-    skip 'the benches for GPU hosts' 'the scripts are the same'
-    finish
-    exit
-    ;;
-esac
+once 'the benches for GPU hosts'
 fake=$T/fake
 mkdir -p "$fake/bin" "$fake/bench" "$fake/path" "$fake/tests/kernels-gpu"
 ln -s "$BUILD"/bin/* "$fake/bin" && ln -s "$BUILD"/bench/* "$fake/bench" && ln -s "$BUILD/flags" "$fake"

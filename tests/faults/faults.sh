@@ -176,7 +176,7 @@ check 'no file is left of any' [ -z "$(find . -name 'out.vnp*')" ]
 
 # Little address space: an error, not a process that never ends.
 tight() { (ulimit -v "$1" && timeout 20 vnp-cpu-forward -q --model model <batches.vnp >/dev/null); }
-if [[ $BUILD == */asan ]]; then
+if sanitized; then
     skip 'a tight ulimit -v' 'AddressSanitizer needs the address space'
 else
     for kb in 100000 300000 500000; do status "ulimit -v $kb" 71 tight $kb; done

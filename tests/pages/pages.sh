@@ -1,11 +1,7 @@
 #!/usr/bin/env bash
 # The pages: lint-clean, one for every binary, options as in --help, and examples that run.
 . "$(dirname "$0")/../lib.sh"
-if [[ $BUILD == */asan ]]; then
-    skip 'the pages' 'tested on the build for users'
-    finish
-    exit
-fi
+once 'the pages'
 cd "$ROOT" || exit 2
 
 for page in man/*.[157]; do

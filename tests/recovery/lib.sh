@@ -4,12 +4,8 @@
 export TMPDIR=$T/tmp
 mkdir "$T/work" "$TMPDIR" && cd "$T/work" || exit 2
 unset VNP_LOG_JSON VNP_PROGRESS VNP_MODEL
-sanitized=''
-[[ $BUILD != *asan ]] || sanitized=yes
 # It is the drivers that are tested here; of the stages, under the sanitizers, what kills and full disks do to them.
-case $sanitized$0 in
-yes*/run.sh | yes*/devices.sh | yes*/hosts.sh) skip "$(basename "$0" .sh)" 'the drivers are the same as in the other build' && finish && exit ;;
-esac
+case $0 in */kills.sh | */disk.sh) ;; *) once "$(basename "$0" .sh)" ;; esac
 has_parallel() { [[ $(parallel --plain --version 2>/dev/null </dev/null) == 'GNU parallel'* ]]; }
 
 # start COMMAND...: in the background and a session of its own, whose number is $session and the process $!; its messages

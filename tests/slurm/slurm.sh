@@ -3,11 +3,7 @@
 # loopback device alone. Jobs run stages that can be told to hang or fail at a block, so that nothing depends on time.
 . "$(dirname "$0")/../lib.sh"
 
-if [[ $BUILD == */asan ]]; then
-    skip 'Slurm' 'tested on the build for users'
-    finish
-    exit
-fi
+once 'Slurm'
 PATH=$PATH:/usr/sbin
 for program in munged slurmctld slurmd sbatch; do
     command -v $program >/dev/null || why="$program is not installed"

@@ -95,7 +95,7 @@ memory() { # memory MODEL THREADS
     echo "said $(inside cpu memory_bytes), took $(cat peak)" >&2
     within "$(inside cpu memory_bytes)" "$(cat peak)" 1.5
 }
-if [[ $BUILD == */asan ]]; then
+if sanitized; then
     skip 'memory on the CPU' 'AddressSanitizer has its own'
 else
     check 'memory on the CPU' memory model 1
@@ -143,7 +143,7 @@ head=$(($(head -n 1 header | wc -c) - 1))
 if truncate -s $((8 + head + $(tail -n 1 header))) sparse/model.safetensors 2>/dev/null; then
     planned '3B' "$BUILD/tests/vnp-plan/tool_peak" peak vnp-plan -q -m sparse -d gpu --json batches
     check 'memory on the GPU as measured, and the margin' within "$(inside gpu memory_bytes)" 6650000000 1.05
-    [[ $BUILD == */asan ]] || check 'no weights are read' [ "$(cat peak)" -lt 2500000000 ] # pages beside those of the fingerprint are counted too
+    sanitized || check 'no weights are read' [ "$(cat peak)" -lt 2500000000 ] # pages beside those of the fingerprint are counted too
 else
     skip '3B' 'no large files here'
 fi

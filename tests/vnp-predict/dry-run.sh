@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # vnp-predict --dry-run: the plans of both rows and the counts of vnp-orf, and nothing is written.
 . "$(dirname "$0")/../lib.sh"
+once '--dry-run'
 mkdir "$T/work" "$T/tmp" && cd "$T/work" || exit 2
 export TMPDIR=$T/tmp
 vnp-model synth 2x2x32 -q -o esm

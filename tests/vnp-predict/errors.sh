@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # vnp-predict, all or nothing: bad input gets one line and the right status, and leaves nothing; signals; stages that die.
 . "$(dirname "$0")/../lib.sh"
+once 'bad input' # each stage has its own tests of that
 mkdir "$T/work" && cd "$T/work" || exit 2
 cp "$ROOT/tests/data/contigs.fa" .
 vnp-model synth 2x2x32 -q -o esm
