@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # vnp-embed: the pipeline in one command, all or nothing.
 . "$(dirname "$0")/../lib.sh"
+once 'vnp-embed' # a row of the stages, each of which has its own tests
 mkdir "$T/work" && cd "$T/work" || exit 2
 vnp-model synth 2x2x32 -o model --seed 1 2>/dev/null
 awk '/^>/ { n++ } n <= 12' "$PROTEINS" >in.fa

@@ -11,7 +11,7 @@ predict() { timeout 60 vnp-predict -q --device cpu --esm esm --dnabert dnabert -
 # 12000 contigs of 4 to 40 bases, and a few long ones of which nearly every chunk is open. So many make both rows' blocks,
 # windows and pipes full, in either order; the sanitizers, which look at the stages, are content with fewer.
 many=12000
-! sanitized || many=6000
+! sanitized || many=3000
 awk -v n=$many 'BEGIN { s = "GCAGGAACTGCCGTTGCTCAACGTGGTAAACCC"; s = s s
     for (i = 0; i < n; i++) printf ">t%d\n%s\n", i, substr(s, 1 + i % 9, 4 + i % 37) }' >tiny.fa
 awk 'BEGIN { srand(3); split("GCA GGA ACT GCC GTT CAA CGT GGT AAA CCC", c, " ")
