@@ -42,7 +42,7 @@ struct vnp_bpe {
     struct vnp_bpe_pair *pairs; /* a hash table */
     uint32_t pair_mask;
     struct vnp_bpe_trie trie;
-    uint16_t letter[256]; /* its token */
+    uint16_t letter[256]; /* the token of each byte alone */
     bool rising;          /* in no token a step has a lower rank than the one before */
     bool has_table;
     struct vnp_bpe_table table;
