@@ -60,10 +60,14 @@ static void add_texts(struct vnp_bpe_trie *t, const struct vnp_bpe_spec *spec, c
 static void fill_begins(struct vnp_bpe_trie *t, uint32_t node, uint32_t depth, uint32_t classes)
 {
     const uint32_t *const child = t->child + ((size_t)node << t->shift), width = 1u << t->shift;
-    bool leaf = true;
-    for (uint32_t c = 0; c < width; c++)
-        leaf &= child[c] == 0;
-    for (uint32_t c = 0; depth < t->span && c < width; c++) {
+    if (depth == t->span) {
+        t->begins[classes] = t->longest[node];
+        for (uint32_t c = 0; c < width; c++)
+            if (child[c] != 0)
+                t->begins[classes] = NONE;
+        return;
+    }
+    for (uint32_t c = 0; c < width; c++) {
         const uint32_t below = (t->span - depth - 1) * (uint32_t)t->shift, next = classes << t->shift | c;
         if (child[c] != 0)
             fill_begins(t, child[c], depth + 1, next);
@@ -71,8 +75,6 @@ static void fill_begins(struct vnp_bpe_trie *t, uint32_t node, uint32_t depth, u
             for (uint32_t i = 0; i < 1u << below; i++)
                 t->begins[next << below | i] = t->longest[node];
     }
-    if (depth == t->span)
-        t->begins[classes] = leaf ? t->longest[node] : NONE;
 }
 
 enum vnp_status vnp_bpe_trie_open(struct vnp_bpe_trie *t, const struct vnp_bpe_spec *spec, struct vnp_bpe_link *link,

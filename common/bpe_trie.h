@@ -6,7 +6,7 @@
 
 #define VNP_BPE_ALONE 255 /* the class of letters that no merge takes */
 
-/* What a search needs of a token. */
+/* What a search needs of a token, in one place: that is what most of its time goes into. */
 struct vnp_bpe_link {
     uint32_t length;  /* in letters; 0: no word comes to hold it */
     uint16_t shorter; /* the longest other token that it begins with, or VNP_BPE_NONE */

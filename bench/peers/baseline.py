@@ -12,6 +12,8 @@ import numpy
 import torch
 from transformers import EsmModel
 
+import pytorch
+
 LETTERS = {c: 4 + i for i, c in enumerate("LAGVSERTIDPKQNFYMHWCXBUZO.-")}  # as in ESM-2's vocab.txt; <unk> is 3
 
 
@@ -25,18 +27,6 @@ def records(path):
             else:
                 out[-1] += [LETTERS.get(c, 3) for c in line.strip()]
     return [r + [2] for r in out]
-
-
-def batches(rows, tokens):
-    """Rows sorted by length, as many as fit the budget with their padding, at least one; the batches in a random order, so that
-    some of them stand for all."""
-    out = []
-    for row in sorted(rows, key=len):
-        if not out or len(row) * (len(out[-1]) + 1) > tokens:
-            out.append([])
-        out[-1].append(row)
-    random.Random(0).shuffle(out)
-    return out
 
 
 def embed(net, batch, device):
@@ -64,7 +54,8 @@ def main():
     dtype = torch.float16 if args.numbers == "fp16" else torch.float32
     net = EsmModel.from_pretrained(args.model, dtype=dtype, add_pooling_layer=False).to(args.device).eval()
     rows = records(args.fasta)
-    plan = batches(rows, args.tokens)
+    plan = pytorch.sorted_batches(rows, len, args.tokens)
+    random.Random(0).shuffle(plan)  # so that some of them stand for all
     start, done = time.time(), []
     with torch.inference_mode():
         for batch in plan:

@@ -104,14 +104,19 @@ def lengths(stratum, budget):
         total += n
 
 
-def padded_batches(stratum, budget):
-    """Lengths, sorted first so that there is little padding, in batches that with it are full."""
-    batches = [[]]
-    for n in sorted(lengths(stratum, (BATCHES + 1) * budget), reverse=True):
-        if batches[-1] and batches[-1][0] * (len(batches[-1]) + 1) > budget:
+def sorted_batches(items, length, budget):
+    """Batches of items of like lengths, so that there is little padding: with it, at most `budget` tokens, or one item."""
+    batches = []
+    for item in sorted(items, key=length, reverse=True):
+        if not batches or length(batches[-1][0]) * (len(batches[-1]) + 1) > budget:
             batches.append([])
-        batches[-1].append(n)
-    return batches[:-1]
+        batches[-1].append(item)
+    return batches
+
+
+def padded_batches(stratum, budget):
+    """The lengths of full ones."""
+    return sorted_batches(lengths(stratum, (BATCHES + 1) * budget), int, budget)[:-1]
 
 
 def packed_batch(stratum, budget):
