@@ -43,7 +43,7 @@ const char *name(const model &what, int product)
 struct buffers {
     __half *x, *wide, *out, *residual; /* [m][width], [m][4 width]: after a GELU, [m][8 width], [m][width] */
     __half *w[PRODUCTS];               /* copies of each weight, one after the other */
-    float *bias, *table, *moments;
+    float *bias, *table, *moments, *scale;
     int32_t *pos;
     void *workspace;
 };
@@ -134,15 +134,16 @@ void set_up(bench &b)
     CUDA_CHECK(cudaMalloc(&b.b.table, (size_t)positions * b.what.head * sizeof(float)));
     CUDA_CHECK((cudaError_t)vnp_rotary_table(b.b.table, positions, b.what.head, 0));
     CUDA_CHECK(cudaMalloc(&b.b.moments, b.m * VNP_MOMENTS_PARTS(h) * 2 * sizeof(float)));
-    CUDA_CHECK(cudaMemset(b.b.moments, 0x3f, b.m * VNP_MOMENTS_PARTS(h) * 2 * sizeof(float))); /* 0.747 each */
+    CUDA_CHECK(cudaMalloc(&b.b.scale, b.m * sizeof(float)));
+    CUDA_CHECK(cudaMemset(b.b.scale, 0x3f, b.m * sizeof(float))); /* 0.747 each */
     CUDA_CHECK(cudaMalloc(&b.b.workspace, workspace_bytes));
     CUDA_CHECK(cudaDeviceSynchronize());
 }
 
 void tear_down(bench &b)
 {
-    void *all[] = {b.b.x,    b.b.wide, b.b.out,   b.b.residual, b.b.w[0],    b.b.w[1],     b.b.w[2],
-                   b.b.w[3], b.b.bias, b.b.table, b.b.pos,      b.b.moments, b.b.workspace};
+    void *all[] = {b.b.x,    b.b.wide, b.b.out,   b.b.residual, b.b.w[0],    b.b.w[1],  b.b.w[2],
+                   b.b.w[3], b.b.bias, b.b.table, b.b.pos,      b.b.moments, b.b.scale, b.b.workspace};
     for (void *p : all)
         CUDA_CHECK(cudaFree(p));
 }
@@ -152,7 +153,7 @@ void ours(const bench &b, int product, int turn, bool plain)
 {
     static const vnp_gemm_epilogue epilogues[2][PRODUCTS] = {
         {VNP_GEMM_BIAS_ROTARY, VNP_GEMM_BIAS_RESIDUAL, VNP_GEMM_BIAS_GELU, VNP_GEMM_BIAS_RESIDUAL},
-        {VNP_GEMM_BIAS, VNP_GEMM_BIAS_RESIDUAL, VNP_GEMM_GEGLU, VNP_GEMM_BIAS_RESIDUAL}};
+        {VNP_GEMM_BIAS, VNP_GEMM_BIAS_NORMED, VNP_GEMM_GEGLU, VNP_GEMM_BIAS_NORMED}};
     vnp_gemm_params p = {};
     p.epilogue = plain ? VNP_GEMM_BIAS : epilogues[b.what.gated][product];
     p.m = b.m;
@@ -160,16 +161,18 @@ void ours(const bench &b, int product, int turn, bool plain)
     p.k = depth(b.what, product);
     p.d_a = product == FC2 ? b.b.wide : b.b.x;
     p.d_w = b.b.w[product] + turn % b.copies * p.n * p.k;
-    p.d_bias = p.epilogue == VNP_GEMM_GEGLU ? nullptr : b.b.bias;
+    p.d_bias = b.b.bias;
     p.d_out = b.b.out;
     p.d_residual = b.b.residual;
     p.d_pos = b.b.pos;
     p.d_rotary = b.b.table;
     p.head_dim = b.what.head;
     p.q_scale = 1 / sqrtf((float)b.what.head);
-    if (p.epilogue == VNP_GEMM_BIAS_ROTARY || p.epilogue == VNP_GEMM_BIAS_GELU)
-        p.d_row_scale = b.b.moments;
-    else if (p.epilogue == VNP_GEMM_BIAS_RESIDUAL && !b.what.gated)
+    if (p.epilogue != VNP_GEMM_BIAS_RESIDUAL)
+        p.d_row_scale = b.b.scale;
+    p.d_row_shift = b.b.scale;
+    p.d_gain = b.b.bias;
+    if (p.epilogue == VNP_GEMM_BIAS_RESIDUAL || p.epilogue == VNP_GEMM_BIAS_NORMED)
         p.d_moments = b.b.moments;
     CUDA_CHECK((cudaError_t)vnp_gemm(&p, 0));
 }

@@ -97,6 +97,14 @@ static void run_layernorm(const void *ctx)
 {
     vnp_layernorm(ctx, 0);
 }
+static void run_moments(const void *ctx)
+{
+    vnp_row_moments(d_a, VNP_F16, BUDGET, *(const int *)ctx, d_b, 0);
+}
+static void run_scales(const void *ctx)
+{
+    vnp_row_scales(d_a, 192, BUDGET, *(const int *)ctx, 1e-5f, d_b, (float *)d_b + BUDGET, 0);
+}
 static void run_embed(const void *ctx)
 {
     vnp_embed(ctx, 0);
@@ -155,13 +163,14 @@ static void bench_rows(const struct model *m)
     const int64_t n = batch(&strata[0], cu);
     void *d_w = upload(ones, (size_t)width * 33 * 4), *d_sequence = upload(sequence, BUDGET * 4),
          *d_cu = upload(cu, BUDGET * 4);
-    struct vnp_layernorm_params ln = {VNP_F16, VNP_F16, d_a, d_b, d_w, d_w, BUDGET, width, 1e-5f, d_sequence, NULL};
-    snprintf(what, sizeof what, "f16 to f16, %d x %d", BUDGET, width);
-    report("layernorm", m->name, what, timed(run_layernorm, &ln), 4 * elements, 0);
-    ln.out = VNP_F32, ln.d_nonfinite = d_scrub;
+    const struct vnp_layernorm_params ln = {VNP_F16, d_a, d_b, d_w, d_w, BUDGET, width, 1e-5f, d_sequence, d_scrub};
     snprintf(what, sizeof what, "f16 to f32, checked, %d x %d", BUDGET, width);
     report("layernorm", m->name, what, timed(run_layernorm, &ln), 6 * elements, 0);
-    const struct vnp_embed_params e = {VNP_F16, d_w, d_sequence, 1, d_b, BUDGET, width, 1, 32, d_sequence, d_w};
+    snprintf(what, sizeof what, "f16, %d x %d", BUDGET, width);
+    report("row moments", m->name, what, timed(run_moments, &width), 2 * elements + 8.0 * BUDGET, 0);
+    snprintf(what, sizeof what, "%d x %d parts", BUDGET, (width + 191) / 192);
+    report("row scales", m->name, what, timed(run_scales, &width), (8.0 * ((width + 191) / 192) + 8) * BUDGET, 0);
+    const struct vnp_embed_params e = {VNP_F16, d_w, NULL, d_sequence, 1, d_b, BUDGET, width, 1, 32, d_sequence, d_w};
     snprintf(what, sizeof what, "f16, %d x %d", BUDGET, width);
     report("embed", m->name, what, timed(run_embed, &e), 2 * elements, 0);
     const struct vnp_pooling_params pool = {VNP_POOL_MEAN, d_a, d_b, d_cu, n, width, 1, 1};

@@ -15,16 +15,24 @@
 
 template <typename T, typename Id>
 static __global__ void __launch_bounds__(256)
-    embed(const float *__restrict__ word, const Id *__restrict__ ids, T *__restrict__ out, int64_t chunks, int per_row,
-          int token_dropout, int mask_id, const int32_t *__restrict__ sequence, const float *__restrict__ unmasked)
+    embed(const float *__restrict__ word, const float *__restrict__ type, const Id *__restrict__ ids,
+          T *__restrict__ out, int64_t chunks, int per_row, int token_dropout, int mask_id,
+          const int32_t *__restrict__ sequence, const float *__restrict__ unmasked)
 {
     const int64_t i = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
     if (i >= chunks)
         return;
-    const int64_t token = i / per_row;
+    const int64_t token = i / per_row, column = i % per_row;
     const int id = ids[token];
     float v[8];
-    vnp_load8(word + (static_cast<int64_t>(id) * per_row + i % per_row) * 8, v);
+    vnp_load8(word + (static_cast<int64_t>(id) * per_row + column) * 8, v);
+    if (type != nullptr) {
+        float t[8];
+        vnp_load8(type + column * 8, t);
+#pragma unroll
+        for (int j = 0; j < 8; j++)
+            v[j] += t[j];
+    }
     if (token_dropout) {
         const float keep = id == mask_id ? 0.0f : 1.0f, share = unmasked[sequence[token]];
 #pragma unroll
@@ -40,11 +48,11 @@ template <typename T> static void launch(const vnp_embed_params *p, cudaStream_t
     const unsigned blocks = static_cast<unsigned>((chunks + 255) / 256);
     T *out = static_cast<T *>(p->d_out);
     if (p->id_bytes == 1)
-        embed<<<blocks, 256, 0, stream>>>(p->d_word, static_cast<const uint8_t *>(p->d_ids), out, chunks, p->width / 8,
-                                          p->token_dropout, p->mask_id, p->d_sequence, p->d_unmasked);
+        embed<<<blocks, 256, 0, stream>>>(p->d_word, p->d_type, static_cast<const uint8_t *>(p->d_ids), out, chunks,
+                                          p->width / 8, p->token_dropout, p->mask_id, p->d_sequence, p->d_unmasked);
     else
-        embed<<<blocks, 256, 0, stream>>>(p->d_word, static_cast<const uint16_t *>(p->d_ids), out, chunks, p->width / 8,
-                                          p->token_dropout, p->mask_id, p->d_sequence, p->d_unmasked);
+        embed<<<blocks, 256, 0, stream>>>(p->d_word, p->d_type, static_cast<const uint16_t *>(p->d_ids), out, chunks,
+                                          p->width / 8, p->token_dropout, p->mask_id, p->d_sequence, p->d_unmasked);
     CUDA_CHECK_LAUNCH();
 }
 
@@ -58,37 +66,4 @@ extern "C" void vnp_embed(const vnp_embed_params *p, cudaStream_t stream)
         launch<__half>(p, stream);
     else
         launch<__nv_bfloat16>(p, stream);
-}
-
-template <typename Id>
-static __global__ void __launch_bounds__(256)
-    embed_bert(const float *__restrict__ word, const float *__restrict__ type, const Id *__restrict__ ids,
-               float *__restrict__ out, int64_t chunks, int per_row)
-{
-    const int64_t i = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
-    if (i >= chunks)
-        return;
-    const int64_t token = i / per_row, column = i % per_row;
-    float v[8], t[8];
-    vnp_load8(word + (static_cast<int64_t>(ids[token]) * per_row + column) * 8, v);
-    vnp_load8(type + column * 8, t);
-#pragma unroll
-    for (int j = 0; j < 8; j++)
-        v[j] += t[j];
-    vnp_store8(out + i * 8, v);
-}
-
-extern "C" void vnp_embed_bert(const vnp_embed_bert_params *p, cudaStream_t stream)
-{
-    const int64_t chunks = p->tokens * (p->width / 8);
-    const unsigned blocks = static_cast<unsigned>((chunks + 255) / 256);
-    if (p->tokens == 0)
-        return;
-    if (p->id_bytes == 1)
-        embed_bert<<<blocks, 256, 0, stream>>>(p->d_word, p->d_type, static_cast<const uint8_t *>(p->d_ids), p->d_out,
-                                               chunks, p->width / 8);
-    else
-        embed_bert<<<blocks, 256, 0, stream>>>(p->d_word, p->d_type, static_cast<const uint16_t *>(p->d_ids), p->d_out,
-                                               chunks, p->width / 8);
-    CUDA_CHECK_LAUNCH();
 }

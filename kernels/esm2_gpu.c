@@ -1,15 +1,8 @@
-/* The walk through ESM-2 on the GPU: pre-LayerNorm, rotary positions, GELU, a LayerNorm at the end. */
+/* ESM-2 on the GPU: pre-LayerNorm, rotary positions, GELU, a LayerNorm at the end. */
 #include <math.h>
 
 #include "embed.h"
-#include "layernorm.h"
 #include "net_steps_gpu.h"
-
-/* All that is left of a LayerNorm before a product (weights_gpu.h): its division, from d_x's moments. */
-static void scale(const struct vnp_gpu_net *m, int columns, int64_t rows)
-{
-    vnp_row_scales(m->d_moments, columns, rows, m->c.width, m->c.ln_eps, m->d_scale, m->compute);
-}
 
 static void embed(const struct vnp_gpu_net *m, const struct vnp_gpu_batch *b)
 {
@@ -25,8 +18,6 @@ static void embed(const struct vnp_gpu_net *m, const struct vnp_gpu_batch *b)
                                        .d_sequence = vnp_gpu_batch_device(b, b->sequence),
                                        .d_unmasked = vnp_gpu_batch_device(b, b->unmasked)};
     vnp_embed(&p, m->compute);
-    vnp_row_moments(m->d_x, m->dtype, b->tokens, m->c.width, m->d_moments, m->compute);
-    scale(m, m->c.width, b->tokens);
 }
 
 static struct vnp_gemm_params qkv_params(const struct vnp_gpu_net *m, const struct vnp_gpu_layer *l,
@@ -63,48 +54,17 @@ static struct vnp_gemm_params fc1_params(const struct vnp_gpu_net *m, const stru
                                     .d_row_scale = m->d_scale};
 }
 
-/* d_x += a w^T + bias, and the moments of its rows. */
-static struct vnp_gemm_params residual(const struct vnp_gpu_net *m, const void *a, const void *w, const float *bias,
-                                       int64_t rows, int64_t k)
-{
-    struct vnp_gemm_params p = vnp_gpu_net_residual(m, a, w, bias, rows, k);
-    p.d_moments = m->d_moments;
-    return p;
-}
-
 static void products(const struct vnp_gpu_net *m, const struct vnp_gpu_layer *l, const struct vnp_gpu_batch *b,
                      struct vnp_gemm_params p[4])
 {
     p[0] = qkv_params(m, l, b);
-    p[1] = residual(m, m->d_h, l->out_w, l->out_b, b->tokens, m->c.width);
+    p[1] = vnp_gpu_net_residual(m, m->d_h, l->out_w, l->out_b, b->tokens, m->c.width);
     p[2] = fc1_params(m, l, b->tokens);
-    p[3] = residual(m, m->d_wide, l->fc2_w, l->fc2_b, b->tokens, m->c.ffn);
+    p[3] = vnp_gpu_net_residual(m, m->d_wide, l->fc2_w, l->fc2_b, b->tokens, m->c.ffn);
 }
 
-static void layer(const struct vnp_gpu_pass *p, const struct vnp_gpu_layer *l)
-{
-    struct vnp_gpu_net *m = p->m;
-    struct vnp_gemm_params product[4];
-    products(m, l, p->b, product);
-    vnp_gpu_net_gemm(m, product[0]);
-    vnp_gpu_done(p, VNP_STEP_QKV);
-    vnp_gpu_net_attend(m, p->b);
-    vnp_gpu_done(p, VNP_STEP_ATTENTION);
-    vnp_gpu_net_gemm(m, product[1]);
-    vnp_gpu_done(p, VNP_STEP_OUT);
-    scale(m, vnp_gemm_moments_columns(&product[1]), p->b->tokens);
-    vnp_gpu_done(p, VNP_STEP_NORM);
-    vnp_gpu_net_gemm(m, product[2]);
-    vnp_gpu_done(p, VNP_STEP_FC1);
-    vnp_gpu_net_gemm(m, product[3]);
-    vnp_gpu_done(p, VNP_STEP_FC2);
-    scale(m, vnp_gemm_moments_columns(&product[3]), p->b->tokens);
-    vnp_gpu_done(p, VNP_STEP_NORM);
-}
-
-const struct vnp_gpu_walk vnp_esm2_gpu_walk = {
+const struct vnp_gpu_arch vnp_esm2_gpu = {
     .steps = {"embed", "row scale", "qkv+rotary", "attention", "out", "fc1+gelu", "fc2", "finish"},
     .embed = embed,
-    .layer = layer,
     .products = products,
 };

@@ -69,3 +69,16 @@ extern "C" void vnp_fold_layernorm(void *d_out, vnp_dtype out, const void *d_w, 
     else
         to<__nv_bfloat16>(d_out, out, d_w, rows, width, d_gain, d_shift, d_bias, stream);
 }
+
+static __global__ void __launch_bounds__(256) add(float *bias, const float *__restrict__ shift, int width)
+{
+    const int i = static_cast<int>(blockIdx.x * 256 + threadIdx.x);
+    if (i < width)
+        bias[i] += shift[i];
+}
+
+extern "C" void vnp_fold_shift(float *d_bias, const float *d_shift, int width, cudaStream_t stream)
+{
+    add<<<static_cast<unsigned>((width + 255) / 256), 256, 0, stream>>>(d_bias, d_shift, width);
+    CUDA_CHECK_LAUNCH();
+}

@@ -1,4 +1,4 @@
-/* LayerNorm as a part of the linear layer behind it. */
+/* LayerNorm as a part of the linear layers that read what it gives. */
 #ifndef VNP_FOLD_H
 #define VNP_FOLD_H
 
@@ -19,6 +19,9 @@ extern "C" {
  * rounding of each element. Any alignment of whole elements. */
 void vnp_fold_layernorm(void *d_out, enum vnp_dtype out, const void *d_w, enum vnp_dtype in, int64_t rows, int width,
                         const float *d_gain, const float *d_shift, float *d_bias, cudaStream_t stream);
+
+/* d_bias += d_shift, [width] both: the rest of a LayerNorm that VNP_GEMM_BIAS_NORMED makes of its residual. */
+void vnp_fold_shift(float *d_bias, const float *d_shift, int width, cudaStream_t stream);
 
 #ifdef __cplusplus
 }

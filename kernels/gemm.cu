@@ -43,10 +43,10 @@ bool valid(const vnp_gemm_params *p)
         return false;
     if (!aligned(p->d_a) || !aligned(p->d_w) || !aligned(p->d_out) || (p->d_bias != nullptr && !aligned(p->d_bias)))
         return false;
-    const bool residual = p->epilogue == VNP_GEMM_BIAS_RESIDUAL;
-    if (p->d_moments != nullptr && !residual)
+    const bool residual = p->epilogue == VNP_GEMM_BIAS_RESIDUAL, normed = p->epilogue == VNP_GEMM_BIAS_NORMED;
+    if (p->d_moments != nullptr && !residual && !normed)
         return false;
-    if (p->d_row_scale != nullptr && (residual || p->epilogue == VNP_GEMM_GEGLU))
+    if (p->d_row_scale != nullptr && residual)
         return false;
     switch (p->epilogue) {
     case VNP_GEMM_BIAS:
@@ -54,8 +54,11 @@ bool valid(const vnp_gemm_params *p)
         return true;
     case VNP_GEMM_BIAS_RESIDUAL:
         return aligned(p->d_residual);
+    case VNP_GEMM_BIAS_NORMED:
+        return aligned(p->d_residual) && aligned(p->d_gain) && p->d_bias != nullptr && p->d_row_scale != nullptr &&
+               p->d_row_shift != nullptr;
     case VNP_GEMM_GEGLU:
-        return p->n % 16 == 0 && p->d_bias == nullptr;
+        return p->n % 16 == 0;
     case VNP_GEMM_BIAS_ROTARY:
         return p->head_dim >= 2 && p->head_dim % 2 == 0 && p->n % 3 == 0 && p->n / 3 % p->head_dim == 0 &&
                p->d_pos != nullptr && aligned(p->d_rotary);

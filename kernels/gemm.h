@@ -15,13 +15,14 @@
 extern "C" {
 #endif
 
-/* Everything happens in FP32 on v = sum + bias, or sum * row scale + bias; one rounding to the output type at the end.
- */
+/* Everything happens in FP32 on v = sum * row scale + bias (sum + bias where there is a residual); one rounding to the
+ * output type at the end. */
 enum vnp_gemm_epilogue {
     VNP_GEMM_BIAS,          /* v */
     VNP_GEMM_BIAS_GELU,     /* v * 0.5 * (1 + erf(v / sqrt 2)), relative error under 2^-13 (FP16 rounding: 2^-11) */
     VNP_GEMM_BIAS_RESIDUAL, /* v + residual */
-    VNP_GEMM_GEGLU,         /* the GELU of columns 16 i to 16 i + 7 times the next eight: n / 2 columns; no bias */
+    VNP_GEMM_BIAS_NORMED, /* v + gain (residual * row scale + row shift): LayerNorm(residual) with its shift in bias */
+    VNP_GEMM_GEGLU,       /* the GELU of columns 16 i to 16 i + 7 times the next eight: n / 2 columns */
     VNP_GEMM_BIAS_ROTARY /* columns are q | k | v, each n/3 wide: q by q_scale, then q and k rotated in halves of a head
                           */
 };
@@ -36,13 +37,16 @@ struct vnp_gemm_params {
     int64_t k;              /* columns of A and of W */
     const void *d_a;        /* [m][k] */
     const void *d_w;        /* [n][k], as checkpoints store it */
-    const float *d_bias;    /* [n] FP32, or NULL for none */
+    const float *d_bias;    /* [n] FP32, or NULL for none; BIAS_NORMED has one */
     void *d_out;            /* [m][n], GEGLU [m][n / 2]; must not overlap d_a or d_w */
-    const void *d_residual; /* [m][n], BIAS_RESIDUAL only; may be d_out itself */
-    float *d_moments; /* BIAS_RESIDUAL, or NULL: [m][parts][2], for each row of out and vnp_gemm_moments_columns() of
+    const void *d_residual; /* [m][n], BIAS_RESIDUAL and _NORMED only; may be d_out itself */
+    float *d_moments; /* with a residual, or NULL: [m][parts][2], for each row of out and vnp_gemm_moments_columns() of
                        * its columns (the last part may have fewer) the sum, and the sum of squared deviations from
                        * its mean */
-    const float *d_row_scale; /* BIAS, _GELU and _ROTARY, or NULL for 1: [m] what a row's sums are multiplied with */
+    const float *d_row_scale; /* [m] what a row's sums are multiplied with, or NULL for 1; not with BIAS_RESIDUAL; with
+                               * _NORMED, what its residual is multiplied with */
+    const float *d_row_shift; /* [m] BIAS_NORMED only, as is */
+    const float *d_gain;      /* [n] */
     const int32_t *d_pos;     /* [m] each row's position in its sequence, a row of d_rotary; BIAS_ROTARY only */
     const float *d_rotary;    /* [positions][head_dim / 2][2] cos, sin; see vnp_rotary_table */
     int32_t head_dim;         /* columns of a head: even; n/3 is a multiple of it */

@@ -24,6 +24,8 @@ struct gemm_args {
     int m, n, k;
     int tiles_m, tiles_n;
     const float *row_scale; /* [m] or NULL */
+    const float *row_shift; /* [m], BIAS_NORMED */
+    const float *gain;      /* [n], BIAS_NORMED */
 };
 
 constexpr int block_threads = 256, tile_m = 128, tile_n = 128, tile_k = 8, pitch = 132, band = 8;
@@ -61,35 +63,49 @@ __device__ __forceinline__ void multiply(float (&acc)[8][8], const float (*a)[pi
     }
 }
 
+__device__ __forceinline__ void load_four(float (&v)[4], const float *p)
+{
+    *(float4 *)v = *(const float4 *)p;
+}
+
 /* Four neighbouring results of one row. */
 template <int ep>
 __device__ __forceinline__ void finish(const gemm_args &args, int row, int column, float scale, const float *v)
 {
+    constexpr bool normed = ep == VNP_GEMM_BIAS_NORMED;
     const int64_t at = (int64_t)row * args.n + column;
-    float r[4], old[4] = {}, bias[4] = {};
+    float r[4], old[4] = {}, gain[4] = {}, bias[4] = {};
     if (args.bias != nullptr)
-        *(float4 *)bias = __ldg((const float4 *)(args.bias + column));
-    if (ep == VNP_GEMM_BIAS_RESIDUAL)
-        *(float4 *)old = *(const float4 *)(args.residual + at);
+        load_four(bias, args.bias + column);
+    if (normed || ep == VNP_GEMM_BIAS_RESIDUAL)
+        load_four(old, args.residual + at);
+    if (normed)
+        load_four(gain, args.gain + column);
 #pragma unroll
     for (int j = 0; j < 4; j++) {
-        r[j] = fmaf(v[j], scale, bias[j]);
+        r[j] = fmaf(v[j], normed ? 1.0f : scale, bias[j]);
         if (ep == VNP_GEMM_BIAS_GELU)
             r[j] = gelu_full(r[j]);
         if (ep == VNP_GEMM_BIAS_RESIDUAL)
             r[j] += old[j];
+        if (normed)
+            r[j] = fmaf(gain[j], fmaf(old[j], scale, args.row_shift[row]), r[j]);
     }
     *(float4 *)(args.out + at) = make_float4(r[0], r[1], r[2], r[3]);
 }
 
 /* Four neighbouring results of one row: of the columns that pass the GELU, in the lanes with x & 2 clear; what they are
  * multiplied with is eight columns on, two lanes away. */
-__device__ __forceinline__ void gate(const gemm_args &args, int row, int column, const float *v, int x)
+__device__ __forceinline__ void gate(const gemm_args &args, int row, int column, float scale, const float *v, int x)
 {
-    float r[4];
+    float r[4], bias[4] = {};
+    if (args.bias != nullptr && column < args.n)
+        load_four(bias, args.bias + column);
 #pragma unroll
-    for (int j = 0; j < 4; j++)
-        r[j] = gelu_full(v[j]) * __shfl_xor_sync(~0u, v[j], 2);
+    for (int j = 0; j < 4; j++) {
+        const float by = fmaf(v[j], scale, bias[j]);
+        r[j] = gelu_full(by) * __shfl_xor_sync(~0u, by, 2);
+    }
     if (!(x & 2) && row < args.m && column < args.n)
         *(float4 *)(args.out + (int64_t)row * (args.n / 2) + column / 16 * 8 + column % 8) =
             make_float4(r[0], r[1], r[2], r[3]);
@@ -127,7 +143,7 @@ template <int ep> __global__ void __launch_bounds__(block_threads, 2) gemm_kerne
         for (int j = 0; j < 8; j += 4) {
             const int column = column0 + j * 16 + 4 * x;
             if (ep == VNP_GEMM_GEGLU)
-                gate(args, row, column, acc[i] + j, x);
+                gate(args, row, column, scale, acc[i] + j, x);
             else if (row < args.m && column < args.n)
                 finish<ep>(args, row, column, scale, acc[i] + j);
         }
@@ -151,7 +167,9 @@ int vnp_gemm_fp32(const struct vnp_gemm_params *p, cudaStream_t stream)
                             (int)p->k,
                             (int)tiles_m,
                             (int)tiles_n,
-                            p->d_row_scale};
+                            p->d_row_scale,
+                            p->d_row_shift,
+                            p->d_gain};
     const unsigned blocks = (unsigned)(tiles_m * tiles_n);
     switch (p->epilogue) {
     case VNP_GEMM_BIAS:
@@ -162,6 +180,9 @@ int vnp_gemm_fp32(const struct vnp_gemm_params *p, cudaStream_t stream)
         break;
     case VNP_GEMM_BIAS_RESIDUAL:
         gemm_kernel<VNP_GEMM_BIAS_RESIDUAL><<<blocks, block_threads, 0, stream>>>(args);
+        break;
+    case VNP_GEMM_BIAS_NORMED:
+        gemm_kernel<VNP_GEMM_BIAS_NORMED><<<blocks, block_threads, 0, stream>>>(args);
         break;
     case VNP_GEMM_GEGLU:
         gemm_kernel<VNP_GEMM_GEGLU><<<blocks, block_threads, 0, stream>>>(args);

@@ -23,7 +23,7 @@
 namespace
 {
 
-enum epilogue { EP_BIAS, EP_GELU, EP_GEGLU, EP_RESIDUAL, EP_ROTARY };
+enum epilogue { EP_BIAS, EP_GELU, EP_GEGLU, EP_RESIDUAL, EP_NORMED, EP_ROTARY };
 
 struct gemm_args {
     const void *a, *w, *residual;
@@ -35,6 +35,8 @@ struct gemm_args {
     int m, n, k;
     int tiles_m, tiles_n;
     const float *row_scale; /* [m] or NULL */
+    const float *row_shift; /* [m], EP_NORMED */
+    const float *gain;      /* [n], EP_NORMED */
 };
 
 constexpr int block_threads = 256, tile_m = 128, tile_n = 128, row_bytes = 128, stages = 3, band = 8;
@@ -230,28 +232,43 @@ template <class T> __device__ __forceinline__ void gate_warp(float (&acc)[2][8][
                 acc[mi][ni][i] = gelu<T>(acc[mi][2 * ni][i]) * acc[mi][2 * ni + 1][i];
 }
 
-/* Two neighbouring results: the epilogue's last step and the store. */
-template <class T, int ep> __device__ __forceinline__ void finish(const gemm_args &args, int64_t at, float x, float y)
+template <class T> __device__ __forceinline__ float2 load_two(const void *p, int64_t at)
 {
+    if constexpr (std::is_same<T, float>::value)
+        return *(const float2 *)((const float *)p + at);
+    else
+        return vnp_half<T>::unpack(*(const uint32_t *)((const T *)p + at));
+}
+
+template <class T> __device__ __forceinline__ void store_two(void *p, int64_t at, float x, float y)
+{
+    if constexpr (std::is_same<T, float>::value)
+        *(float2 *)((float *)p + at) = make_float2(x, y);
+    else
+        *(uint32_t *)((T *)p + at) = vnp_half<T>::pack(x, y);
+}
+
+/* Two neighbouring results of a row of `width`: the epilogue's last step and the store. */
+template <class T, int ep>
+__device__ __forceinline__ void finish(const gemm_args &args, int row, int column, int width, float x, float y)
+{
+    const int64_t at = (int64_t)row * width + column;
     if (ep == EP_GELU) {
         x = gelu<T>(x);
         y = gelu<T>(y);
     }
-    if constexpr (std::is_same<T, float>::value) {
-        if (ep == EP_RESIDUAL) {
-            const float2 old = *(const float2 *)((const float *)args.residual + at);
-            x += old.x;
-            y += old.y;
-        }
-        *(float2 *)((float *)args.out + at) = make_float2(x, y);
-    } else {
-        if (ep == EP_RESIDUAL) {
-            const float2 old = vnp_half<T>::unpack(*(const uint32_t *)((const T *)args.residual + at));
-            x += old.x;
-            y += old.y;
-        }
-        *(uint32_t *)((T *)args.out + at) = vnp_half<T>::pack(x, y);
+    if (ep == EP_RESIDUAL) {
+        const float2 old = load_two<T>(args.residual, at);
+        x += old.x;
+        y += old.y;
     }
+    if (ep == EP_NORMED) {
+        const float2 old = load_two<T>(args.residual, at), gain = *(const float2 *)(args.gain + column);
+        const float scale = args.row_scale[row], shift = args.row_shift[row];
+        x = fmaf(gain.x, fmaf(old.x, scale, shift), x);
+        y = fmaf(gain.y, fmaf(old.y, scale, shift), y);
+    }
+    store_two<T>(args.out, at, x, y);
 }
 
 template <class T, int ep, int head> __global__ void __launch_bounds__(block_threads) gemm_kernel(const gemm_args args)
@@ -264,7 +281,8 @@ template <class T, int ep, int head> __global__ void __launch_bounds__(block_thr
     const place me = {row0 + warp / 2 * 32, column0 + warp % 2 * 64, lane};
     float acc[2][8][4] = {};
     accumulate<T>(acc, args, (uint32_t)__cvta_generic_to_shared(raw), row0, column0);
-    scale_rows(acc, args, me);
+    if (ep != EP_NORMED)
+        scale_rows(acc, args, me);
     add_bias(acc, args, me);
     if constexpr (ep == EP_ROTARY)
         rotate_warp<head>(acc, args, me);
@@ -282,8 +300,7 @@ template <class T, int ep, int head> __global__ void __launch_bounds__(block_thr
 #pragma unroll
             for (int ni = 0; ni < 8 / share; ni++)
                 if (column + 8 * ni < width)
-                    finish<T, ep>(args, (int64_t)row * width + column + 8 * ni, acc[mi][ni][2 * y],
-                                  acc[mi][ni][2 * y + 1]);
+                    finish<T, ep>(args, row, column + 8 * ni, width, acc[mi][ni][2 * y], acc[mi][ni][2 * y + 1]);
         }
 }
 
@@ -301,8 +318,9 @@ template <class T, int ep, int head = 16> int launch(const vnp_gemm_params *p, c
     if (status != cudaSuccess)
         return status;
     const int tiles_m = (int)((p->m + tile_m - 1) / tile_m), tiles_n = (int)((p->n + tile_n - 1) / tile_n);
-    const gemm_args args = {p->d_a,     p->d_w,    p->d_residual, p->d_bias, p->d_out, p->d_pos, p->d_rotary,
-                            p->q_scale, (int)p->m, (int)p->n,     (int)p->k, tiles_m,  tiles_n,  p->d_row_scale};
+    const gemm_args args = {p->d_a,      p->d_w,         p->d_residual,  p->d_bias, p->d_out,  p->d_pos,
+                            p->d_rotary, p->q_scale,     (int)p->m,      (int)p->n, (int)p->k, tiles_m,
+                            tiles_n,     p->d_row_scale, p->d_row_shift, p->d_gain};
     if ((int64_t)tiles_m * tiles_n > INT32_MAX)
         return cudaErrorInvalidValue;
     gemm_kernel<T, ep, head><<<tiles_m * tiles_n, block_threads, shared_bytes, stream>>>(args);
@@ -320,6 +338,8 @@ template <class T> int launch_epilogue(const vnp_gemm_params *p, cudaStream_t st
         return launch<T, EP_GEGLU>(p, stream);
     case VNP_GEMM_BIAS_RESIDUAL:
         return launch<T, EP_RESIDUAL>(p, stream);
+    case VNP_GEMM_BIAS_NORMED:
+        return launch<T, EP_NORMED>(p, stream);
     case VNP_GEMM_BIAS_ROTARY:
         if (p->head_dim == 16)
             return launch<T, EP_ROTARY, 16>(p, stream);

@@ -15,7 +15,7 @@
  * but a tile has fewer columns, as all its sums are in one warpgroup's registers.
  *
  * Shared memory: stages x (128 + tile_n) x 128 B, two chunks (in turn: all) of 16 rows a consumer warp to store from,
- * two tiles' bias.
+ * two tiles' bias (and gain).
  *
  * Reads per cluster and tile: (256 + tile_n) x k x 2 B, from L2 but for the first use, and the residual once; writes
  * 256 x tile_n x 2 B by bulk copies (a gate: half as many), and 8 B of moments a row.
@@ -39,14 +39,16 @@
 namespace
 {
 
-/* The bias of a tile's columns, into the buffer that the last tile but one has left. */
+/* The bias of a tile's columns, and their gain, into the buffer that the last tile but one has left. */
 template <class C>
 __device__ __forceinline__ void fetch_bias(const gemm_args &args, layout<C> smem, int column, const ring<2> &b)
 {
     const int bytes = min(C::tile_n, args.n - column) * 4;
     mbar_wait(smem.bias_empty(b.stage), b.phase ^ 1);
-    mbar_expect(smem.bias_full(b.stage), bytes);
+    mbar_expect(smem.bias_full(b.stage), C::ep == EP_NORMED ? 2 * bytes : bytes);
     bulk_load(smem.bias(b.stage), args.bias + column, bytes, smem.bias_full(b.stage));
+    if (C::ep == EP_NORMED)
+        bulk_load(smem.bias(b.stage) + C::tile_n * 4, args.gain + column, bytes, smem.bias_full(b.stage));
 }
 
 /* The tile's residual, in stages that follow those of its sums. */
@@ -87,7 +89,7 @@ template <class C> __device__ __forceinline__ void produce(const gemm_args &args
                                smem.full(r.stage), (1 << C::cluster) - 1);
             r.next();
         }
-        if (C::ep == EP_RESIDUAL && !C::in_turn)
+        if (C::residual && !C::in_turn)
             fetch_residual<C>(args, smem, r, row, at.column);
     }
 }
@@ -129,7 +131,7 @@ __device__ __forceinline__ void accumulate(float (&acc)[C::slabs][C::accumulator
 /* From sums to memory. The bias's buffer is handed back. */
 template <class C>
 __device__ __forceinline__ void finish(float (&acc)[C::slabs][C::accumulators], const float4 (&turn)[C::head / 16][2],
-                                       const float (&scale)[C::slabs][2], const gemm_args &args, layout<C> smem,
+                                       const row_factor (&factor)[C::slabs][2], const gemm_args &args, layout<C> smem,
                                        ring<C::stages> &r, const ring<2> &b, warp_place me, tile at)
 {
     if (args.bias != nullptr)
@@ -138,8 +140,8 @@ __device__ __forceinline__ void finish(float (&acc)[C::slabs][C::accumulators], 
     for (int s = 0; s < C::slabs; s++) {
         const tile slab = {at.row + 64 * s, at.column};
         if constexpr (C::ep == EP_ROTARY)
-            rotate_tile<C>(acc[s], turn, scale[s], args, smem.bias(b.stage), me, slab);
-        store_tile<C>(acc[s], scale[s], args, smem, r, smem.bias(b.stage), me, slab, s);
+            rotate_tile<C>(acc[s], turn, factor[s], args, smem.bias(b.stage), me, slab);
+        store_tile<C>(acc[s], factor[s], args, smem, r, smem.bias(b.stage), me, slab, s);
     }
     __syncwarp();
     if (me.lane == 0)
@@ -163,10 +165,10 @@ template <class C> __device__ __forceinline__ void consume(const gemm_args &args
     for (int t = blockIdx.x / C::cluster; t < tiles; t += clusters) {
         int last = 0;
         float4 turn[C::head / 16][2];
-        float scale[C::slabs][2];
+        row_factor factor[C::slabs][2];
         tile at = tile_at<C>(args, t);
         at.row += rank * C::tile_m;
-        load_scales<C>(scale, args, me, at);
+        load_factors<C>(factor, args, me, at);
         accumulate<C>(acc, smem, me, r, last, 0, pause);
         if (pause)
             named_barrier_arrive(skew_barrier, 256);
@@ -175,7 +177,7 @@ template <class C> __device__ __forceinline__ void consume(const gemm_args &args
             load_turns<C>(turn, args, me, at);
         wgmma_wait<0>();
         release(smem, me, last);
-        finish<C>(acc, turn, scale, args, smem, r, b, me, at);
+        finish<C>(acc, turn, factor, args, smem, r, b, me, at);
         b.next();
         pause = 0;
     }
@@ -203,11 +205,11 @@ template <class C> __device__ __forceinline__ void consume_in_turn(const gemm_ar
         }
         int last = 0;
         const float4 unused[C::head / 16][2] = {};
-        float scale[C::slabs][2];
+        row_factor factor[C::slabs][2];
         tile at = tile_at<C>(args, t);
         at.row += rank * C::tile_m;
-        load_scales<C>(scale, args, me, at);
-        if constexpr (C::ep == EP_RESIDUAL)
+        load_factors<C>(factor, args, me, at);
+        if constexpr (C::residual)
             fetch_residual_early<C>(args, smem, me, at);
         named_barrier_sync(turn_barrier + group, 256);
         accumulate<C>(acc, smem, me, r, last, 0, steps);
@@ -215,7 +217,7 @@ template <class C> __device__ __forceinline__ void consume_in_turn(const gemm_ar
             named_barrier_arrive(turn_barrier + (group ^ 1), 256);
         wgmma_wait<0>();
         release(smem, me, last);
-        finish<C>(acc, unused, scale, args, smem, r, b, me, at);
+        finish<C>(acc, unused, factor, args, smem, r, b, me, at);
     }
 }
 
@@ -238,7 +240,7 @@ __global__ void VNP_CLUSTER(C::cluster) __launch_bounds__(block_threads, 1)
             mbar_init(smem.bias_full(i), 1);
             mbar_init(smem.bias_empty(i), C::readers);
         }
-        for (int i = 0; i < (C::in_turn && C::ep == EP_RESIDUAL ? 8 * C::slots : 0); i++)
+        for (int i = 0; i < (C::in_turn && C::residual ? 8 * C::slots : 0); i++)
             mbar_init(smem.residual_full(0, i), 1);
         mbar_init_fence();
     }
@@ -318,12 +320,14 @@ template <class C> int launch(const vnp_gemm_params *p, cudaStream_t stream)
     bool ok = make_map<T>(&args.a, p->d_a, p->m, p->k, C::tile_m, C::tile_k) &&
               make_map<T>(&args.w, p->d_w, p->n, p->k, C::tile_n / C::cluster, C::tile_k) &&
               make_map<T>(&args.out, p->d_out, p->m, C::ep == EP_GEGLU ? p->n / 2 : p->n, 16, C::out_chunk);
-    if (C::ep == EP_RESIDUAL)
+    if (C::residual)
         ok = ok && make_map<T>(&args.residual, p->d_residual, p->m, p->n, C::in_turn ? 16 : C::tile_m, C::chunk);
     if (!ok)
         return cudaErrorInvalidValue;
     args.bias = p->d_bias;
     args.row_scale = p->d_row_scale;
+    args.row_shift = p->d_row_shift;
+    args.gain = p->d_gain;
     args.moments = (float2 *)p->d_moments;
     args.pos = p->d_pos;
     args.rotary = p->d_rotary;
@@ -364,6 +368,8 @@ template <class T, int tile_n, bool in_turn> int launch_epilogue(const vnp_gemm_
         return launch<config<T, tile_n, EP_GELU, 16, in_turn>>(p, stream);
     case VNP_GEMM_BIAS_RESIDUAL:
         return launch<config<T, tile_n, EP_RESIDUAL, 16, in_turn>>(p, stream);
+    case VNP_GEMM_BIAS_NORMED:
+        return launch<config<T, tile_n, EP_NORMED, 16, in_turn>>(p, stream);
     case VNP_GEMM_BIAS_ROTARY:
         return launch_rotary<T, tile_n, in_turn>(p, stream);
     case VNP_GEMM_GEGLU:

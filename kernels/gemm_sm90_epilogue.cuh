@@ -10,27 +10,39 @@
 namespace
 {
 
-/* The scales of this thread's two rows of each slab: asked for here, needed when the sums are there. */
+/* What a row of the sums, or of a normalised residual, is multiplied with; and what is then added to that residual. */
+struct row_factor {
+    float scale, shift;
+};
+
+/* Those of this thread's two rows of each slab: asked for here, needed when the sums are there. */
 template <class C>
-__device__ __forceinline__ void load_scales(float (&scale)[C::slabs][2], const gemm_args &args, warp_place me, tile at)
+__device__ __forceinline__ void load_factors(row_factor (&factor)[C::slabs][2], const gemm_args &args, warp_place me,
+                                             tile at)
 {
-    constexpr bool scaled = C::ep != EP_RESIDUAL && C::ep != EP_GEGLU;
 #pragma unroll
     for (int s = 0; s < C::slabs; s++)
 #pragma unroll
         for (int y = 0; y < 2; y++) {
             const int row = at.row + 64 * s + me.row + 8 * y + me.lane / 4;
-            scale[s][y] = scaled && args.row_scale != nullptr && row < args.m ? args.row_scale[row] : 1.0f;
+            const bool scaled = C::ep != EP_RESIDUAL && args.row_scale != nullptr && row < args.m;
+            factor[s][y].scale = scaled ? args.row_scale[row] : 1.0f;
+            factor[s][y].shift = C::ep == EP_NORMED && scaled ? args.row_shift[row] : 0.0f;
         }
 }
 
-/* bias[column], bias[column + 1] of the tile from its buffer; zero where the product has none. */
+/* What a buffer has for columns `column` and the next of the tile. */
+__device__ __forceinline__ float2 two_columns(uint32_t buffer, int column)
+{
+    float2 v;
+    asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];" : "=f"(v.x), "=f"(v.y) : "r"(buffer + column * 4));
+    return v;
+}
+
+/* Their bias; zero where the product has none. */
 __device__ __forceinline__ float2 bias_at(const gemm_args &args, uint32_t buffer, int column)
 {
-    float2 b = make_float2(0.0f, 0.0f);
-    if (args.bias != nullptr)
-        asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];" : "=f"(b.x), "=f"(b.y) : "r"(buffer + column * 4));
-    return b;
+    return args.bias != nullptr ? two_columns(buffer, column) : make_float2(0.0f, 0.0f);
 }
 
 /* cos and sin for the two rows of a thread: of columns 8j + 2 (lane % 4) and the next of a head. */
@@ -59,7 +71,7 @@ __device__ __forceinline__ void load_turns(float4 (&turn)[C::head / 16][2], cons
  * registers to keep it, nor the hurry, and read the table here. */
 template <class C>
 __device__ __forceinline__ void rotate_tile(float (&acc)[C::accumulators], const float4 (&turn)[C::head / 16][2],
-                                            const float (&scale)[2], const gemm_args &args, uint32_t bias,
+                                            const row_factor (&factor)[2], const gemm_args &args, uint32_t bias,
                                             warp_place me, tile at)
 {
     constexpr int half = C::head / 16, heads = C::tile_n / C::head;
@@ -78,8 +90,8 @@ __device__ __forceinline__ void rotate_tile(float (&acc)[C::accumulators], const
             float *x1 = acc + 4 * (h * 2 * half + j), *x2 = x1 + 4 * half;
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                x1[i] = fmaf(x1[i], scale[i / 2], i % 2 ? b1.y : b1.x);
-                x2[i] = fmaf(x2[i], scale[i / 2], i % 2 ? b2.y : b2.x);
+                x1[i] = fmaf(x1[i], factor[i / 2].scale, i % 2 ? b1.y : b1.x);
+                x2[i] = fmaf(x2[i], factor[i / 2].scale, i % 2 ? b2.y : b2.x);
                 if (turned) {
                     const float4 cs = now[i / 2];
                     x1[i] *= q_scale;
@@ -93,16 +105,18 @@ __device__ __forceinline__ void rotate_tile(float (&acc)[C::accumulators], const
 
 /* Finishes column groups 2 * pair and the next of a tile, in place, and the words for stmatrix. */
 template <class C>
-__device__ __forceinline__ void finish_pair(uint32_t (&word)[4], float *v, const float (&scale)[2],
-                                            const uint32_t (&old)[4], float2 b0, float2 b1)
+__device__ __forceinline__ void finish_pair(uint32_t (&word)[4], float *v, const row_factor (&factor)[2],
+                                            const uint32_t (&old)[4], const float2 (&b)[2], const float2 (&gain)[2])
 {
     using T = typename C::T;
 #pragma unroll
     for (int g = 0; g < 4; g++) { /* column group g / 2, rows 8 * (g % 2) */
         float &x = v[2 * g], &y = v[2 * g + 1];
+        const row_factor f = factor[g % 2];
         if (C::ep != EP_ROTARY) {
-            x = fmaf(x, scale[g % 2], g / 2 ? b1.x : b0.x);
-            y = fmaf(y, scale[g % 2], g / 2 ? b1.y : b0.y);
+            const float scale = C::residual ? 1.0f : f.scale;
+            x = fmaf(x, scale, b[g / 2].x);
+            y = fmaf(y, scale, b[g / 2].y);
         }
         if (C::ep == EP_GELU) {
             x = gelu_short(x);
@@ -113,17 +127,31 @@ __device__ __forceinline__ void finish_pair(uint32_t (&word)[4], float *v, const
             x += o.x;
             y += o.y;
         }
+        if (C::ep == EP_NORMED) {
+            const float2 o = vnp_half<T>::unpack(old[g]);
+            x = fmaf(gain[g / 2].x, fmaf(o.x, f.scale, f.shift), x);
+            y = fmaf(gain[g / 2].y, fmaf(o.y, f.scale, f.shift), y);
+        }
         word[g] = vnp_half<T>::pack(x, y);
     }
 }
 
-/* Gates column groups 4 * pair to 4 * pair + 3 of a tile, each even one with the next: the words for stmatrix. */
-template <class C> __device__ __forceinline__ void gate_pair(uint32_t (&word)[4], const float *v)
+/* Gates column groups `group` to `group` + 3 of a tile, each even one with the next: the words for stmatrix. */
+template <class C>
+__device__ __forceinline__ void gate_pair(uint32_t (&word)[4], const float *sums, const row_factor (&factor)[2],
+                                          const gemm_args &args, uint32_t bias, warp_place me, int group)
 {
 #pragma unroll
-    for (int g = 0; g < 4; g++) { /* column group g / 2 of out, rows 8 * (g % 2) */
-        const float *gate = v + 8 * (g / 2) + 2 * (g % 2), *by = gate + 4;
-        word[g] = vnp_half<typename C::T>::pack(gelu_short(gate[0]) * by[0], gelu_short(gate[1]) * by[1]);
+    for (int i = 0; i < 2; i++) { /* a column group of out */
+        const int column = 8 * (group + 2 * i) + 2 * (me.lane % 4);
+        const float2 b = bias_at(args, bias, column), c = bias_at(args, bias, column + 8);
+#pragma unroll
+        for (int y = 0; y < 2; y++) { /* rows 8 * y */
+            const float *gate = sums + 4 * (group + 2 * i) + 2 * y, *by = gate + 4;
+            const float scale = factor[y].scale;
+            const float g0 = gelu_short(fmaf(gate[0], scale, b.x)), g1 = gelu_short(fmaf(gate[1], scale, b.y));
+            word[2 * i + y] = vnp_half<typename C::T>::pack(g0 * fmaf(by[0], scale, c.x), g1 * fmaf(by[1], scale, c.y));
+        }
     }
 }
 
@@ -181,11 +209,11 @@ __device__ __forceinline__ void store_moments(const float (&acc)[C::accumulators
  * area, from where the copy engine takes it. The residual waits in the ring or, for tiles in turn, in the staging
  * area. */
 template <class C>
-__device__ __forceinline__ void store_tile(float (&acc)[C::accumulators], const float (&scale)[2],
+__device__ __forceinline__ void store_tile(float (&acc)[C::accumulators], const row_factor (&factor)[2],
                                            const gemm_args &args, layout<C> smem, ring<C::stages> &r, uint32_t bias,
                                            warp_place me, tile at, int slab)
 {
-    constexpr bool from_ring = C::ep == EP_RESIDUAL && !C::in_turn, from_slot = C::ep == EP_RESIDUAL && C::in_turn;
+    constexpr bool from_ring = C::residual && !C::in_turn, from_slot = C::residual && C::in_turn;
     const int row =
         me.lane % 16; /* this lane addresses its row and half lane / 16 of 32 bytes in ldmatrix and stmatrix */
     const int twist = C::out_chunk == 64 ? row % 8 : row / 2 % 4; /* the copy engine's swizzle: 128 or 64 bytes */
@@ -203,16 +231,18 @@ __device__ __forceinline__ void store_tile(float (&acc)[C::accumulators], const 
 #pragma unroll
         for (int pair = 0; pair < C::out_chunk / 16; pair++) {
             if constexpr (C::ep == EP_GEGLU) {
-                gate_pair<C>(word[pair], acc + 4 * (c * (C::chunk / 8) + 4 * pair));
+                gate_pair<C>(word[pair], acc, factor, args, bias, me, c * (C::chunk / 8) + 4 * pair);
             } else {
                 const int group = c * (C::chunk / 8) + 2 * pair, column = 8 * group + 2 * (me.lane % 4);
                 uint32_t old[4];
-                float2 b[2];
-                if (C::ep == EP_RESIDUAL)
+                float2 b[2], gain[2];
+                if (C::residual)
                     ldmatrix_x4(old, residual ^ (pair * 32));
                 for (int i = 0; i < 2 && C::ep != EP_ROTARY; i++)
                     b[i] = bias_at(args, bias, column + 8 * i);
-                finish_pair<C>(word[pair], acc + 4 * group, scale, old, b[0], b[1]);
+                for (int i = 0; i < 2 && C::ep == EP_NORMED; i++)
+                    gain[i] = two_columns(bias + C::tile_n * 4, column + 8 * i);
+                finish_pair<C>(word[pair], acc + 4 * group, factor, old, b, gain);
             }
         }
         if (me.lane == 0)
@@ -240,7 +270,7 @@ __device__ __forceinline__ void store_tile(float (&acc)[C::accumulators], const 
         tma_store_wait_read<0>();
         fetch_residual_chunk<C>(args, smem, me, {at.row + 64, at.column}, C::chunks - 1);
     }
-    if (C::ep == EP_RESIDUAL && args.moments != nullptr)
+    if (C::residual && args.moments != nullptr)
         store_moments<C>(acc, args, me, at);
 }
 

@@ -11,13 +11,15 @@
 namespace
 {
 
-enum epilogue { EP_BIAS, EP_GELU, EP_GEGLU, EP_RESIDUAL, EP_ROTARY };
+enum epilogue { EP_BIAS, EP_GELU, EP_GEGLU, EP_RESIDUAL, EP_NORMED, EP_ROTARY };
 
 struct gemm_args {
     CUtensorMap a, w, out, residual;
     const float *bias;      /* [n] or NULL */
     const float *row_scale; /* [m] or NULL */
-    float2 *moments;        /* [m][tiles_n] of out, EP_RESIDUAL; or NULL */
+    const float *row_shift; /* [m], EP_NORMED */
+    const float *gain;      /* [n], EP_NORMED */
+    float2 *moments;        /* [m][tiles_n] of out, with a residual; or NULL */
     const int32_t *pos;     /* [m], EP_ROTARY */
     const float *rotary;    /* [positions][head / 2][2], EP_ROTARY */
     float q_scale;
@@ -35,6 +37,7 @@ constexpr int turn_barrier = 2; /* and the next: it is this warpgroup's turn to 
 template <class T_, int tile_n_, int ep_, int head_ = 16, bool in_turn_ = false> struct config {
     using T = T_;
     static constexpr int ep = ep_, head = head_;
+    static constexpr bool residual = ep == EP_RESIDUAL || ep == EP_NORMED;
     static_assert(tile_n_ % head == 0, "a tile holds whole heads");
     static constexpr bool in_turn = in_turn_;
     static constexpr int slabs = in_turn ? 2 : 1; /* of 64 rows that a warpgroup has of a tile */
@@ -52,7 +55,7 @@ template <class T_, int tile_n_, int ep_, int head_ = 16, bool in_turn_ = false>
     static constexpr int slot_bytes = 16 * out_chunk * 2; /* a warp's staging area: chunks of its 16 rows */
     static constexpr int slots = in_turn ? chunks : 2;
     static constexpr int staging_bytes = 8 * slots * slot_bytes;
-    static constexpr int bias_bytes = tile_n * 4; /* two tiles' worth are kept */
+    static constexpr int bias_bytes = tile_n * (ep == EP_NORMED ? 8 : 4); /* and gain; two tiles' worth are kept */
     static constexpr int barrier_bytes = 512;
     static constexpr int rest_bytes = staging_bytes + 2 * bias_bytes + barrier_bytes;
     static constexpr int stages = (232448 - rest_bytes) / stage_bytes;

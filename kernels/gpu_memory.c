@@ -26,8 +26,9 @@ struct vnp_gpu_parts vnp_gpu_parts(const struct vnp_model_config *c, const struc
                                   .h = w * s,
                                   .wide = larger(3 * w, c->ffn) * s,
                                   .hidden = o->pool == VNP_POOL_NONE ? 0 : w * 4,
-                                  .moments = esm2 ? VNP_MOMENTS_PARTS(w) * 8 : 0,
-                                  .scale = esm2 ? 4 : 0,
+                                  .moments = VNP_MOMENTS_PARTS(w) * 8,
+                                  .scale = 4,
+                                  .shift = esm2 ? 0 : 4,
                                   .rotary = esm2 ? c->head_dim * 4 : 0};
 }
 
@@ -35,7 +36,7 @@ int64_t vnp_gpu_weights_bytes(const struct vnp_model_config *c, enum vnp_dtype d
 {
     const int64_t w = c->width, f = c->ffn;
     const bool gated = c->arch == VNP_DNABERT_S;
-    const int64_t matrices = 4 * w * w + (gated ? 3 : 2) * w * f, vectors = 9 * w + (gated ? 0 : f);
+    const int64_t matrices = 4 * w * w + (gated ? 3 : 2) * w * f, vectors = 9 * w + (gated ? 2 : 1) * f;
     const int64_t rows = c->vocab + (gated ? 4 : 2); /* two token types and a LayerNorm, or a LayerNorm */
     return layers * (matrices * (int64_t)vnp_dtype_bytes(dtype) + vectors * 4 + 12 * VNP_GPU_ALIGN) + rows * w * 4 +
            4 * VNP_GPU_ALIGN;
@@ -67,7 +68,7 @@ static void bytes_of(const struct vnp_model_config *c, const struct vnp_gpu_net_
     const struct vnp_gpu_parts p = vnp_gpu_parts(c, o);
     const int64_t many = 1 << 16;
     *weights = vnp_gpu_weights_bytes(c, vnp_gemm_storage(o->type), o->layer);
-    *per_token = p.x + p.h + p.wide + p.moments + p.scale + p.hidden + p.rotary +
+    *per_token = p.x + p.h + p.wide + p.moments + p.scale + p.shift + p.hidden + p.rotary +
                  batches * vnp_gpu_batch_bytes(many, many / 2, c->width, o->pool) / many;
 }
 

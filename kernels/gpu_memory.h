@@ -35,8 +35,9 @@ struct vnp_gpu_parts {
     int64_t x;       /* the residual stream: a width */
     int64_t h;       /* what attention gives: a width */
     int64_t wide;    /* q, k and v: three; or the feed-forward's hidden layer */
-    int64_t moments; /* ESM-2: of its row of x, in parts */
-    int64_t scale;   /* ESM-2: what they come to */
+    int64_t moments; /* of its row of x, in parts */
+    int64_t scale;   /* what they come to */
+    int64_t shift;   /* the same, DNABERT-S */
     int64_t hidden;  /* the representation in FP32 that pooling reads; without pooling it is the batch's result */
     int64_t rotary;  /* ESM-2: cos and sin of its position, for half a head's columns */
 };

@@ -2,7 +2,7 @@
  *
  *   y = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * w + b      or y = x without w and b
  *   moments = sum(x), sum((x - mean(x))^2)
- *   scale = 1 / sqrt(mean((x - mean(x))^2) + eps), from moments of x's parts
+ *   scale = 1 / sqrt(mean((x - mean(x))^2) + eps), shift = -mean(x) scale, from moments of x's parts
  *
  * x [rows, width] of In, y [rows, width] of Out, dense, 16-byte aligned; w, b [width] FP32.
  * One warp a row, 8 rows a block; a lane holds chunks lane, lane + 32, ... of 8 elements, up to C of them, so the row
@@ -84,9 +84,9 @@ static __device__ __forceinline__ void load_row(share<T, C> &x, const T *row, in
             x.load(c, row + (c * 32 + lane) * 8);
 }
 
-template <typename In, typename Out, int C>
+template <typename T, int C>
 static __global__ void __launch_bounds__(32 * WARPS)
-    layernorm(const In *d_x, Out *d_out, const float *__restrict__ w, const float *__restrict__ b, int64_t rows,
+    layernorm(const T *d_x, float *d_out, const float *__restrict__ w, const float *__restrict__ b, int64_t rows,
               int chunks, float eps, const int32_t *__restrict__ sequence, uint8_t *nonfinite)
 {
     const int lane = threadIdx.x & 31;
@@ -95,8 +95,8 @@ static __global__ void __launch_bounds__(32 * WARPS)
     vnp_await_results();
     if (row >= rows)
         return;
-    Out *dst = d_out + row * chunks * 8;
-    share<In, C> x;
+    float *dst = d_out + row * chunks * 8;
+    share<T, C> x;
     load_row(x, d_x + row * chunks * 8, lane, chunks);
     float mean = 0, scale = 1;
     if (w) {
@@ -129,14 +129,6 @@ static __global__ void __launch_bounds__(32 * WARPS)
         nonfinite[sequence[row]] = 1;
 }
 
-template <typename In, typename Out, int C> static void launch(const vnp_layernorm_params *p, cudaStream_t stream)
-{
-    const unsigned blocks = static_cast<unsigned>((p->rows + WARPS - 1) / WARPS);
-    CUDA_CHECK(vnp_launch(p->rows * p->width < 30000000, layernorm<In, Out, C>, blocks, 32 * WARPS, 0, stream,
-                          static_cast<const In *>(p->d_x), static_cast<Out *>(p->d_out), p->d_w, p->d_b, p->rows,
-                          p->width / 8, p->eps, p->d_sequence, p->d_nonfinite));
-}
-
 /* Calls f with the chunks of a lane as a constant. */
 template <class F> static void by_width(int width, F f)
 {
@@ -153,33 +145,26 @@ template <class F> static void by_width(int width, F f)
         f(std::integral_constant<int, 20>());
 }
 
-template <typename In, typename Out> static void normalise(const vnp_layernorm_params *p, cudaStream_t stream)
+template <typename T> static void normalise(const vnp_layernorm_params *p, cudaStream_t stream)
 {
-    by_width(p->width, [=](auto c) { launch<In, Out, c>(p, stream); });
+    const unsigned blocks = static_cast<unsigned>((p->rows + WARPS - 1) / WARPS);
+    by_width(p->width, [=](auto c) {
+        CUDA_CHECK(vnp_launch(p->rows * p->width < 30000000, layernorm<T, c>, blocks, 32 * WARPS, 0, stream,
+                              static_cast<const T *>(p->d_x), p->d_out, p->d_w, p->d_b, p->rows, p->width / 8, p->eps,
+                              p->d_sequence, p->d_nonfinite));
+    });
 }
 
 extern "C" void vnp_layernorm(const vnp_layernorm_params *p, cudaStream_t stream)
 {
     if (p->rows == 0)
         return;
-    switch (p->in * 3 + p->out) {
-    case VNP_F32 * 3 + VNP_F32:
-        return normalise<float, float>(p, stream);
-    case VNP_F32 * 3 + VNP_F16:
-        return normalise<float, __half>(p, stream);
-    case VNP_F32 * 3 + VNP_BF16:
-        return normalise<float, __nv_bfloat16>(p, stream);
-    case VNP_F16 * 3 + VNP_F32:
-        return normalise<__half, float>(p, stream);
-    case VNP_F16 * 3 + VNP_F16:
-        return normalise<__half, __half>(p, stream);
-    case VNP_BF16 * 3 + VNP_F32:
-        return normalise<__nv_bfloat16, float>(p, stream);
-    case VNP_BF16 * 3 + VNP_BF16:
-        return normalise<__nv_bfloat16, __nv_bfloat16>(p, stream);
-    default:
-        CUDA_CHECK(cudaErrorInvalidValue);
-    }
+    if (p->dtype == VNP_F32)
+        normalise<float>(p, stream);
+    else if (p->dtype == VNP_F16)
+        normalise<__half>(p, stream);
+    else
+        normalise<__nv_bfloat16>(p, stream);
 }
 
 template <typename T, int C>
@@ -224,7 +209,7 @@ extern "C" void vnp_row_moments(const void *d_x, vnp_dtype dtype, int64_t rows, 
 
 /* Four lanes a row, each every fourth part. */
 static __global__ void __launch_bounds__(256)
-    row_scales(const float2 *d_moments, float *d_scale, int64_t rows, int width, int columns, float eps)
+    row_scales(const float2 *d_moments, float *d_scale, float *d_shift, int64_t rows, int width, int columns, float eps)
 {
     const int64_t row = (static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x) / 4;
     const int parts = (width + columns - 1) / columns, lane = threadIdx.x % 4;
@@ -240,15 +225,19 @@ static __global__ void __launch_bounds__(256)
         squares += fmaf(n * off, off, part[i].y);
     }
     squares = vnp_quad_sum(squares);
-    if (row < rows && lane == 0)
-        d_scale[row] = 1 / sqrtf(squares / static_cast<float>(width) + eps);
+    if (row >= rows || lane != 0)
+        return;
+    const float scale = 1 / sqrtf(squares / static_cast<float>(width) + eps);
+    d_scale[row] = scale;
+    if (d_shift != nullptr)
+        d_shift[row] = -mean * scale;
 }
 
 extern "C" void vnp_row_scales(const float *d_moments, int columns, int64_t rows, int width, float eps, float *d_scale,
-                               cudaStream_t stream)
+                               float *d_shift, cudaStream_t stream)
 {
     if (rows == 0)
         return;
     CUDA_CHECK(vnp_launch(true, row_scales, static_cast<unsigned>((rows + 63) / 64), 256, 0, stream,
-                          reinterpret_cast<const float2 *>(d_moments), d_scale, rows, width, columns, eps));
+                          reinterpret_cast<const float2 *>(d_moments), d_scale, d_shift, rows, width, columns, eps));
 }

@@ -1,5 +1,5 @@
-/* LayerNorm over packed rows, its moments alone, and the last step of the network: rows widened to FP32 and looked at
- * for NaN and Inf. */
+/* LayerNorm over packed rows: the last of a network, which widens them to FP32 and looks for NaN and Inf; and its
+ * moments alone, for those that are a part of a product. */
 #ifndef VNP_LAYERNORM_H
 #define VNP_LAYERNORM_H
 
@@ -15,9 +15,9 @@ extern "C" {
 #define VNP_LAYERNORM_MAX_WIDTH 5120 /* and a multiple of 8 */
 
 struct vnp_layernorm_params {
-    enum vnp_dtype in, out; /* equal, or one of them F32 */
+    enum vnp_dtype dtype;   /* of x */
     const void *d_x;        /* [rows, width], 16-byte aligned */
-    void *d_out;            /* [rows, width]; may be d_x where in and out are equal */
+    float *d_out;           /* [rows, width] */
     const float *d_w, *d_b; /* [width] both; NULL both: out = x, nothing is normalised */
     int64_t rows;
     int width;
@@ -26,18 +26,19 @@ struct vnp_layernorm_params {
     uint8_t *d_nonfinite;      /* [sequences] set to 1 where a row of the result holds NaN or Inf; NULL: nobody asks */
 };
 
-/* out = (x - mean) / sqrt(mean((x - mean)^2) + eps) * w + b in FP32, two passes over the row, which stays in registers;
- * one rounding at the end. NaN or Inf in a row makes that row NaN. */
+/* out = (x - mean) / sqrt(mean((x - mean)^2) + eps) * w + b, two passes over the row, which stays in registers. NaN or
+ * Inf in a row makes that row NaN. */
 void vnp_layernorm(const struct vnp_layernorm_params *p, cudaStream_t stream);
 
 /* d_moments [rows, 2]: of each row of d_x [rows, width] the sum, and the sum of squared deviations from its mean. */
 void vnp_row_moments(const void *d_x, enum vnp_dtype dtype, int64_t rows, int width, float *d_moments,
                      cudaStream_t stream);
 
-/* d_scale[row] = 1 / sqrt(variance + eps), from the moments of the row's parts of `columns` columns, [rows, parts, 2];
- * the last part may have fewer. vnp_row_moments makes one part of a row, vnp_gemm one or more (gemm.h). */
+/* d_scale[row] = 1 / sqrt(variance + eps) and, unless that is NULL, d_shift[row] = -mean * d_scale[row], from the
+ * moments of the row's parts of `columns` columns, [rows, parts, 2]; the last part may have fewer. vnp_row_moments
+ * makes one part of a row, vnp_gemm one or more (gemm.h). */
 void vnp_row_scales(const float *d_moments, int columns, int64_t rows, int width, float eps, float *d_scale,
-                    cudaStream_t stream);
+                    float *d_shift, cudaStream_t stream);
 
 #ifdef __cplusplus
 }

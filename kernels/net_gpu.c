@@ -51,7 +51,7 @@ enum vnp_status vnp_gpu_net_reserve(struct vnp_gpu_net *m, int64_t tokens, struc
     if (tokens <= m->cap)
         return VNP_OK;
     tokens = (tokens + 255) / 256 * 256; /* so that each part is aligned */
-    const int64_t bytes = tokens * (p.x + p.h + p.wide + p.moments + p.scale + p.hidden + p.rotary);
+    const int64_t bytes = tokens * (p.x + p.h + p.wide + p.moments + p.scale + p.shift + p.hidden + p.rotary);
     CUDA_CHECK(cudaStreamSynchronize(m->compute));
     if (cudaMalloc((void **)&slab, (size_t)bytes) != cudaSuccess) {
         cudaGetLastError();
@@ -65,6 +65,7 @@ enum vnp_status vnp_gpu_net_reserve(struct vnp_gpu_net *m, int64_t tokens, struc
     m->d_wide = slab, slab += tokens * p.wide;
     m->d_moments = (float *)(void *)slab, slab += tokens * p.moments;
     m->d_scale = (float *)(void *)slab, slab += tokens * p.scale;
+    m->d_shift = p.shift ? (float *)(void *)slab : NULL, slab += tokens * p.shift;
     m->d_hidden = (float *)(void *)slab, slab += tokens * p.hidden;
     m->d_rotary = (float *)(void *)slab;
     m->cap = tokens;
@@ -87,8 +88,7 @@ static void upload_slopes(struct vnp_gpu_net *m)
 enum vnp_status vnp_gpu_net_open(struct vnp_gpu_net **out, const struct vnp_model *model,
                                  const struct vnp_gpu_net_options *options, struct vnp_err *err)
 {
-    static const struct vnp_gpu_walk *const walks[] = {
-        [VNP_ESM2] = &vnp_esm2_gpu_walk, [VNP_DNABERT_S] = &vnp_dnabert_gpu_walk};
+    static const struct vnp_gpu_arch *const archs[] = {[VNP_ESM2] = &vnp_esm2_gpu, [VNP_DNABERT_S] = &vnp_dnabert_gpu};
     const struct vnp_model_config *c = vnp_model_config(model);
     *out = NULL;
     if (check_shape(c, err) != VNP_OK)
@@ -96,7 +96,7 @@ enum vnp_status vnp_gpu_net_open(struct vnp_gpu_net **out, const struct vnp_mode
     struct vnp_gpu_net *m = xcalloc(1, sizeof *m);
     m->c = *c;
     m->o = *options;
-    m->walk = walks[c->arch];
+    m->arch = archs[c->arch];
     m->dtype = vnp_gemm_storage(options->type);
     CUDA_CHECK(cudaStreamCreateWithFlags(&m->in, cudaStreamNonBlocking));
     CUDA_CHECK(cudaStreamCreateWithFlags(&m->compute, cudaStreamNonBlocking));
@@ -136,12 +136,11 @@ cudaStream_t vnp_gpu_net_stream(struct vnp_gpu_net *m)
 static void finish(const struct vnp_gpu_net *m, const struct vnp_gpu_batch *b)
 {
     const bool pooled = m->o.pool != VNP_POOL_NONE;
-    const struct vnp_layernorm_params ln = {.in = m->dtype,
-                                            .out = VNP_F32,
+    const struct vnp_layernorm_params ln = {.dtype = m->dtype,
                                             .d_x = m->d_x,
                                             .d_out = pooled ? m->d_hidden : b->d_out,
-                                            .d_w = m->weights.final_ln_w, /* NULL before the last layer: only widened */
-                                            .d_b = m->weights.final_ln_b,
+                                            .d_w = m->weights.last.w, /* NULL: only widened */
+                                            .d_b = m->weights.last.b,
                                             .rows = b->tokens,
                                             .width = m->c.width,
                                             .eps = m->c.ln_eps,
@@ -163,12 +162,10 @@ static void finish(const struct vnp_gpu_net *m, const struct vnp_gpu_batch *b)
 
 static void walk(const struct vnp_gpu_pass *p)
 {
-    struct vnp_gpu_net *m = p->m;
-    m->walk->embed(m, p->b);
-    vnp_gpu_done(p, VNP_STEP_EMBED);
-    for (int i = 0; i < m->o.layer; i++)
-        m->walk->layer(p, &m->weights.layer[i]);
-    finish(m, p->b);
+    vnp_gpu_net_embed(p);
+    for (int i = 0; i < p->m->o.layer; i++)
+        vnp_gpu_net_layer(p, &p->m->weights.layer[i]);
+    finish(p->m, p->b);
     vnp_gpu_done(p, VNP_STEP_FINISH);
 }
 
@@ -250,7 +247,7 @@ void vnp_gpu_net_profile(struct vnp_gpu_net *m, struct vnp_gpu_batch *b, double 
 
 const char *vnp_gpu_net_step_name(const struct vnp_gpu_net *m, enum vnp_gpu_step step)
 {
-    return m->walk->steps[step];
+    return m->arch->steps[step];
 }
 
 const char *vnp_gpu_net_report(struct vnp_gpu_net *m)
@@ -258,9 +255,9 @@ const char *vnp_gpu_net_report(struct vnp_gpu_net *m)
     static const char *const names[] = {"qkv", "attention out", "fc1", "fc2"};
     const struct vnp_gpu_batch b = {.tokens = 8192};
     struct vnp_gemm_params p[4];
-    m->walk->products(m, &m->weights.layer[0], &b, p);
+    m->arch->products(m, &m->weights.layer[0], &b, p);
     int at = snprintf(m->report, sizeof m->report, "attention: %s%s", vnp_attention_kernel(m->dtype, m->c.head_dim),
-                      m->walk->scores ? m->walk->scores : "");
+                      m->arch->scores ? m->arch->scores : "");
     for (int i = 0; i < 4 && at < (int)sizeof m->report; i++)
         at +=
             snprintf(m->report + at, sizeof m->report - (size_t)at, "\n%s: %s", names[i], vnp_gemm_kernel_name(&p[i]));

@@ -1,5 +1,5 @@
-/* What the walks through the models on the GPU (esm2_gpu.c, dnabert_gpu.c) are made of. Used by the walks and by
- * net_gpu.c, which runs them. */
+/* The walk of a batch through a model on the GPU: what net_gpu.c, which sends it, and the architectures (esm2_gpu.c,
+ * dnabert_gpu.c) know of each other. */
 #ifndef VNP_NET_STEPS_GPU_H
 #define VNP_NET_STEPS_GPU_H
 
@@ -21,33 +21,33 @@ static inline void vnp_gpu_done(const struct vnp_gpu_pass *p, enum vnp_gpu_step 
     p->done(p->m, step, p->ctx);
 }
 
-/* An architecture. */
-struct vnp_gpu_walk {
+/* An architecture: what differs in the walk. */
+struct vnp_gpu_arch {
     const char *scores;           /* what its attention does with the scores, for the report */
     const char *steps[VNP_STEPS]; /* names; NULL where it has no such step */
-    /* d_x: the input of the first layer. */
+    /* d_x: the input of the first layer, before a LayerNorm. */
     void (*embed)(const struct vnp_gpu_net *m, const struct vnp_gpu_batch *b);
-    /* d_x through one layer. */
-    void (*layer)(const struct vnp_gpu_pass *p, const struct vnp_gpu_layer *l);
-    /* The products of a layer for a batch: q, k and v; attention's output; both of the feed-forward. */
+    /* The products of a layer for a batch: q, k and v into d_wide; attention's output, from d_h, into d_x; the
+     * feed-forward's first, from d_x into d_wide, and its second, from there into d_x. Those into d_x make moments. */
     void (*products)(const struct vnp_gpu_net *m, const struct vnp_gpu_layer *l, const struct vnp_gpu_batch *b,
                      struct vnp_gemm_params p[4]);
 };
-extern const struct vnp_gpu_walk vnp_esm2_gpu_walk, vnp_dnabert_gpu_walk;
+extern const struct vnp_gpu_arch vnp_esm2_gpu, vnp_dnabert_gpu;
 
 struct vnp_gpu_net {
     struct vnp_model_config c;
-    const struct vnp_gpu_walk *walk;
+    const struct vnp_gpu_arch *arch;
     struct vnp_gpu_net_options o;
     enum vnp_dtype dtype; /* of activations, the residual stream and matrices */
     struct vnp_gpu_weights weights;
     int64_t cap; /* tokens that there is room for */
     void *d_workspace;
-    void *d_x;        /* [tokens, width] residual stream */
+    void *d_x;        /* [tokens, width] residual stream, before any LayerNorm */
     void *d_h;        /* [tokens, width] after attention */
     void *d_wide;     /* [tokens, 3 width] q, k, v; [tokens, ffn] */
-    float *d_scale;   /* [tokens] 1 / the deviation of d_x's rows, ESM-2 */
-    float *d_moments; /* [tokens, parts, 2] of d_x's rows, ESM-2 */
+    float *d_scale;   /* [tokens] 1 / the deviation of d_x's rows */
+    float *d_shift;   /* [tokens] -their mean / the deviation, DNABERT-S; NULL */
+    float *d_moments; /* [tokens, parts, 2] of d_x's rows */
     float *d_hidden;  /* [tokens, width] the representation, when it is pooled */
     float *d_rotary;  /* [positions, head_dim / 2, 2], ESM-2 */
     float *d_slopes;  /* [heads] ALiBi's, DNABERT-S */
@@ -55,14 +55,14 @@ struct vnp_gpu_net {
     char report[1024];
 };
 
-/* A product of the net's numbers. */
-void vnp_gpu_net_gemm(const struct vnp_gpu_net *m, struct vnp_gemm_params p);
+/* d_x of a batch's tokens. */
+void vnp_gpu_net_embed(const struct vnp_gpu_pass *p);
 
-/* d_x += a w^T + bias; `k` columns of a and w. */
+/* d_x through one layer. */
+void vnp_gpu_net_layer(const struct vnp_gpu_pass *p, const struct vnp_gpu_layer *l);
+
+/* d_x += a w^T + bias, and the moments of its rows; `k` columns of a and w. */
 struct vnp_gemm_params vnp_gpu_net_residual(const struct vnp_gpu_net *m, const void *a, const void *w,
                                             const float *bias, int64_t rows, int64_t k);
-
-/* d_h = attention of q | k | v in d_wide; with ALiBi where the net has slopes. */
-void vnp_gpu_net_attend(const struct vnp_gpu_net *m, const struct vnp_gpu_batch *b);
 
 #endif

@@ -14,10 +14,10 @@
 #define CHUNK ((int64_t)8 << 20) /* source bytes that travel at once */
 #define MAX_THREADS 8
 
-/* The LayerNorm before a linear layer, to be folded into it; all on the device, where they must be already. */
-struct norm {
-    const float *gain, *shift; /* [width] */
-    float *bias;               /* the layer's: [rows] */
+/* A linear layer that a LayerNorm is folded into; all on the device, where they must be already. */
+struct fold {
+    struct vnp_gpu_norm norm;
+    float *bias; /* the layer's: [rows] */
 };
 
 /* A stretch of one tensor: where from, where to. */
@@ -28,7 +28,7 @@ struct job {
     enum vnp_dtype from, to;
     int64_t n;        /* elements, at most CHUNK bytes at the source */
     int64_t width;    /* of a row; n is whole rows */
-    struct norm norm; /* gain NULL: none */
+    struct fold fold; /* bias NULL: none */
 };
 
 struct jobs {
@@ -57,9 +57,9 @@ static struct job *add_job(struct jobs *jobs)
     return &jobs->job[jobs->n++];
 }
 
-/* `gated`: the two halves of the rows alternate in eights, as VNP_GEMM_GEGLU wants them. `norm`: or NULL. */
+/* `gated`: the two halves of the rows alternate in eights, as VNP_GEMM_GEGLU wants them. `fold`: or NULL. */
 static void add_jobs(struct jobs *jobs, const struct vnp_tensor *t, char *dst, enum vnp_dtype to, bool gated,
-                     const struct norm *norm)
+                     const struct fold *fold)
 {
     const int64_t width = t->shape[1], n = t->shape[0] * width, from_bytes = (int64_t)vnp_dtype_bytes(t->dtype);
     const int64_t unit = gated ? 16 * width : width, step = CHUNK / from_bytes / unit * unit; /* whole rows */
@@ -75,14 +75,14 @@ static void add_jobs(struct jobs *jobs, const struct vnp_tensor *t, char *dst, e
                           .to = to,
                           .n = n - at < step ? n - at : step,
                           .width = width};
-        if (norm) {
-            j->norm = *norm;
-            j->norm.bias += at / width;
+        if (fold) {
+            j->fold = *fold;
+            j->fold.bias += at / width;
         }
     }
 }
 
-static bool is_gated(const struct loader *l)
+static bool is_dnabert(const struct loader *l)
 {
     return vnp_model_config(l->model)->arch == VNP_DNABERT_S;
 }
@@ -90,18 +90,18 @@ static bool is_gated(const struct loader *l)
 /* Room for the tensors of `n` roles, one below the other; the device address when there is a slab. NULL for a role that
  * the architecture doesn't have. */
 static void *place(struct loader *l, const enum vnp_role *roles, int n, int layer, enum vnp_dtype to,
-                   const struct norm *norm)
+                   const struct fold *fold)
 {
     char *first = l->slab ? l->slab + l->used : NULL;
-    struct norm rest = norm ? *norm : (struct norm){0};
+    struct fold rest = fold ? *fold : (struct fold){0};
     if (!vnp_model_tensor(l->model, roles[0], layer))
         return NULL;
     for (int i = 0; i < n; i++) {
         const struct vnp_tensor *t = vnp_model_tensor(l->model, roles[i], layer);
         if (l->slab)
             add_jobs(t->shape[1] > 1 ? &l->matrices : &l->vectors, t, l->slab + l->used, to,
-                     roles[i] == VNP_FC1_W && is_gated(l), norm ? &rest : NULL);
-        if (l->slab && norm)
+                     roles[i] == VNP_FC1_W && is_dnabert(l), fold ? &rest : NULL);
+        if (l->slab && fold)
             rest.bias += t->shape[0];
         l->used += t->shape[0] * t->shape[1] * (int64_t)vnp_dtype_bytes(to);
     }
@@ -112,47 +112,78 @@ static void *vector(struct loader *l, enum vnp_role role, int layer)
 {
     return place(l, &role, 1, layer, VNP_F32, NULL);
 }
-static void *matrix(struct loader *l, enum vnp_role role, int layer, const struct norm *norm)
+static struct vnp_gpu_norm norm(struct loader *l, enum vnp_role w, enum vnp_role b, int layer)
 {
-    return place(l, &role, 1, layer, l->dtype, norm);
+    return (struct vnp_gpu_norm){vector(l, w, layer), vector(l, b, layer)};
+}
+static void *matrix(struct loader *l, enum vnp_role role, int layer, const struct fold *fold)
+{
+    return place(l, &role, 1, layer, l->dtype, fold);
 }
 
-static struct vnp_gpu_layer place_layer(struct loader *l, int i)
+/* A bias where the model has none, to fold a LayerNorm into. */
+static float *zeros(struct loader *l, int64_t n)
+{
+    float *first = l->slab ? (float *)(void *)(l->slab + l->used) : NULL;
+    if (l->slab)
+        CUDA_CHECK(cudaMemset(first, 0, (size_t)n * sizeof *first));
+    l->used = vnp_gpu_aligned(l->used + n * (int64_t)sizeof *first);
+    return first;
+}
+
+/* ESM-2's layers begin with a LayerNorm and have another between attention and feed-forward. */
+static void place_esm2(struct loader *l, struct vnp_gpu_layer *layer, int i)
 {
     static const enum vnp_role qkv_w[] = {VNP_Q_W, VNP_K_W, VNP_V_W}, qkv_b[] = {VNP_Q_B, VNP_K_B, VNP_V_B};
-    const bool whole = is_gated(l); /* DNABERT-S: q, k and v come as one, and LayerNorm follows the products */
-    float *bias = whole ? vector(l, VNP_QKV_B, i) : place(l, qkv_b, 3, i, VNP_F32, NULL);
-    float *fc1_b = vector(l, VNP_FC1_B, i);
-    const struct norm norm1 = {vector(l, VNP_LN1_W, i), vector(l, VNP_LN1_B, i), bias},
-                      norm2 = {vector(l, VNP_LN2_W, i), vector(l, VNP_LN2_B, i), fc1_b};
-    return (struct vnp_gpu_layer){
-        .ln1_w = norm1.gain,
-        .ln1_b = norm1.shift,
-        .qkv_w = whole ? matrix(l, VNP_QKV_W, i, NULL) : place(l, qkv_w, 3, i, l->dtype, &norm1),
-        .qkv_b = bias,
-        .out_w = matrix(l, VNP_OUT_W, i, NULL),
-        .out_b = vector(l, VNP_OUT_B, i),
-        .ln2_w = norm2.gain,
-        .ln2_b = norm2.shift,
-        .fc1_w = matrix(l, VNP_FC1_W, i, whole ? NULL : &norm2),
-        .fc1_b = fc1_b,
-        .fc2_w = matrix(l, VNP_FC2_W, i, NULL),
-        .fc2_b = vector(l, VNP_FC2_B, i),
-    };
+    layer->before_qkv = norm(l, VNP_LN1_W, VNP_LN1_B, i);
+    layer->before_fc1 = norm(l, VNP_LN2_W, VNP_LN2_B, i);
+    layer->qkv_b = place(l, qkv_b, 3, i, VNP_F32, NULL);
+    layer->qkv_w = place(l, qkv_w, 3, i, l->dtype, &(struct fold){layer->before_qkv, layer->qkv_b});
+    layer->fc1_b = vector(l, VNP_FC1_B, i);
+}
+
+/* DNABERT-S's have them after attention and at the end; its q, k and v are one tensor. `before`: the layer below's. */
+static void place_dnabert(struct loader *l, struct vnp_gpu_layer *layer, struct vnp_gpu_norm before, int i)
+{
+    layer->before_qkv = before;
+    layer->before_fc1 = norm(l, VNP_LN1_W, VNP_LN1_B, i);
+    layer->after = norm(l, VNP_LN2_W, VNP_LN2_B, i);
+    layer->qkv_b = vector(l, VNP_QKV_B, i);
+    layer->qkv_w = matrix(l, VNP_QKV_W, i, &(struct fold){before, layer->qkv_b});
+    layer->fc1_b = zeros(l, 2 * (int64_t)vnp_model_config(l->model)->ffn);
 }
 
 static void place_all(struct loader *l, struct vnp_gpu_weights *w, int layers, bool last)
 {
+    struct vnp_gpu_norm below;
     w->word = vector(l, VNP_EMB_WORD, 0);
     w->type = vector(l, VNP_EMB_TYPE, 0);
-    w->emb_ln_w = vector(l, VNP_EMB_LN_W, 0);
-    w->emb_ln_b = vector(l, VNP_EMB_LN_B, 0);
-    for (int i = 0; i < layers; i++)
-        w->layer[i] = place_layer(l, i);
-    if (last) {
-        w->final_ln_w = vector(l, VNP_FINAL_LN_W, 0);
-        w->final_ln_b = vector(l, VNP_FINAL_LN_B, 0);
+    below = norm(l, VNP_EMB_LN_W, VNP_EMB_LN_B, 0);
+    for (int i = 0; i < layers; i++) {
+        struct vnp_gpu_layer *layer = &w->layer[i];
+        if (is_dnabert(l))
+            place_dnabert(l, layer, below, i);
+        else
+            place_esm2(l, layer, i);
+        below = layer->after;
+        layer->out_w = matrix(l, VNP_OUT_W, i, NULL);
+        layer->out_b = vector(l, VNP_OUT_B, i);
+        layer->fc1_w = matrix(l, VNP_FC1_W, i, &(struct fold){layer->before_fc1, layer->fc1_b});
+        layer->fc2_w = matrix(l, VNP_FC2_W, i, NULL);
+        layer->fc2_b = vector(l, VNP_FC2_B, i);
     }
+    w->last = last && !is_dnabert(l) ? norm(l, VNP_FINAL_LN_W, VNP_FINAL_LN_B, 0) : below;
+}
+
+/* The shifts of the LayerNorms that DNABERT-S adds to a product, once all vectors are there. */
+static void fold_shifts(const struct loader *l, const struct vnp_gpu_weights *w)
+{
+    const int width = vnp_model_config(l->model)->width;
+    for (int i = 0; i < w->layers && is_dnabert(l); i++) {
+        vnp_fold_shift(w->layer[i].out_b, w->layer[i].before_qkv.b, width, 0);
+        vnp_fold_shift(w->layer[i].fc2_b, w->layer[i].before_fc1.b, width, 0);
+    }
+    CUDA_CHECK(cudaDeviceSynchronize());
 }
 
 static void gather(char *dst, const struct job *j, int64_t bytes)
@@ -185,13 +216,13 @@ static void *load_some(void *ctx)
         const struct job *j = &l->now->job[i];
         const int b = turn & 1;
         const size_t bytes = (size_t)j->n * vnp_dtype_bytes(j->from);
-        const bool as_is = j->from == j->to && !j->norm.gain;
+        const bool as_is = j->from == j->to && !j->fold.bias;
         CUDA_CHECK(cudaEventSynchronize(free_again[b]));
         gather(pinned[b], j, (int64_t)bytes);
         CUDA_CHECK(cudaMemcpyAsync(as_is ? j->dst : staging[b], pinned[b], bytes, cudaMemcpyHostToDevice, stream));
-        if (j->norm.gain)
-            vnp_fold_layernorm(j->dst, j->to, staging[b], j->from, j->n / j->width, (int)j->width, j->norm.gain,
-                               j->norm.shift, j->norm.bias, stream);
+        if (j->fold.bias)
+            vnp_fold_layernorm(j->dst, j->to, staging[b], j->from, j->n / j->width, (int)j->width, j->fold.norm.w,
+                               j->fold.norm.b, j->fold.bias, stream);
         else if (!as_is)
             vnp_convert_device(j->dst, j->to, staging[b], j->from, j->n, stream);
         CUDA_CHECK(cudaEventRecord(free_again[b], stream));
@@ -243,6 +274,7 @@ enum vnp_status vnp_gpu_weights_load(struct vnp_gpu_weights *w, const struct vnp
     place_all(&l, w, layers, last);
     CUDA_CHECK(cudaGetDevice(&l.device));
     load_all(&l, &l.vectors);
+    fold_shifts(&l, w);
     load_all(&l, &l.matrices);
     free(l.vectors.job);
     free(l.matrices.job);

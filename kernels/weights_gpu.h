@@ -9,30 +9,37 @@
 
 #define VNP_MAX_LAYERS 512
 
-/* Device pointers into the slab. Matrices [out, in] of the storage type; vectors, and the word table, FP32. ESM-2's
- * LayerNorms are in the products behind them: its qkv_w, qkv_b, fc1_w and fc1_b are what vnp_fold_layernorm makes of
- * the model's. */
+/* Device pointers into the slab. Matrices [out, in] of the storage type; vectors, and the word table, FP32.
+ *
+ * LayerNorms are in the products that read what they give: qkv_w, qkv_b, fc1_w and fc1_b are what vnp_fold_layernorm
+ * makes of the model's. DNABERT-S adds such a result to a later product too (VNP_GEMM_BIAS_NORMED): out_b has the shift
+ * of before_qkv in it, and fc2_b that of before_fc1. */
+struct vnp_gpu_norm {
+    const float *w, *b; /* [width] */
+};
+
 struct vnp_gpu_layer {
-    const float *ln1_w, *ln1_b; /* [width] */
-    const void *qkv_w;          /* [3 width, width]: q, k, v one below the other */
-    const float *qkv_b;         /* [3 width] */
-    const void *out_w;          /* [width, width] */
-    const float *out_b;         /* [width] */
-    const float *ln2_w, *ln2_b; /* [width] */
-    const void *fc1_w;  /* [ffn, width]; DNABERT-S [2 ffn, width], see VNP_GEMM_GEGLU for the order of its rows */
-    const float *fc1_b; /* [ffn]; DNABERT-S NULL */
-    const void *fc2_w;  /* [width, ffn] */
-    const float *fc2_b; /* [width] */
+    struct vnp_gpu_norm before_qkv, before_fc1;
+    struct vnp_gpu_norm after; /* DNABERT-S: before_qkv of the next layer */
+    const void *qkv_w;         /* [3 width, width]: q, k, v one below the other */
+    float *qkv_b;              /* [3 width] */
+    const void *out_w;         /* [width, width] */
+    float *out_b;              /* [width] */
+    const void *fc1_w; /* [ffn, width]; DNABERT-S [2 ffn, width], see VNP_GEMM_GEGLU for the order of its rows */
+    float *fc1_b;      /* [ffn]; DNABERT-S [2 ffn], in the same order */
+    const void *fc2_w; /* [width, ffn] */
+    float *fc2_b;      /* [width] */
 };
 
 struct vnp_gpu_weights {
     void *d_slab;
     int64_t bytes;
-    int layers;                           /* how many are there: as many as the wanted representation needs */
-    const float *word;                    /* [vocab, width] */
-    const float *type;                    /* DNABERT-S: [2, width] */
-    const float *emb_ln_w, *emb_ln_b;     /* DNABERT-S: [width] */
-    const float *final_ln_w, *final_ln_b; /* ESM-2: [width]; NULL when the last layer is not wanted */
+    int layers;                   /* how many are there: as many as the wanted representation needs */
+    const float *word;            /* [vocab, width] */
+    const float *type;            /* DNABERT-S: [2, width] */
+    struct vnp_gpu_norm embedded; /* DNABERT-S */
+    struct vnp_gpu_norm last; /* what makes the wanted representation of the residual stream; NULL both: nothing does,
+                               * ESM-2 but for the last layer */
     struct vnp_gpu_layer layer[VNP_MAX_LAYERS];
 };
 

@@ -20,15 +20,15 @@ struct problem {
     enum vnp_gemm_epilogue epilogue;
     int64_t n, k;
     int head;
-    int scaled; /* by a row scale */
+    int scaled; /* by a row scale, where that may be left away; a gate then has a bias, too */
 };
 
 /* Random inputs of one type, made once and used by every shape: the first n * k of w, and so on. */
 struct inputs {
     enum vnp_gemm_type type;
-    float *a, *w, *bias, *residual, *scale, *table;
+    float *a, *w, *bias, *residual, *scale, *shift, *gain, *table;
     void *d_a, *d_w, *d_residual;
-    float *d_bias, *d_scale, *d_table;
+    float *d_bias, *d_scale, *d_shift, *d_gain, *d_table;
     int32_t *pos, *d_pos;
 };
 
@@ -52,6 +52,8 @@ static inline struct inputs make(enum vnp_gemm_type type, int64_t rows, int64_t 
     in.bias = numbers(most_n, 0.5f, VNP_F32, 3);
     in.residual = numbers(rows * most_n, 2, dtype, 4);
     in.scale = numbers(rows, 3, VNP_F32, 6);
+    in.shift = numbers(rows, 3, VNP_F32, 7);
+    in.gain = numbers(most_n, 1, VNP_F32, 8);
     in.pos = xreallocarray(NULL, (size_t)rows, 4);
     uint64_t seed = 5;
     for (int64_t i = 0; i < rows; i++)
@@ -61,14 +63,16 @@ static inline struct inputs make(enum vnp_gemm_type type, int64_t rows, int64_t 
     in.d_bias = to_device(in.bias, most_n, VNP_F32);
     in.d_residual = to_device(in.residual, rows * most_n, dtype);
     in.d_scale = to_device(in.scale, rows, VNP_F32);
+    in.d_shift = to_device(in.shift, rows, VNP_F32);
+    in.d_gain = to_device(in.gain, most_n, VNP_F32);
     in.d_pos = bytes_to_device(in.pos, (size_t)rows * 4);
     return in;
 }
 
 static inline void drop(struct inputs *in)
 {
-    void *host[] = {in->a, in->w, in->bias, in->residual, in->scale, in->pos};
-    void *device[] = {in->d_a, in->d_w, in->d_bias, in->d_residual, in->d_scale, in->d_pos};
+    void *host[] = {in->a, in->w, in->bias, in->residual, in->scale, in->shift, in->gain, in->pos};
+    void *device[] = {in->d_a, in->d_w, in->d_bias, in->d_residual, in->d_scale, in->d_shift, in->d_gain, in->d_pos};
     for (size_t i = 0; i < sizeof host / sizeof *host; i++)
         free(host[i]);
     for (size_t i = 0; i < sizeof device / sizeof *device; i++)
@@ -89,6 +93,16 @@ static inline void make_table(struct inputs *in, int dim)
     in->d_table = to_device(in->table, (int64_t)POSITIONS * half * 2, VNP_F32);
 }
 
+static inline bool has_residual(const struct problem *p)
+{
+    return p->epilogue == VNP_GEMM_BIAS_RESIDUAL || p->epilogue == VNP_GEMM_BIAS_NORMED;
+}
+
+static inline bool has_bias(const struct problem *p)
+{
+    return p->epilogue != VNP_GEMM_GEGLU || p->scaled;
+}
+
 static inline int64_t out_columns(const struct problem *p)
 {
     return p->epilogue == VNP_GEMM_GEGLU ? p->n / 2 : p->n;
@@ -103,9 +117,9 @@ static inline size_t row_bytes(const struct problem *p)
 static inline int32_t made_columns(const struct problem *p, enum kernel kernel)
 {
     const struct vnp_gemm_params params = {.type = p->type, .epilogue = p->epilogue, .n = p->n, .k = p->k};
-    return p->epilogue != VNP_GEMM_BIAS_RESIDUAL || kernel == PORTABLE ? 0
-           : kernel == BY_CHOICE                                       ? vnp_gemm_moments_columns(&params)
-                                 : vnp_gemm_sm90_columns((enum vnp_sm90_tile)kernel);
+    if (!has_residual(p) || kernel == PORTABLE)
+        return 0;
+    return kernel == BY_CHOICE ? vnp_gemm_moments_columns(&params) : vnp_gemm_sm90_columns((enum vnp_sm90_tile)kernel);
 }
 
 static inline int64_t parts(int64_t width, int64_t columns)
@@ -125,7 +139,7 @@ static inline unsigned char *run(const struct inputs *in, const struct problem *
     float *d_made = poisoned(moments, VNP_F32);
     const size_t bytes = (size_t)m * row_bytes(p);
     unsigned char *d_block = poisoned((int64_t)(bytes + 2 * GUARD) / 2, VNP_F16), *d_out = d_block + GUARD;
-    if (p->epilogue == VNP_GEMM_BIAS_RESIDUAL)
+    if (has_residual(p))
         CUDA_CHECK(cudaMemcpy(d_out, (const char *)in->d_residual + (size_t)(first * p->n) * element, bytes,
                               cudaMemcpyDeviceToDevice));
     const struct vnp_gemm_params params = {
@@ -136,11 +150,13 @@ static inline unsigned char *run(const struct inputs *in, const struct problem *
         .k = p->k,
         .d_a = (const char *)in->d_a + (size_t)(first * p->k) * element,
         .d_w = in->d_w,
-        .d_bias = p->epilogue == VNP_GEMM_GEGLU ? NULL : in->d_bias,
+        .d_bias = has_bias(p) ? in->d_bias : NULL,
         .d_out = d_out,
         .d_residual = d_out,
         .d_moments = made ? d_made : NULL,
-        .d_row_scale = p->scaled ? in->d_scale + first : NULL,
+        .d_row_scale = p->scaled || p->epilogue == VNP_GEMM_BIAS_NORMED ? in->d_scale + first : NULL,
+        .d_row_shift = in->d_shift + first,
+        .d_gain = in->d_gain,
         .d_pos = in->d_pos + first,
         .d_rotary = in->d_table,
         .head_dim = p->head,
@@ -190,7 +206,7 @@ static inline void exact_row(const struct inputs *in, const struct problem *p, i
     const double each = (p->type == VNP_GEMM_F32 ? (double)p->k : (double)p->k / 8 + 8) * 0x1p-23;
     const double scale = p->scaled ? in->scale[row] : 1;
     for (int64_t j = 0; j < p->n; j++) {
-        const double bias = p->epilogue == VNP_GEMM_GEGLU ? 0 : in->bias[j];
+        const double bias = has_bias(p) ? in->bias[j] : 0;
         double sum = 0, size = fabs(bias / scale);
         for (int64_t t = 0; t < p->k; t++) {
             const double x = (double)in->a[row * p->k + t] * in->w[j * p->k + t];
@@ -231,6 +247,11 @@ static inline void finish_row(const struct inputs *in, const struct problem *p, 
         }
         if (p->epilogue == VNP_GEMM_BIAS_RESIDUAL)
             v[j] += in->residual[row * p->n + j];
+        if (p->epilogue == VNP_GEMM_BIAS_NORMED) {
+            const double gain = in->gain[j], scaled = (double)in->residual[row * p->n + j] * in->scale[row];
+            v[j] += gain * (scaled + in->shift[row]);
+            bound[j] += (fabs(v[j]) + fabs(gain) * (fabs(scaled) + fabs(in->shift[row]))) * 0x1p-23;
+        }
         bound[j] += half_ulp(fabs(v[j]) + bound[j], out);
     }
 }

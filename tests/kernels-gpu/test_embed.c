@@ -1,10 +1,7 @@
-/* vnp_embed() and vnp_embed_bert() against the CPU's embeddings: equal bits, rounded once for the 16-bit types; and
- * BERT's with the LayerNorm behind it. */
+/* vnp_embed() against the CPU's embeddings, ESM-2's and BERT's: equal bits, rounded once for the 16-bit types. */
 #include "cpu_embed.h"
-#include "cpu_layernorm.h"
 #include "embed.h"
 #include "gpu.h"
-#include "layernorm.h"
 
 #define VOCAB 33
 #define MASK 32
@@ -36,8 +33,8 @@ static void check(enum vnp_dtype dtype, int id_bytes, int width, int dropout)
     void *d_word = to_device(word, VOCAB * width, VNP_F32), *d_out = poisoned(202 * width, dtype);
     void *d_ids = id_bytes == 1 ? bytes_to_device(ids8, sizeof ids8) : bytes_to_device(ids, sizeof ids);
     void *d_sequence = bytes_to_device(sequence, sizeof sequence), *d_unmasked = to_device(unmasked, 5, VNP_F32);
-    const struct vnp_embed_params p = {dtype, d_word,  d_ids, id_bytes,   d_out,     202,
-                                       width, dropout, MASK,  d_sequence, d_unmasked};
+    const struct vnp_embed_params p = {dtype, d_word, NULL,    d_ids, id_bytes,   d_out,
+                                       202,   width,  dropout, MASK,  d_sequence, d_unmasked};
     vnp_embed(&p, 0);
     float *got = from_device(d_out, 202 * width, dtype);
     for (int i = 0; i < 202 * width; i++)
@@ -64,58 +61,42 @@ static void as_on_the_cpu(void **state)
 #define BERT_VOCAB 4096
 #define BERT_TOKENS 777
 
-/* DNABERT-S's input, and what its LayerNorm (eps 1e-12) makes of it in each type. */
-static void check_bert(int id_bytes, int width)
+/* DNABERT-S's: a word and a type. */
+static void check_bert(enum vnp_dtype dtype, int id_bytes, int width)
 {
     const int64_t all = (int64_t)BERT_TOKENS * width;
     const int vocab = id_bytes == 1 ? 256 : BERT_VOCAB;
     uint64_t seed = 4;
-    float *word = xmalloc((size_t)(vocab + 3) * (size_t)width * 4);
+    float *word = xmalloc((size_t)(vocab + 1) * (size_t)width * 4), *type = word + (int64_t)vocab * width;
     uint16_t ids[BERT_TOKENS];
     uint8_t ids8[BERT_TOKENS];
-    for (int64_t i = 0; i < (int64_t)(vocab + 3) * width; i++) /* words, the type, a LayerNorm */
+    for (int64_t i = 0; i < (int64_t)(vocab + 1) * width; i++) /* words and the type */
         word[i] = 0.02f * normal(&seed);
     for (int t = 0; t < BERT_TOKENS; t++) {
         ids[t] = (uint16_t)(t == 0 ? vocab - 1 : uniform(&seed) * (float)vocab);
         ids8[t] = (uint8_t)ids[t];
     }
-    const float *type = word + (int64_t)vocab * width, *ln = type + width;
     float *want = xmalloc((size_t)all * 4);
     vnp_cpu_embed_bert(want, word, type, ids, 2, BERT_TOKENS, width);
-    float *d_word = to_device(word, (int64_t)(vocab + 3) * width, VNP_F32), *d_out = poisoned(all, VNP_F32);
-    float *d_ln = d_word + (int64_t)(vocab + 1) * width;
+    float *d_word = to_device(word, (int64_t)(vocab + 1) * width, VNP_F32);
     void *d_ids = id_bytes == 1 ? bytes_to_device(ids8, sizeof ids8) : bytes_to_device(ids, sizeof ids);
-    const struct vnp_embed_bert_params p = {
-        d_word, d_word + (int64_t)vocab * width, d_ids, id_bytes, d_out, BERT_TOKENS, width};
-    vnp_embed_bert(&p, 0);
-    float *got = from_device(d_out, all, VNP_F32);
-    assert_memory_equal(got, want, (size_t)all * 4);
-    free(got);
-
-    vnp_cpu_layernorm(want, want, ln, ln + width, BERT_TOKENS, width, 1e-12f);
-    for (enum vnp_dtype dtype = VNP_F32; dtype <= VNP_BF16; dtype++) {
-        void *d_normed = poisoned(all, dtype);
-        const struct vnp_layernorm_params norm = {.in = VNP_F32,
-                                                  .out = dtype,
-                                                  .d_x = d_out,
-                                                  .d_out = d_normed,
-                                                  .d_w = d_ln,
-                                                  .d_b = d_ln + width,
-                                                  .rows = BERT_TOKENS,
-                                                  .width = width,
-                                                  .eps = 1e-12f};
-        vnp_layernorm(&norm, 0);
-        got = from_device(d_normed, all, dtype);
-        const float unit = dtype == VNP_F32 ? 0x1p-20f : dtype == VNP_F16 ? 0x1p-11f : 0x1p-8f;
-        for (int64_t i = 0; i < all; i++)
-            if (!(fabsf(got[i] - want[i]) <= unit * fabsf(want[i]) + 1e-6f))
-                fail_msg("dtype %d width %d token %d column %d: %.8g, wanted %.8g", dtype, width, (int)(i / width),
-                         (int)(i % width), got[i], want[i]);
-        cudaFree(d_normed);
-        free(got);
-    }
+    void *d_out = poisoned(all, dtype);
+    const struct vnp_embed_params p = {.dtype = dtype,
+                                       .d_word = d_word,
+                                       .d_type = d_word + (int64_t)vocab * width,
+                                       .d_ids = d_ids,
+                                       .id_bytes = id_bytes,
+                                       .d_out = d_out,
+                                       .tokens = BERT_TOKENS,
+                                       .width = width};
+    vnp_embed(&p, 0);
+    float *got = from_device(d_out, all, dtype);
+    for (int64_t i = 0; i < all; i++)
+        if (!(got[i] == rounded(want[i], dtype)))
+            fail_msg("dtype %d width %d token %d column %d: %.8g, wanted %.8g", dtype, width, (int)(i / width),
+                     (int)(i % width), got[i], rounded(want[i], dtype));
     cudaFree(d_word), cudaFree(d_out), cudaFree(d_ids);
-    free(word), free(want);
+    free(word), free(want), free(got);
 }
 
 static void bert_as_on_the_cpu(void **state)
@@ -123,9 +104,10 @@ static void bert_as_on_the_cpu(void **state)
     const int widths[] = {8, 48, 256, 768};
     (void)state;
     need_gpu();
-    for (int w = 0; w < 4; w++)
-        for (int bytes = 1; bytes <= 2; bytes++)
-            check_bert(bytes, widths[w]);
+    for (enum vnp_dtype dtype = VNP_F32; dtype <= VNP_BF16; dtype++)
+        for (int w = 0; w < 4; w++)
+            for (int bytes = 1; bytes <= 2; bytes++)
+                check_bert(dtype, bytes, widths[w]);
 }
 
 int main(void)

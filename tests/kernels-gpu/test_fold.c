@@ -1,4 +1,5 @@
-/* vnp_fold_layernorm() against its formula in double, and against LayerNorm and the layer it was folded into. */
+/* vnp_fold_layernorm() and vnp_fold_shift() against its formula in double, and against LayerNorm and the layer it was
+ * folded into. */
 #include "fold.h"
 #include "gpu.h"
 
@@ -106,11 +107,30 @@ static void gives_the_layer_behind_layernorm(void **state)
     drop(&l);
 }
 
+static void shifts_are_added(void **state)
+{
+    enum { WIDTH = 1003 };
+    float bias[WIDTH], shift[WIDTH];
+    uint64_t seed = 9;
+    (void)state;
+    need_gpu();
+    for (int i = 0; i < WIDTH; i++)
+        bias[i] = normal(&seed), shift[i] = normal(&seed);
+    float *d_bias = to_device(bias, WIDTH, VNP_F32), *d_shift = to_device(shift, WIDTH, VNP_F32);
+    vnp_fold_shift(d_bias, d_shift, WIDTH, 0);
+    float *got = from_device(d_bias, WIDTH, VNP_F32);
+    for (int i = 0; i < WIDTH; i++)
+        assert_true(got[i] == bias[i] + shift[i]);
+    cudaFree(d_bias), cudaFree(d_shift);
+    free(got);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(against_its_formula),
         cmocka_unit_test(gives_the_layer_behind_layernorm),
+        cmocka_unit_test(shifts_are_added),
     };
     return cmocka_run_group_tests_name("fold-gpu", tests, NULL, NULL);
 }

@@ -13,6 +13,9 @@ static void check_layer(struct inputs *in, int64_t width, int head, enum kernel 
         {in->type, VNP_GEMM_BIAS_RESIDUAL, width, 4 * width, 0, 0},
         {in->type, VNP_GEMM_BIAS, width, 4 * width, 0, 0},
         {in->type, VNP_GEMM_GEGLU, 2 * width, width, 0, 0},
+        {in->type, VNP_GEMM_GEGLU, 2 * width, width, 0, 1},
+        {in->type, VNP_GEMM_BIAS_NORMED, width, width, 0, 0},
+        {in->type, VNP_GEMM_BIAS_NORMED, width, 4 * width, 0, 0},
     };
     for (size_t i = 0; i < sizeof problems / sizeof *problems; i++)
         if (fused || problems[i].epilogue != VNP_GEMM_BIAS_ROTARY || kernel == BY_CHOICE)

@@ -11,18 +11,19 @@ static void ragged_edges(void **state)
     static const int64_t shapes[][2] = {{8, 8}, {8, 1000}, {24, 72}, {168, 136}, {264, 8}, {264, 1000}};
     static const int64_t gated[][2] = {{16, 8}, {48, 72}, {208, 1000}, {256, 136}};
     for (size_t i = 0; i < sizeof gated / sizeof *gated; i++) {
-        const struct problem p = {VNP_GEMM_F16, VNP_GEMM_GEGLU, gated[i][0], gated[i][1], 0, 0};
+        const struct problem p = {VNP_GEMM_F16, VNP_GEMM_GEGLU, gated[i][0], gated[i][1], 0, i % 2};
         check(&in, &p, BY_CHOICE, 1);
         check(&in, &p, PORTABLE, 1);
     }
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         const int64_t n = shapes[i][0], k = shapes[i][1];
-        const struct problem residual = {VNP_GEMM_F16, VNP_GEMM_BIAS_RESIDUAL, n, k, 0, 0},
-                             scaled = {VNP_GEMM_F16, VNP_GEMM_BIAS, n, k, 0, 1};
-        check(&in, &residual, BY_CHOICE, 1);
-        check(&in, &residual, PORTABLE, 1);
-        check(&in, &scaled, BY_CHOICE, 1);
-        check(&in, &scaled, PORTABLE, 1);
+        const struct problem problems[] = {{VNP_GEMM_F16, VNP_GEMM_BIAS_RESIDUAL, n, k, 0, 0},
+                                           {VNP_GEMM_F16, VNP_GEMM_BIAS_NORMED, n, k, 0, 0},
+                                           {VNP_GEMM_F16, VNP_GEMM_BIAS, n, k, 0, 1}};
+        for (size_t j = 0; j < sizeof problems / sizeof *problems; j++) {
+            check(&in, &problems[j], BY_CHOICE, 1);
+            check(&in, &problems[j], PORTABLE, 1);
+        }
     }
     drop(&in);
 }
@@ -44,6 +45,8 @@ static void tiles_agree(void **state)
         {VNP_GEMM_F16, VNP_GEMM_BIAS, 72, 8, 0, 0},
         {VNP_GEMM_F16, VNP_GEMM_BIAS_RESIDUAL, 320, 1280, 0, 0},
         {VNP_GEMM_F16, VNP_GEMM_BIAS_RESIDUAL, 1000, 200, 0, 0},
+        {VNP_GEMM_F16, VNP_GEMM_BIAS_NORMED, 320, 1280, 0, 0},
+        {VNP_GEMM_F16, VNP_GEMM_BIAS_NORMED, 1000, 200, 0, 0},
         {VNP_GEMM_F16, VNP_GEMM_BIAS_GELU, 640, 1280, 0, 1},
     };
     for (size_t i = 0; i < sizeof problems / sizeof *problems; i++) {
@@ -111,13 +114,13 @@ static void nonfinite_rows(void **state)
     need_gpu();
     enum { M = 200, N = 320, K = 320 };
     static const enum vnp_gemm_epilogue epilogues[] = {VNP_GEMM_BIAS, VNP_GEMM_BIAS_GELU, VNP_GEMM_BIAS_RESIDUAL,
-                                                       VNP_GEMM_GEGLU};
+                                                       VNP_GEMM_BIAS_NORMED, VNP_GEMM_GEGLU};
     struct inputs in = make(VNP_GEMM_F16, M, N, K, N * K);
     in.a[70 * K + 5] = NAN;
     in.a[131 * K + 319] = INFINITY;
     CUDA_CHECK(cudaFree(in.d_a));
     in.d_a = to_device(in.a, M * K, VNP_F16);
-    for (size_t e = 0; e < 4; e++)
+    for (size_t e = 0; e < sizeof epilogues / sizeof *epilogues; e++)
         for (enum kernel kernel = BY_CHOICE; kernel <= PORTABLE; kernel += PORTABLE) {
             const struct problem p = {VNP_GEMM_F16, epilogues[e], N, K, 0, 0};
             unsigned char *out = run(&in, &p, kernel, 0, M, NULL);
@@ -145,9 +148,11 @@ static void bad_parameters_are_refused(void **state)
                                          .d_w = d,
                                          .d_out = d,
                                          .head_dim = 16};
-    struct vnp_gemm_params bad[12];
-    for (size_t i = 0; i < 12; i++)
-        bad[i] = good;
+    struct vnp_gemm_params bad[15], normed = good;
+    normed.epilogue = VNP_GEMM_BIAS_NORMED;
+    normed.d_residual = normed.d_bias = normed.d_row_scale = normed.d_row_shift = normed.d_gain = d;
+    for (size_t i = 0; i < 15; i++)
+        bad[i] = i < 11 ? good : normed;
     bad[0].m = 0;
     bad[1].n = 20;
     bad[2].k = 12;
@@ -156,13 +161,16 @@ static void bad_parameters_are_refused(void **state)
     bad[5].epilogue = VNP_GEMM_BIAS_RESIDUAL;
     bad[6].epilogue = VNP_GEMM_BIAS_ROTARY;
     bad[7].m = (int64_t)1 << 31;
-    bad[8].epilogue = bad[9].epilogue = VNP_GEMM_GEGLU;
+    bad[8].epilogue = VNP_GEMM_GEGLU;
     bad[8].n = 24;
-    bad[9].d_bias = d;
-    bad[10].d_moments = d; /* without a residual */
-    bad[11].epilogue = VNP_GEMM_BIAS_RESIDUAL;
-    bad[11].d_residual = bad[11].d_row_scale = d;
-    for (size_t i = 0; i < 12; i++)
+    bad[9].d_moments = d; /* without a residual */
+    bad[10].epilogue = VNP_GEMM_BIAS_RESIDUAL;
+    bad[10].d_residual = bad[10].d_row_scale = d;
+    bad[11].d_bias = NULL;
+    bad[12].d_row_scale = NULL;
+    bad[13].d_row_shift = NULL;
+    bad[14].d_gain = NULL;
+    for (size_t i = 0; i < 15; i++)
         assert_int_equal(vnp_gemm(bad + i, 0), cudaErrorInvalidValue);
     CUDA_CHECK(cudaDeviceSynchronize());
     CUDA_CHECK(cudaFree(d));
