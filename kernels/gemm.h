@@ -43,10 +43,10 @@ struct vnp_gemm_params {
     float *d_moments; /* with a residual, or NULL: [m][parts][2], for each row of out and vnp_gemm_moments_columns() of
                        * its columns (the last part may have fewer) the sum, and the sum of squared deviations from
                        * its mean */
-    const float *d_row_scale; /* [m] what a row's sums are multiplied with, or NULL for 1; not with BIAS_RESIDUAL; with
-                               * _NORMED, what its residual is multiplied with */
-    const float *d_row_shift; /* [m] BIAS_NORMED only, as is */
-    const float *d_gain;      /* [n] */
+    const float *d_row_scale; /* [m] what a row's sums are multiplied with, or NULL for 1: not with a residual, but for
+                               * BIAS_NORMED's own */
+    const float *d_row_shift; /* [m] BIAS_NORMED only */
+    const float *d_gain;      /* [n] BIAS_NORMED only */
     const int32_t *d_pos;     /* [m] each row's position in its sequence, a row of d_rotary; BIAS_ROTARY only */
     const float *d_rotary;    /* [positions][head_dim / 2][2] cos, sin; see vnp_rotary_table */
     int32_t head_dim;         /* columns of a head: even; n/3 is a multiple of it */
