@@ -30,8 +30,10 @@ results() {
     bench=$1 begun=$SECONDS
     wanted=" ${VNP_BENCH_PARTS-$2} "
     mkdir -p "${RESULTS:=bench/results}" || exit 2
-    out=$RESULTS/$1-$(date -u +%Y%m%dT%H%M%S)
-    : >"$out.json" || exit 2
+    until out=$RESULTS/$1-$(date -u +%Y%m%dT%H%M%S) && (set -C && : >"$out.json") 2>/dev/null; do
+        [ -e "$out.json" ] || { echo "bench/$1.sh: $RESULTS: can't be written to" >&2 && exit 2; }
+        sleep 1 # one that began in the same second has that name
+    done
     models=${VNP_BENCH_DIR-}
     if [ -z "$models" ]; then
         models=$t

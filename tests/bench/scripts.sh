@@ -83,4 +83,9 @@ status 'a test that fails is kept' 1 env VNP_BUILD="$fake" VNP_BENCH_PARTS=kerne
 json=$(echo "$RESULTS"/proof-*.json)
 has 'counted' '"what":"tests","test":"test_made_up","status":0,"passed":1,"failed":1,"skipped":1' "$json"
 has 'and named' '"what":"check","result":"failed","name":"not ok 3 - d"' "$json"
+
+rm -rf "$RESULTS"
+proof() { VNP_BUILD="$fake" VNP_BENCH_PARTS='' "$ROOT/bench/proof.sh" >"$T/$1" 2>&1; }
+proof one & proof two & wait
+check 'two that begin at once have a record each' [ "$(cat "$RESULTS"/proof-*.json | grep -c '"what":"run"')/$(echo "$RESULTS"/proof-*.json | wc -w)" = 2/2 ]
 finish
