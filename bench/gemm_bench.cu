@@ -168,7 +168,7 @@ void ours(const bench &b, int product, int turn, bool plain)
     p.d_rotary = b.b.table;
     p.head_dim = b.what.head;
     p.q_scale = 1 / sqrtf((float)b.what.head);
-    if (p.epilogue != VNP_GEMM_BIAS_RESIDUAL)
+    if (!plain && p.epilogue != VNP_GEMM_BIAS_RESIDUAL)
         p.d_row_scale = b.b.scale;
     p.d_row_shift = b.b.scale;
     p.d_gain = b.b.bias;

@@ -16,7 +16,7 @@ static void embed(const struct vnp_gpu_net *m, const struct vnp_gpu_batch *b)
     vnp_embed(&p, m->compute);
 }
 
-/* d_wide [rows, n] = LayerNorm(d_x) w^T */
+/* d_wide [rows, n] = LayerNorm(d_x) w^T + bias, where w and bias have the LayerNorm in them; GEGLU [rows, n / 2] */
 static struct vnp_gemm_params linear(const struct vnp_gpu_net *m, enum vnp_gemm_epilogue epilogue, const void *w,
                                      const float *bias, int64_t rows, int64_t n)
 {

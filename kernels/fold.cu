@@ -1,9 +1,10 @@
-/* LayerNorm folded into the linear layer behind it.
+/* LayerNorm folded into the linear layers that read what it gives.
  *
  *   out[i][j] = W[i][j] gain[j] - mean over j of W[i][j] gain[j]
  *   bias[i]  += sum over j of W[i][j] shift[j]
  *
  * Each row of out sums to zero, so that the mean of x drops out of out x, and its deviation alone is left to divide by.
+ * Where LayerNorm's result is a residual, bias[i] += shift[i].
  *
  * W [rows, width] of In, out [rows, width] of Out, gain, shift [width] and bias [rows] FP32, dense. One warp a row,
  * eight rows a block; the second reading of a row comes from the caches. No shared memory. Sums in FP32: over every

@@ -43,8 +43,8 @@ struct vnp_gemm_params {
     float *d_moments; /* with a residual, or NULL: [m][parts][2], for each row of out and vnp_gemm_moments_columns() of
                        * its columns (the last part may have fewer) the sum, and the sum of squared deviations from
                        * its mean */
-    const float *d_row_scale; /* [m] what a row's sums are multiplied with, or NULL for 1: not with a residual, but for
-                               * BIAS_NORMED's own */
+    const float *d_row_scale; /* [m] what a row's sums are multiplied with, NULL for 1; BIAS_NORMED: what its residual
+                               * is; BIAS_RESIDUAL: NULL */
     const float *d_row_shift; /* [m] BIAS_NORMED only */
     const float *d_gain;      /* [n] BIAS_NORMED only */
     const int32_t *d_pos;     /* [m] each row's position in its sequence, a row of d_rotary; BIAS_ROTARY only */

@@ -103,12 +103,20 @@ __device__ __forceinline__ void rotate_tile(float (&acc)[C::accumulators], const
     }
 }
 
-/* Finishes column groups 2 * pair and the next of a tile, in place, and the words for stmatrix. */
+/* Finishes column groups `group` and the next of a tile, in place, and the words for stmatrix. old: of the residual. */
 template <class C>
-__device__ __forceinline__ void finish_pair(uint32_t (&word)[4], float *v, const row_factor (&factor)[2],
-                                            const uint32_t (&old)[4], const float2 (&b)[2], const float2 (&gain)[2])
+__device__ __forceinline__ void finish_pair(uint32_t (&word)[4], float *sums, const row_factor (&factor)[2],
+                                            const uint32_t (&old)[4], const gemm_args &args, uint32_t bias,
+                                            warp_place me, int group)
 {
     using T = typename C::T;
+    const int column = 8 * group + 2 * (me.lane % 4);
+    float *v = sums + 4 * group;
+    float2 b[2], gain[2];
+    for (int i = 0; i < 2 && C::ep != EP_ROTARY; i++)
+        b[i] = bias_at(args, bias, column + 8 * i);
+    for (int i = 0; i < 2 && C::ep == EP_NORMED; i++)
+        gain[i] = two_columns(bias + C::tile_n * 4, column + 8 * i);
 #pragma unroll
     for (int g = 0; g < 4; g++) { /* column group g / 2, rows 8 * (g % 2) */
         float &x = v[2 * g], &y = v[2 * g + 1];
@@ -233,16 +241,10 @@ __device__ __forceinline__ void store_tile(float (&acc)[C::accumulators], const 
             if constexpr (C::ep == EP_GEGLU) {
                 gate_pair<C>(word[pair], acc, factor, args, bias, me, c * (C::chunk / 8) + 4 * pair);
             } else {
-                const int group = c * (C::chunk / 8) + 2 * pair, column = 8 * group + 2 * (me.lane % 4);
                 uint32_t old[4];
-                float2 b[2], gain[2];
                 if (C::residual)
                     ldmatrix_x4(old, residual ^ (pair * 32));
-                for (int i = 0; i < 2 && C::ep != EP_ROTARY; i++)
-                    b[i] = bias_at(args, bias, column + 8 * i);
-                for (int i = 0; i < 2 && C::ep == EP_NORMED; i++)
-                    gain[i] = two_columns(bias + C::tile_n * 4, column + 8 * i);
-                finish_pair<C>(word[pair], acc + 4 * group, factor, old, b, gain);
+                finish_pair<C>(word[pair], acc, factor, old, args, bias, me, c * (C::chunk / 8) + 2 * pair);
             }
         }
         if (me.lane == 0)

@@ -36,8 +36,8 @@ struct vnp_gpu_parts {
     int64_t h;       /* what attention gives: a width */
     int64_t wide;    /* q, k and v: three; or the feed-forward's hidden layer */
     int64_t moments; /* of its row of x, in parts */
-    int64_t scale;   /* what they come to */
-    int64_t shift;   /* the same, DNABERT-S */
+    int64_t scale;   /* what they come to: 1 / its deviation */
+    int64_t shift;   /* DNABERT-S: -its mean / its deviation */
     int64_t hidden;  /* the representation in FP32 that pooling reads; without pooling it is the batch's result */
     int64_t rotary;  /* ESM-2: cos and sin of its position, for half a head's columns */
 };

@@ -4,10 +4,10 @@
  *   moments = sum(x), sum((x - mean(x))^2)
  *   scale = 1 / sqrt(mean((x - mean(x))^2) + eps), shift = -mean(x) scale, from moments of x's parts
  *
- * x [rows, width] of In, y [rows, width] of Out, dense, 16-byte aligned; w, b [width] FP32.
+ * x [rows, width] of T, y [rows, width] FP32, dense, 16-byte aligned; w, b [width] FP32.
  * One warp a row, 8 rows a block; a lane holds chunks lane, lane + 32, ... of 8 elements, up to C of them, so the row
  * is read once. No shared memory. Sums: over a lane's elements in order, then a butterfly over the warp: the same order
- * for every row, whatever is beside it. Reads rows * width * sizeof(In), writes rows * width * sizeof(Out), or 8 bytes
+ * for every row, whatever is beside it. Reads rows * width * sizeof(T), writes rows * width * 4, or 8 bytes
  * a row of moments; w and b come from the caches. NaN and Inf make their own row NaN (as the sum does) and, when asked,
  * set the byte of the row's sequence. */
 #include <float.h>

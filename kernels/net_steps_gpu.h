@@ -46,7 +46,7 @@ struct vnp_gpu_net {
     void *d_h;        /* [tokens, width] after attention */
     void *d_wide;     /* [tokens, 3 width] q, k, v; [tokens, ffn] */
     float *d_scale;   /* [tokens] 1 / the deviation of d_x's rows */
-    float *d_shift;   /* [tokens] -their mean / the deviation, DNABERT-S; NULL */
+    float *d_shift;   /* [tokens] -their mean / the deviation, DNABERT-S; ESM-2: NULL */
     float *d_moments; /* [tokens, parts, 2] of d_x's rows */
     float *d_hidden;  /* [tokens, width] the representation, when it is pooled */
     float *d_rotary;  /* [positions, head_dim / 2, 2], ESM-2 */
@@ -55,7 +55,7 @@ struct vnp_gpu_net {
     char report[1024];
 };
 
-/* d_x of a batch's tokens. */
+/* d_x of a batch's tokens; d_scale and d_shift, with which the first layer reads it. */
 void vnp_gpu_net_embed(const struct vnp_gpu_pass *p);
 
 /* d_x through one layer. */

@@ -9,15 +9,14 @@
 
 #define VNP_MAX_LAYERS 512
 
-/* Device pointers into the slab. Matrices [out, in] of the storage type; vectors, and the word table, FP32.
- *
- * LayerNorms are in the products that read what they give: qkv_w, qkv_b, fc1_w and fc1_b are what vnp_fold_layernorm
- * makes of the model's. DNABERT-S adds such a result to a later product too (VNP_GEMM_BIAS_NORMED): out_b has the shift
- * of before_qkv in it, and fc2_b that of before_fc1. */
+/* Device pointers into the slab. Matrices [out, in] of the storage type; vectors, and the word table, FP32. */
 struct vnp_gpu_norm {
     const float *w, *b; /* [width] */
 };
 
+/* LayerNorms are in the products that read what they give: qkv_w, qkv_b, fc1_w and fc1_b are what vnp_fold_layernorm
+ * makes of the model's. DNABERT-S adds such a result to a later product too (VNP_GEMM_BIAS_NORMED): out_b has the shift
+ * of before_qkv in it, and fc2_b that of before_fc1. */
 struct vnp_gpu_layer {
     struct vnp_gpu_norm before_qkv, before_fc1;
     struct vnp_gpu_norm after; /* DNABERT-S: before_qkv of the next layer */
@@ -34,12 +33,11 @@ struct vnp_gpu_layer {
 struct vnp_gpu_weights {
     void *d_slab;
     int64_t bytes;
-    int layers;                   /* how many are there: as many as the wanted representation needs */
-    const float *word;            /* [vocab, width] */
-    const float *type;            /* DNABERT-S: [2, width] */
-    struct vnp_gpu_norm embedded; /* DNABERT-S */
-    struct vnp_gpu_norm last; /* what makes the wanted representation of the residual stream; NULL both: nothing does,
-                               * ESM-2 but for the last layer */
+    int layers;               /* how many are there: as many as the wanted representation needs */
+    const float *word;        /* [vocab, width] */
+    const float *type;        /* DNABERT-S: [2, width] */
+    struct vnp_gpu_norm last; /* what makes the wanted representation of the residual stream; NULL both, an ESM-2 below
+                               * its last layer: it is that already */
     struct vnp_gpu_layer layer[VNP_MAX_LAYERS];
 };
 

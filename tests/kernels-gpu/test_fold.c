@@ -1,4 +1,4 @@
-/* vnp_fold_layernorm() and vnp_fold_shift() against its formula in double, and against LayerNorm and the layer it was
+/* vnp_fold_layernorm() and vnp_fold_shift() against their formulas in double, and against LayerNorm and the layer it was
  * folded into. */
 #include "fold.h"
 #include "gpu.h"

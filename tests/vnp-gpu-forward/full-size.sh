@@ -2,7 +2,7 @@
 # vnp-gpu-forward at full size, with and without massive channels, against vnp-cpu-forward and Hugging Face in FP32: records of
 # under 50, 50 to 200 and 200 to 500 residues, the lengths around tile borders, and all of them mixed; mean, deviation, norms and
 # outliers; packed against alone, positions, neighbours; a model that FP16 can't hold. Needs a GPU and up to 30 GB of memory
-# or disk; tests/run gives it 600 s, of which the 3B takes most: 300 s each on 16 cores that others use, too.
+# or disk; tests/run gives it 900 s, of which the 3B takes 250 with massive channels and as long without, on 16 cores.
 #   VNP_TEST_SHAPES   "8M 650M 3B"     VNP_TEST_OUTLIERS  massive channels: "no yes"
 #   VNP_TEST_NUMBERS  "fp32 fp16"      VNP_TEST_RECORDS   in each stratum (20480 / width)
 #   VNP_BENCH_DIR     where models are, or are put       VNP_TEST_RECORD  file: figures, as JSON lines

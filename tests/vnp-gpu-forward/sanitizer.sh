@@ -43,7 +43,10 @@ clean() { # clean NAME COMMAND...: no error, in time
 
 awk 'function protein(n, s) { s = ""; while (n-- > 0) s = s substr("LAGVSERTIDPKQNFYMHWC", int(rand() * 20) + 1, 1); return s }
     BEGIN { srand(7); n = split("1 2 17 62 63 64 65 127 129 254", l); for (i = 1; i <= n; i++) print ">" i "\n" protein(l[i]) }' >in.fa
-vnp-fasta2tok -q in.fa | vnp-pack -q -b 512 -o batches
+vnp-fasta2tok -q in.fa | vnp-pack -q -b 512 -o proteins
+awk 'BEGIN { srand(8); n = split("9 40 250 500 501 900", l)
+    for (i = 1; i <= n; i++) { s = ""; while (l[i]-- > 0) s = s substr("ACGT", int(rand() * 4) + 1, 1); print ">" i "\n" s } }' >dna.fa
+vnp-fasta2tok -q --tokenizer "$ROOT/tests/golden/tokenizers/dna4096.json" dna.fa | vnp-pack -q -b 512 -o dna
 read -r -a tools <<<"${VNP_TEST_TOOLS:-memcheck racecheck}"
 remaining=${#tools[@]}
 for tool in "${tools[@]}"; do
@@ -52,13 +55,14 @@ for tool in "${tools[@]}"; do
     for pass in ${VNP_TEST_PASSES:-passes kernels}; do
         case $pass in
         passes)
-            for shape in 1x20x320 1x20x1280 1x40x2560 2x4x64 2x4x96 2x4x128 2x2x256 2x3x384; do
+            for shape in dnabert-s:2x12x768 dnabert-s:2x3x192 1x20x320 1x20x1280 1x40x2560 2x4x64 2x4x96 2x4x128 2x2x256 2x3x384; do
                 [ -d "$shape" ] || vnp-model synth "$shape" --seed 3 -q -o "$shape" || exit 2
-                case $shape in 1x*) numbers=fp16 ;; *) numbers='fp16 bf16 tf32 fp32' ;; esac
+                case $shape in 1x* | *768) numbers=fp16 ;; *) numbers='fp16 bf16 tf32 fp32' ;; esac
+                case $shape in dnabert*) input=dna ;; *) input=proteins ;; esac
                 for n in $numbers; do
-                    clean "$shape, $n" vnp-gpu-forward -q "--$n" --model "$shape" -o result batches
+                    clean "$shape, $n" vnp-gpu-forward -q "--$n" --model "$shape" -o result $input
                 done
-                clean "$shape, pooled, compared with FP32" vnp-gpu-forward -q --pool mean --compare-fp32 4 --model "$shape" -o result batches
+                clean "$shape, pooled, compared with FP32" vnp-gpu-forward -q --pool mean --compare-fp32 4 --model "$shape" -o result $input
             done
             ;;
         kernels)
