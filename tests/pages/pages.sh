@@ -8,7 +8,7 @@ for page in man/*.[157]; do
     check "$page is clean mdoc" sh -c "mandoc -T lint -W warning $page >&2"
 done
 check 'shell scripts are clean' shellcheck -x -P SCRIPTDIR .ci/run .ci/deps pipelines/vnp-* pipelines/lib/* pipelines/demo \
-    tests/run tests/lib.sh tests/runner/*.sh tests/slurm/*.sh bench/*.sh
+    tests/run tests/lib.sh bench/*.sh
 check 'so are the tests, but for style' shellcheck -S warning -x -P SCRIPTDIR tests/*/*.sh
 
 # Long options that the text on stdin names, a line each.

@@ -152,7 +152,7 @@ for name in 'a{}b' 'a{= $_="x" =}b' 'a{#} {.}{1}' "$PWD/c{}d/out"; do
     rm -f "$name"
 done
 check 'the results are right' [ ! -e differs ]
-cp -rL "$BUILD" 'inst {x} a' 2>/dev/null
+mkdir 'inst {x} a' && cp -rL "$BUILD/bin" "$BUILD/lib" 'inst {x} a'
 check 'installed under such a name' env PATH="$PWD/inst {x} a/bin:$PATH" timeout 120 vnp-embed -q -d cpu --threads 1 -m model --block 5 -o out --hosts hosts in.fa
 rm -rf 'inst {x} a' out
 printf '2/:' >hosts

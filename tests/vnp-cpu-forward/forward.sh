@@ -37,14 +37,14 @@ done
 rows -- batches >packed
 same 'from a file' alone packed
 
-# Every kernel set of OpenBLAS that this processor can run: alone against packed.
+# Every kernel set of OpenBLAS that this processor can run: alone against packed. No sanitizer looks into that library.
 cores=Prescott
 flags=$(awk '/^flags/ { print; exit }' /proc/cpuinfo 2>/dev/null)
 case $flags in *' sse4_2 '*) cores="$cores Nehalem" ;; esac
 case $flags in *' avx '*) cores="$cores Sandybridge" ;; esac
 case $flags in *' avx2 '*' fma '* | *' fma '*' avx2 '*) cores="$cores Haswell Zen" ;; esac
 case $flags in *' avx512f '*) case $flags in *' avx512vl'*) cores="$cores SkylakeX" ;; esac ;; esac
-[ "$(uname -m)" = x86_64 ] || cores=
+if sanitized || [ "$(uname -m)" != x86_64 ]; then cores=; fi
 awk '/^>/ { n++ } n % 3 == 0' in.fa >some.fa
 for core in $cores; do
     tokens some.fa | vnp-pack -q --no-packing | OPENBLAS_CORETYPE=$core rows >one
