@@ -24,6 +24,13 @@ static inline void need_gpu(void)
         skip();
 }
 
+/* VNP_TEST_LIGHT is set: less of the same kind is enough, as under compute-sanitizer, which takes a hundred times as
+ * long. */
+static inline bool light(void)
+{
+    return getenv("VNP_TEST_LIGHT") != NULL;
+}
+
 /* A 64-bit linear congruential generator; sums of uniforms stand in for the normal distribution. */
 static inline float uniform(uint64_t *seed)
 {

@@ -1,5 +1,5 @@
-/* vnp_fold_layernorm() and vnp_fold_shift() against their formulas in double, and against LayerNorm and the layer it was
- * folded into. */
+/* vnp_fold_layernorm() and vnp_fold_shift() against their formulas in double, and against LayerNorm and the layer it
+ * was folded into. */
 #include "fold.h"
 #include "gpu.h"
 

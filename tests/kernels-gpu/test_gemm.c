@@ -25,7 +25,7 @@ static void check_layer(struct inputs *in, int64_t width, int head, enum kernel 
 static void half_layers(enum vnp_gemm_type type)
 {
     need_gpu();
-    struct inputs in = make(type, MOST_ROWS, 2560, 2560, 640 * 2560);
+    struct inputs in = make(type, most_rows(), 2560, 2560, 640 * 2560);
     check_layer(&in, 320, 16, BY_CHOICE, 1);
     check_layer(&in, 480, 24, BY_CHOICE, 0);
     check_layer(&in, 640, 32, BY_CHOICE, 1);
@@ -53,7 +53,7 @@ static void f32_layers(void **state)
 {
     (void)state;
     need_gpu();
-    struct inputs in = make(VNP_GEMM_F32, MOST_ROWS, 1920, 1920, 480 * 1920);
+    struct inputs in = make(VNP_GEMM_F32, most_rows(), 1920, 1920, 480 * 1920);
     check_layer(&in, 320, 16, BY_CHOICE, 1);
     check_layer(&in, 480, 24, BY_CHOICE, 1);
     drop(&in);
@@ -63,7 +63,7 @@ static void tf32_layers(void **state)
 {
     (void)state;
     need_gpu();
-    struct inputs in = make(VNP_GEMM_TF32, MOST_ROWS, 1920, 1920, 480 * 1920);
+    struct inputs in = make(VNP_GEMM_TF32, most_rows(), 1920, 1920, 480 * 1920);
     check_layer(&in, 320, 16, BY_CHOICE, 1);
     check_layer(&in, 480, 24, BY_CHOICE, 1);
     drop(&in);

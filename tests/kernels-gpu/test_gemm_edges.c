@@ -7,7 +7,7 @@ static void ragged_edges(void **state)
 {
     (void)state;
     need_gpu();
-    struct inputs in = make(VNP_GEMM_F16, MOST_ROWS, 264, 1000, 264 * 1000);
+    struct inputs in = make(VNP_GEMM_F16, most_rows(), 264, 1000, 264 * 1000);
     static const int64_t shapes[][2] = {{8, 8}, {8, 1000}, {24, 72}, {168, 136}, {264, 8}, {264, 1000}};
     static const int64_t gated[][2] = {{16, 8}, {48, 72}, {208, 1000}, {256, 136}};
     for (size_t i = 0; i < sizeof gated / sizeof *gated; i++) {
@@ -35,7 +35,7 @@ static void tiles_agree(void **state)
     need_gpu();
     if (!hopper())
         skip();
-    struct inputs in = make(VNP_GEMM_F16, MOST_ROWS, 1280, 1280, 960 * 1280);
+    struct inputs in = make(VNP_GEMM_F16, most_rows(), 1280, 1280, 960 * 1280);
     const struct problem problems[] = {
         {VNP_GEMM_F16, VNP_GEMM_BIAS_ROTARY, 960, 320, 16, 0},
         {VNP_GEMM_F16, VNP_GEMM_BIAS_ROTARY, 960, 320, 32, 1},
@@ -53,10 +53,10 @@ static void tiles_agree(void **state)
         const struct problem *p = problems + i;
         if (p->head)
             make_table(&in, p->head);
-        unsigned char *first = run(&in, p, FIRST_TILE, 0, MOST_ROWS, NULL);
+        unsigned char *first = run(&in, p, FIRST_TILE, 0, most_rows(), NULL);
         for (enum kernel tile = FIRST_TILE + 1; tile <= LAST_TILE; tile++) {
-            unsigned char *other = run(&in, p, tile, 0, MOST_ROWS, NULL);
-            assert_memory_equal(first, other, MOST_ROWS * row_bytes(p));
+            unsigned char *other = run(&in, p, tile, 0, most_rows(), NULL);
+            assert_memory_equal(first, other, (size_t)most_rows() * row_bytes(p));
             free(other);
         }
         free(first);

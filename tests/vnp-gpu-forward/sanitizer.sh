@@ -66,6 +66,7 @@ for tool in "${tools[@]}"; do
             done
             ;;
         kernels)
+            export VNP_TEST_LIGHT=1
             for t in "$BUILD"/tests/kernels-gpu/test_*; do
                 if [ -x "$t" ]; then clean "${t##*/}" "$t"; fi
             done
