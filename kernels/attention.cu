@@ -154,7 +154,7 @@ template <class S> struct lane_offsets {
 /* What a warp knows of 16 of its rows. */
 template <class S> struct rows_state {
     uint32_t q[S::K16][4];
-    float o[S::D / 8][4], sum[4], top[2];
+    float o[S::D / 8][4], sum[4], top[2] = {-INFINITY, -INFINITY};
 };
 
 /* How a warp's scores are finished: for its head, from the first of 16 rows and the first key in the sequence. */
@@ -210,6 +210,30 @@ static __device__ __forceinline__ void meet(rows_state<S> &r, const lane_offsets
     }
 }
 
+/* The same for the keys of a step, of which `valid` count: no more groups than hold one of them. */
+template <class S, class Scores>
+static __device__ __forceinline__ void meet_step(rows_state<S> &r, const lane_offsets<S> &at, uint32_t keys, int valid,
+                                                 const bias_at<Scores> &bias)
+{
+    if (valid > 48)
+        meet<S, 4>(r, at, keys, valid, bias);
+    else if (valid > 32)
+        meet<S, 3>(r, at, keys, valid, bias);
+    else if (valid > 16)
+        meet<S, 2>(r, at, keys, valid, bias);
+    else
+        meet<S, 1>(r, at, keys, valid, bias);
+}
+
+/* The warp's 16 rows of q from `row0` on. */
+template <class S> static __device__ __forceinline__ void load_queries(rows_state<S> &r, uint32_t q, int row0)
+{
+    const int lane = threadIdx.x & 31;
+#pragma unroll
+    for (int k = 0; k < S::K16; k++)
+        load_matrices(r.q[k], q + chunk_at<S>(row0 + (lane & 15), k * 2 + (lane >> 4)));
+}
+
 /* The warp's 16 rows of o over their sums, through its own rows of the q tile, to global memory in whole lines. */
 template <class S>
 static __device__ __forceinline__ void store(typename S::type *out, int64_t stride, const float (&o)[S::D / 8][4],
@@ -257,7 +281,7 @@ static __global__ void __launch_bounds__(S::THREADS, S::BLOCKS)
     const int head0 = blockIdx.x % groups_of_heads * S::HEADS, heads_here = min(S::HEADS, heads - head0);
     const int64_t width = static_cast<int64_t>(heads) * S::D, stride = 3 * width;
     const int rows = min(VNP_ATTENTION_ROWS, tile.length - tile.query);
-    const int warp = threadIdx.x / 32, lane = threadIdx.x & 31, head = warp / S::ROW_WARPS;
+    const int warp = threadIdx.x / 32, head = warp / S::ROW_WARPS;
     const int row0 = warp % S::ROW_WARPS * 16 * S::M;
     const T *base = qkv + tile.first * stride + head0 * S::D;
     const uint32_t q_tile = vnp_smem(smem), kv_tile = q_tile + S::TILES;
@@ -269,10 +293,6 @@ static __global__ void __launch_bounds__(S::THREADS, S::BLOCKS)
 
     const lane_offsets<S> at;
     rows_state<S> r[S::M] = {};
-#pragma unroll
-    for (int m = 0; m < S::M; m++)
-        r[m].top[0] = r[m].top[1] = -INFINITY;
-
     const float slope = scores.slope(min(head0 + head, heads - 1));
     for (int step = 0; step * VNP_KEYS < tile.length; step++) {
         const int stage = step / S::STEPS;
@@ -287,10 +307,7 @@ static __global__ void __launch_bounds__(S::THREADS, S::BLOCKS)
         if (step == 0) {
 #pragma unroll
             for (int m = 0; m < S::M; m++)
-#pragma unroll
-                for (int k = 0; k < S::K16; k++)
-                    load_matrices(r[m].q[k], q_tile + head * S::TILE +
-                                                 chunk_at<S>(row0 + m * 16 + (lane & 15), k * 2 + (lane >> 4)));
+                load_queries<S>(r[m], q_tile + head * S::TILE, row0 + m * 16);
         }
         const uint32_t keys = kv_tile + ((stage & 1) * S::STEPS + step % S::STEPS) * 2 * S::TILES + head * S::TILE;
         const int valid = tile.length - step * VNP_KEYS;
@@ -299,14 +316,7 @@ static __global__ void __launch_bounds__(S::THREADS, S::BLOCKS)
             if (row0 + m * 16 >= rows)
                 break;
             const bias_at<Scores> bias = {scores, slope, tile.query + row0 + m * 16, step * VNP_KEYS};
-            if (valid > 48)
-                meet<S, 4>(r[m], at, keys, valid, bias);
-            else if (valid > 32)
-                meet<S, 3>(r[m], at, keys, valid, bias);
-            else if (valid > 16)
-                meet<S, 2>(r[m], at, keys, valid, bias);
-            else
-                meet<S, 1>(r[m], at, keys, valid, bias);
+            meet_step<S>(r[m], at, keys, valid, bias);
         }
     }
     if (head >= heads_here)

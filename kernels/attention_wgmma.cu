@@ -145,6 +145,28 @@ static __device__ __forceinline__ void add_exponentials(const float (&p)[8][4], 
     }
 }
 
+/* o's two rows of this lane by their scales, unless these are 1 in all lanes: then the same values without the work. */
+template <int D> static __device__ __forceinline__ void scale_rows(float (&o)[D / 64][8][4], const float (&scale)[2])
+{
+    if (__any_sync(~0u, scale[0] != 1 || scale[1] != 1)) {
+#pragma unroll
+        for (int n = 0; n < D / 8; n++) {
+            float *c = o[n / 8][n % 8];
+            c[0] *= scale[0], c[1] *= scale[0], c[2] *= scale[1], c[3] *= scale[1];
+        }
+    }
+}
+
+/* The softmax's weights as wgmma's operand in registers: four groups of 16 keys. */
+template <typename T> static __device__ __forceinline__ void pack_weights(uint32_t (&p)[4][4], const float (&s)[8][4])
+{
+#pragma unroll
+    for (int g = 0; g < 4; g++)
+#pragma unroll
+        for (int e = 0; e < 4; e++)
+            p[g][e] = vnp_half<T>::pack(s[2 * g + e / 2][e % 2 * 2], s[2 * g + e / 2][e % 2 * 2 + 1]);
+}
+
 template <typename T, int D, class Scores>
 static __device__ __forceinline__ void run(const T *qkv, T *out, const vnp_attention_tile tile, int head, int heads,
                                            Scores scores, uint8_t *smem)
@@ -187,20 +209,10 @@ static __device__ __forceinline__ void run(const T *qkv, T *out, const vnp_atten
             scores.finish(s, slope, tile.query + static_cast<int>(threadIdx.x / 32 * 16), step * VNP_KEYS);
             vnp_softmax_step<8>(s, tile.length - step * VNP_KEYS, top, scale);
             add_exponentials(s, sum, scale);
-            if (__any_sync(~0u, scale[0] != 1 || scale[1] != 1)) { /* else the same values without the work */
-#pragma unroll
-                for (int n = 0; n < D / 8; n++) {
-                    float *c = o[n / 8][n % 8];
-                    c[0] *= scale[0], c[1] *= scale[0], c[2] *= scale[1], c[3] *= scale[1];
-                }
-            }
+            scale_rows<D>(o, scale);
         }
         uint32_t p[4][4];
-#pragma unroll
-        for (int g = 0; g < 4; g++)
-#pragma unroll
-            for (int e = 0; e < 4; e++)
-                p[g][e] = vnp_half<T>::pack(s[2 * g + e / 2][e % 2 * 2], s[2 * g + e / 2][e % 2 * 2 + 1]);
+        pack_weights<T>(p, s);
         wgmma_begin();
 #pragma unroll
         for (int g = 0; g < 4; g++)
