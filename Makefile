@@ -185,13 +185,13 @@ check:
 	@.ci/deps test
 	$(MAKE) $(parallel) --no-print-directory all units
 	$(MAKE) $(parallel) --no-print-directory asan=1 all units
-	VNP_KILLS=$${VNP_KILLS:-40} VNP_TEST_JOBS=$${VNP_TEST_JOBS:-3} VNP_BUILDS='$(BUILD) build/asan' tests/run
+	VNP_KILLS=$${VNP_KILLS:-25} VNP_TEST_JOBS=$${VNP_TEST_JOBS:-3} VNP_BUILDS='$(BUILD) build/asan' tests/run
 
 ## test: the tests once, on what `make` builds; WORDS='pack pool' picks test files by name
 test: all units
 	VNP_BUILDS='$(BUILD)' tests/run $(WORDS)
 
-## check-kills: runs survive 200 random kills (make check: 40 of them)
+## check-kills: runs survive 200 random kills (make check: 25 of them)
 check-kills: all units
 	VNP_BUILDS='$(BUILD)' tests/run recovery/kills
 
