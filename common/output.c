@@ -14,12 +14,15 @@
 #include "telemetry.h"
 #include "xmalloc.h"
 
+#define AHEAD ((off_t)32 << 20) /* bytes that may be written before the disk is asked to take them */
+
 struct vnp_output {
     char *path; /* NULL: stdout */
     char *temp; /* the temporary name; NULL while the file has none, or is written in place */
     int fd;
     int renames; /* a regular file, to be named at the end */
     bool sync_later;
+    off_t written, asked;     /* bytes so far, and how many of them the disk was asked to take */
     struct vnp_squeeze *zstd; /* NULL: as is */
 };
 
@@ -90,7 +93,9 @@ static enum vnp_status open_fd(struct vnp_output *o, bool text, struct vnp_err *
     if (o->path == NULL) {
         o->fd = STDOUT_FILENO;
         if (!text && isatty(o->fd))
-            return vnp_error(err, VNP_USAGE, "stdout is a terminal and this stream is binary; pipe it to the next stage, or use -o FILE");
+            return vnp_error(
+                err, VNP_USAGE,
+                "stdout is a terminal and this stream is binary; pipe it to the next stage, or use -o FILE");
         return VNP_OK;
     }
     o->fd = open_path(o);
@@ -99,9 +104,18 @@ static enum vnp_status open_fd(struct vnp_output *o, bool text, struct vnp_err *
     return VNP_OK;
 }
 
+/* The disk takes a file while it is being made, so that its end need not wait for all of it. */
+static void ask_disk(struct vnp_output *o)
+{
+    if (!o->renames || o->sync_later || o->written - o->asked < AHEAD)
+        return;
+    (void)sync_file_range(o->fd, o->asked, o->written - o->asked, SYNC_FILE_RANGE_WRITE); /* what fails, fsync tells */
+    o->asked = o->written;
+}
+
 static enum vnp_status write_all(void *output, const void *data, size_t n, struct vnp_err *err)
 {
-    const struct vnp_output *o = output;
+    struct vnp_output *o = output;
     const char *p = data;
     while (n > 0) {
         size_t piece = n < (size_t)1 << 30 ? n : (size_t)1 << 30;
@@ -114,7 +128,9 @@ static enum vnp_status write_all(void *output, const void *data, size_t n, struc
             return vnp_error(err, VNP_IO, "%s: can't be written: %s", name_of(o), strerror(errno));
         p += done;
         n -= (size_t)done;
+        o->written += done;
     }
+    ask_disk(o);
     return VNP_OK;
 }
 
