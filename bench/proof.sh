@@ -3,7 +3,7 @@
 # comparison's cosines, mean, deviation, norms and outliers) in RESULTS/proof-DATE.json, a table, and all output in .log.
 #   bench/proof.sh          see gpu-lib.sh for RESULTS, VNP_BUILD (to run it without make), VNP_BENCH_LIMIT and _DIR
 #   VNP_BENCH_PARTS  of     kernels forward full memcheck racecheck
-#   VNP_TEST_SHAPES         of full: "8M 650M 3B" (see tests/vnp-gpu-forward/full-size.sh for more)
+#   VNP_TEST_SHAPES         of full: "8M 650M 3B", and VNP_TEST_OUTLIERS: "no yes", a half each (full-size.sh has more)
 #   VNP_TEST_PASSES, VNP_TEST_SANITIZER_SECONDS   of memcheck and racecheck (tests/vnp-gpu-forward/sanitizer.sh)
 # Seconds, about: kernels 20, forward 170 to 270, full 60 for 8M, 270 for 650M and 470 for 3B; memcheck 60, racecheck 600 or
 # more. The tests of the kernels need cmocka's library where they run.
@@ -46,9 +46,10 @@ if has forward && within 30 forward; then
 fi
 if has full; then
     shapes=${VNP_TEST_SHAPES:-8M 650M 3B}
+    read -r -a halves <<<"${VNP_TEST_OUTLIERS:-no yes}"
     for shape in $shapes; do
-        case $shape in 3B) wants=230 ;; 650M) wants=40 ;; *) wants=10 ;; esac
-        within $wants "full size, $shape" && VNP_TEST_SHAPES=$shape tests tests/vnp-gpu-forward/full-size.sh
+        case $shape in 3B) wants=235 ;; 650M) wants=135 ;; *) wants=30 ;; esac # each half
+        within $((wants * ${#halves[@]})) "full size, $shape" && VNP_TEST_SHAPES=$shape tests tests/vnp-gpu-forward/full-size.sh
     done
 fi
 for tool in memcheck racecheck; do

@@ -68,8 +68,7 @@ static void bytes_of(const struct vnp_model_config *c, const struct vnp_gpu_net_
     const struct vnp_gpu_parts p = vnp_gpu_parts(c, o);
     const int64_t many = 1 << 16;
     *weights = vnp_gpu_weights_bytes(c, vnp_gemm_storage(o->type), o->layer);
-    *per_token = p.x + p.h + p.wide + p.moments + p.scale + p.shift + p.hidden + p.rotary +
-                 batches * vnp_gpu_batch_bytes(many, many / 2, c->width, o->pool) / many;
+    *per_token = vnp_gpu_parts_sum(&p) + batches * vnp_gpu_batch_bytes(many, many / 2, c->width, o->pool) / many;
 }
 
 struct vnp_gpu_memory vnp_gpu_memory(const struct vnp_model_config *c, const struct vnp_gpu_net_options *o, int batches,

@@ -42,6 +42,10 @@ struct vnp_gpu_parts {
     int64_t rotary;  /* ESM-2: cos and sin of its position, for half a head's columns */
 };
 struct vnp_gpu_parts vnp_gpu_parts(const struct vnp_model_config *c, const struct vnp_gpu_net_options *o);
+static inline int64_t vnp_gpu_parts_sum(const struct vnp_gpu_parts *p)
+{
+    return p->x + p->h + p->wide + p->moments + p->scale + p->shift + p->hidden + p->rotary;
+}
 
 /* Bytes of the weights for `layers` layers with matrices of `dtype`. */
 int64_t vnp_gpu_weights_bytes(const struct vnp_model_config *c, enum vnp_dtype dtype, int layers);

@@ -51,7 +51,7 @@ enum vnp_status vnp_gpu_net_reserve(struct vnp_gpu_net *m, int64_t tokens, struc
     if (tokens <= m->cap)
         return VNP_OK;
     tokens = (tokens + 255) / 256 * 256; /* so that each part is aligned */
-    const int64_t bytes = tokens * (p.x + p.h + p.wide + p.moments + p.scale + p.shift + p.hidden + p.rotary);
+    const int64_t bytes = tokens * vnp_gpu_parts_sum(&p);
     CUDA_CHECK(cudaStreamSynchronize(m->compute));
     if (cudaMalloc((void **)&slab, (size_t)bytes) != cudaSuccess) {
         cudaGetLastError();
