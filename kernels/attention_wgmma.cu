@@ -179,24 +179,29 @@ static __device__ __forceinline__ void run(const T *qkv, T *out, const vnp_atten
     const uint32_t q = vnp_smem(smem), kv = q + bytes;
     const float slope = scores.slope(head);
     const loader<T, D> load(stride);
+    const auto fetch = [&](int step) { /* its keys and values */
+        const uint32_t to = kv + (step & 1) * 2 * bytes;
+        const T *from = base + width + step * VNP_KEYS * stride;
+        load.start(to, from, stride, tile.length - step * VNP_KEYS);
+        load.start(to + bytes, from + width, stride, tile.length - step * VNP_KEYS);
+        vnp_copy_commit();
+    };
     load.start(q, base + tile.query * stride, stride, rows);
-    load.start(kv, base + width, stride, tile.length);
-    load.start(kv + bytes, base + 2 * width, stride, tile.length);
-    vnp_copy_commit();
+    fetch(0);
+    if (steps > 1)
+        fetch(1);
 
     float o[panels][8][4] = {}, top[2] = {-INFINITY, -INFINITY}, sum[2] = {};
     for (int step = 0; step < steps; step++) {
-        vnp_copy_wait<0>();
+        if (step == 0 && steps > 1)
+            vnp_copy_wait<1>();
+        else
+            vnp_copy_wait<0>();
         asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
         __syncthreads();
         const uint32_t k = kv + (step & 1) * 2 * bytes, v = k + bytes;
-        if (step + 1 < steps) {
-            const int key = (step + 1) * VNP_KEYS;
-            const uint32_t next = kv + ((step + 1) & 1) * 2 * bytes;
-            load.start(next, base + width + key * stride, stride, tile.length - key);
-            load.start(next + bytes, base + 2 * width + key * stride, stride, tile.length - key);
-            vnp_copy_commit();
-        }
+        if (step > 0 && step + 1 < steps)
+            fetch(step + 1); /* where the step before lay: all warps are through with it */
         float s[8][4], scale[2];
         wgmma_begin();
 #pragma unroll
