@@ -185,31 +185,53 @@ __device__ __forceinline__ void fetch_residual_early(const gemm_args &args, layo
     __syncwarp();
 }
 
-/* The moments of this slab's rows over the tile's columns, from the finished sums before they were rounded. */
+/* A last tile may have columns past n: sets those of this slab to `value`, a number for each of a thread's rows. */
 template <class C>
-__device__ __forceinline__ void store_moments(const float (&acc)[C::accumulators], const gemm_args &args, warp_place me,
+__device__ __forceinline__ void fill_outside(float (&acc)[C::accumulators], int columns, const float (&value)[2])
+{
+#pragma unroll
+    for (int j = 0; j < C::tile_n / 8; j++)
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            acc[4 * j + i] = 8 * j < columns ? acc[4 * j + i] : value[i / 2];
+}
+
+/* The moments of this slab's rows over the tile's columns, from the finished sums before they were rounded. Two chains
+ * of additions a row: one alone is a wait of 2000 cycles a slab. */
+template <class C>
+__device__ __forceinline__ void store_moments(float (&acc)[C::accumulators], const gemm_args &args, warp_place me,
                                               tile at)
 {
     const int columns = min(C::tile_n, args.n - at.column);
+    const float share = 1.0f / columns;
+    float sum[2][2] = {}, squares[2][2] = {}, mean[2] = {};
+    if (columns < C::tile_n)
+        fill_outside<C>(acc, columns, mean);
+#pragma unroll
+    for (int j = 0; j < C::tile_n / 8; j++)
+#pragma unroll
+        for (int y = 0; y < 2; y++)
+            sum[y][j % 2] += acc[4 * j + 2 * y] + acc[4 * j + 2 * y + 1];
+#pragma unroll
+    for (int y = 0; y < 2; y++) {
+        sum[y][0] = vnp_quad_sum(sum[y][0] + sum[y][1]);
+        mean[y] = sum[y][0] * share;
+    }
+    if (columns < C::tile_n)
+        fill_outside<C>(acc, columns, mean);
+#pragma unroll
+    for (int j = 0; j < C::tile_n / 8; j++)
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            const float off = acc[4 * j + i] - mean[i / 2];
+            squares[i / 2][i % 2] = fmaf(off, off, squares[i / 2][i % 2]);
+        }
 #pragma unroll
     for (int y = 0; y < 2; y++) {
         const int row = at.row + me.row + 8 * y + me.lane / 4;
-        float sum = 0.0f, squares = 0.0f;
-#pragma unroll
-        for (int j = 0; j < C::tile_n / 8; j++)
-            if (8 * j < columns)
-                sum += acc[4 * j + 2 * y] + acc[4 * j + 2 * y + 1];
-        sum = vnp_quad_sum(sum);
-        const float mean = sum / columns;
-#pragma unroll
-        for (int j = 0; j < C::tile_n / 8; j++)
-            if (8 * j < columns) {
-                const float u = acc[4 * j + 2 * y] - mean, v = acc[4 * j + 2 * y + 1] - mean;
-                squares += fmaf(u, u, v * v);
-            }
-        squares = vnp_quad_sum(squares);
+        const float all = vnp_quad_sum(squares[y][0] + squares[y][1]);
         if (me.lane % 4 == 0 && row < args.m)
-            args.moments[(int64_t)row * args.tiles_n + at.column / C::tile_n] = make_float2(sum, squares);
+            args.moments[(int64_t)row * args.tiles_n + at.column / C::tile_n] = make_float2(sum[y][0], all);
     }
 }
 
