@@ -12,6 +12,7 @@
 #include "embed.h"
 #include "layernorm.h"
 #include "log.h"
+#include "lookup.h"
 #include "pooling.h"
 #include "xmalloc.h"
 
@@ -109,6 +110,10 @@ static void run_embed(const void *ctx)
 {
     vnp_embed(ctx, 0);
 }
+static void run_lookup(const void *ctx)
+{
+    vnp_lookup(ctx, 0);
+}
 static void run_pooling(const void *ctx)
 {
     vnp_pooling(ctx, 0);
@@ -151,6 +156,33 @@ static void bench_attention(const struct model *m, const struct stratum *s, enum
            4 * width * cu[n] * (double)vnp_dtype_bytes(dtype), 4 * pairs * width);
     cudaFree(d_tiles), cudaFree(d_slopes);
     free(cu), free(order), free(t), free(slopes);
+}
+
+/* x, q, k and v in FP16 by ids from all over the vocabulary. */
+static void bench_lookup(const struct model *m)
+{
+    const int vocab = 4096, bytes = m->heads * m->dim * 2;
+    uint16_t *ids = xcalloc(BUDGET, sizeof *ids);
+    char what[64];
+    for (unsigned i = 0; i < BUDGET; i++)
+        ids[i] = (uint16_t)((i * 2654435761u >> 8) % (unsigned)vocab);
+    char *out = d_b;
+    const int64_t x = (int64_t)BUDGET * bytes, each = (int64_t)BUDGET * 4;
+    const struct vnp_lookup_table table = {d_a, (float *)d_a, bytes, 3 * bytes};
+    const struct vnp_lookup_params p = {
+        .table = &table,
+        .d_ids = upload(ids, BUDGET * sizeof *ids),
+        .id_bytes = 2,
+        .tokens = BUDGET,
+        .d_x = out,
+        .d_qkv = out + x,
+        .d_scale = (float *)(void *)(out + 4 * x),
+        .d_shift = (float *)(void *)(out + 4 * x + each),
+    };
+    snprintf(what, sizeof what, "f16, %d x %d of %d", BUDGET, bytes / 2, vocab);
+    report("lookup", m->name, what, timed(run_lookup, &p), 4.0 * bytes * (BUDGET + vocab), 0);
+    cudaFree((void *)p.d_ids);
+    free(ids);
 }
 
 static void bench_rows(const struct model *m)
@@ -207,6 +239,8 @@ int main(int argc, char **argv)
             bench_attention(&models[i], &strata[s], VNP_F16);
         bench_attention(&models[i], &strata[3], VNP_F32);
         bench_rows(&models[i]);
+        if (models[i].alibi)
+            bench_lookup(&models[i]);
     }
     return 0;
 }

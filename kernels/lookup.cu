@@ -1,0 +1,57 @@
+/* Rows of a table by token id:
+ *
+ *   x[t] | qkv[t] = rows[id[t]],  scale[t], shift[t] = scales[id[t]]
+ *
+ * rows [vocab, x_bytes + qkv_bytes], x [tokens, x_bytes], qkv [tokens, qkv_bytes], 16-byte aligned; ids 1 or 2 bytes
+ * each. One warp a token, eight a block; a lane copies every 32nd 16 bytes. No shared memory. DNABERT-S in FP16: a table of
+ * 25 MB, which stays in L2, and 6 KB a token written. */
+#include "cuda_check.h"
+#include "launch.cuh"
+#include "lookup.h"
+
+#define WARPS 8
+
+template <typename Id>
+static __global__ void __launch_bounds__(32 * WARPS)
+    lookup(const uint4 *__restrict__ rows, const float2 *__restrict__ scales, const Id *__restrict__ ids, uint4 *x,
+           uint4 *qkv, float *scale, float *shift, int64_t tokens, int x_words, int qkv_words)
+{
+    const int lane = threadIdx.x & 31;
+    const int64_t token = static_cast<int64_t>(blockIdx.x) * WARPS + threadIdx.x / 32;
+    vnp_let_next_start();
+    vnp_await_results();
+    if (token >= tokens)
+        return;
+    const int id = ids[token];
+    const uint4 *from = rows + static_cast<int64_t>(id) * (x_words + qkv_words);
+#pragma unroll 4
+    for (int i = lane; i < x_words; i += 32)
+        x[token * x_words + i] = from[i];
+#pragma unroll 4
+    for (int i = lane; i < qkv_words; i += 32)
+        qkv[token * qkv_words + i] = from[x_words + i];
+    if (lane == 0) {
+        scale[token] = scales[id].x;
+        shift[token] = scales[id].y;
+    }
+}
+
+template <typename Id> static void launch(const vnp_lookup_params *p, cudaStream_t stream)
+{
+    const vnp_lookup_table *t = p->table;
+    CUDA_CHECK(vnp_launch(true, lookup<Id>, static_cast<unsigned>((p->tokens + WARPS - 1) / WARPS), 32 * WARPS, 0,
+                          stream, static_cast<const uint4 *>(t->d_rows), reinterpret_cast<const float2 *>(t->d_scales),
+                          static_cast<const Id *>(p->d_ids), static_cast<uint4 *>(p->d_x),
+                          static_cast<uint4 *>(p->d_qkv), p->d_scale, p->d_shift, p->tokens, t->x_bytes / 16,
+                          t->qkv_bytes / 16));
+}
+
+extern "C" void vnp_lookup(const vnp_lookup_params *p, cudaStream_t stream)
+{
+    if (p->tokens == 0)
+        return;
+    if (p->id_bytes == 1)
+        launch<uint8_t>(p, stream);
+    else
+        launch<uint16_t>(p, stream);
+}
