@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The GPU's figures in one run on one card: each kernel alone; then, model by model so that what is compared is measured at the
 # same time, the forward pass alone by stratum and kind of numbers, the matrix ceiling and the peers (where python3 has
-# torch), the whole pipeline from FASTA to emb.zst, and 10,000 sequences packed, one at a time and padded.
+# torch), the whole pipeline from FASTA to emb.zst, and 10,000 sequences packed, one at a time and padded, the last in the
+# file's order and sorted by length.
 #   bench/gpu.sh            see gpu-lib.sh for RESULTS, VNP_BUILD (to run it without make), VNP_BENCH_LIMIT and _DIR
 #   VNP_BENCH_PARTS  of     kernels forward ceiling compile eager padded fp32 pipeline baseline
 #   VNP_BENCH_MODELS        "3B 650M 8M dnabert-s"
@@ -10,7 +11,7 @@
 #   VNP_BENCH_RECORDS       of the baseline (10000); VNP_BENCH_BASELINE  its models (3B)
 #   VNP_BENCH_DTYPE         of the models' files (f32); VNP_BENCH_BUDGET  tokens a batch (16384)
 # Seconds it takes: kernels 15; for each model 25 to make it, and 4 x SECONDS for each of forward and compile (and 60 to
-# compile), 1 for ceiling, 2 for pipeline, 2 x OTHER_SECONDS for eager and padded, 4 for fp32, up to 4 for baseline.
+# compile), 1 for ceiling, 2 for pipeline, 2 x OTHER_SECONDS for eager and padded, 4 for fp32, up to 5 for baseline.
 . "$(dirname "$0")/gpu-lib.sh"
 vnp-gpu-forward -q --probe 2>/dev/null || { echo 'bench/gpu.sh: no GPU here' && exit 0; }
 results gpu 'kernels forward ceiling compile eager padded fp32 pipeline baseline'
@@ -51,9 +52,10 @@ baseline() { # baseline SHAPE
     within 40 "$1 baseline, packed" && ours "$1" 'packed' | emit
     within 90 "$1 baseline, one at a time" && ours "$1" 'one record at a time' --no-packing | emit
     [ -n "$torch" ] || return
-    for batch in 0 "$budget"; do
-        figure "$(reckon "$other + 40" 0)" "$1 baseline, Hugging Face, $batch tokens a batch" python3 bench/peers/baseline.py \
-            --model "$model" --name "$1" --tokens "$batch" --seconds "$other" --begin "$(date +%s.%N)" -o "$t/emb.npy" "$t/baseline.fa"
+    for how in '0' "$budget" "$budget --sorted"; do
+        # shellcheck disable=SC2086 # words
+        figure "$(reckon "$other + 40" 0)" "$1 baseline, Hugging Face, tokens a batch: $how" python3 bench/peers/baseline.py \
+            --model "$model" --name "$1" --tokens $how --seconds "$other" --begin "$(date +%s.%N)" -o "$t/emb.npy" "$t/baseline.fa"
     done
 }
 

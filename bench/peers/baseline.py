@@ -1,7 +1,7 @@
 """A FASTA file to the mean of each record's residues on disk, as a PyTorch user does it without packing: Hugging Face EsmModel,
-one record at a time (--tokens 0), or padded batches of as many records of like length as --tokens holds. Runs for --seconds at
-most, once the model is loaded, and reckons the whole from that. One JSON object.
-usage: baseline.py --model DIR --begin UNIX-TIME -o OUT.npy IN.fa [--numbers fp16|fp32] [--tokens N] [--seconds S]"""
+one record at a time (--tokens 0), or padded batches of as many records as --tokens holds: in the file's order, or, --sorted, of
+like length. Runs for --seconds at most, once the model is loaded, and reckons the whole from that. One JSON object.
+usage: baseline.py --model DIR --begin UNIX-TIME -o OUT.npy IN.fa [--numbers fp16|fp32] [--tokens N [--sorted]] [--seconds S]"""
 import argparse
 import json
 import os
@@ -45,6 +45,7 @@ def main():
     p.add_argument("--name")
     p.add_argument("--numbers", default="fp16", choices=["fp16", "fp32"])
     p.add_argument("--tokens", type=int, default=0)
+    p.add_argument("--sorted", action="store_true")
     p.add_argument("--seconds", type=float, default=60)
     p.add_argument("--begin", type=float, default=time.time())
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -54,7 +55,7 @@ def main():
     dtype = torch.float16 if args.numbers == "fp16" else torch.float32
     net = EsmModel.from_pretrained(args.model, dtype=dtype, add_pooling_layer=False).to(args.device).eval()
     rows = records(args.fasta)
-    plan = pytorch.sorted_batches(rows, len, args.tokens)
+    plan = pytorch.filled_batches(pytorch.longest_first(rows, len) if args.sorted else rows, len, args.tokens)
     random.Random(0).shuffle(plan)  # so that some of them stand for all
     start, done = time.time(), []
     with torch.inference_mode():
@@ -68,7 +69,8 @@ def main():
         f.flush()
         os.fsync(f.fileno())
     end = time.time()
-    how = "Hugging Face, " + (f"padded batches of {args.tokens} tokens" if args.tokens else "one record at a time")
+    order = "sorted by length" if args.sorted else "in the file's order"
+    how = "Hugging Face, " + (f"padded batches of {args.tokens} tokens, {order}" if args.tokens else "one record at a time")
     print(json.dumps({"what": "baseline", "how": how, "model": args.name or args.model, "numbers": args.numbers,
                       "sequences": len(out), "of": len(rows), "start_s": round(start - args.begin, 2),
                       "seconds": round(end - args.begin, 2),

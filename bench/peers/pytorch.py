@@ -104,19 +104,26 @@ def lengths(stratum, budget):
         total += n
 
 
-def sorted_batches(items, length, budget):
-    """Batches of items of like lengths, so that there is little padding: with it, at most `budget` tokens, or one item."""
-    batches = []
-    for item in sorted(items, key=length, reverse=True):
-        if not batches or length(batches[-1][0]) * (len(batches[-1]) + 1) > budget:
+def filled_batches(items, length, budget):
+    """Batches of items in their order: padded to the longest, at most `budget` tokens each, or one item."""
+    batches, longest = [], 0
+    for item in items:
+        longest = max(longest, length(item))
+        if not batches or longest * (len(batches[-1]) + 1) > budget:
             batches.append([])
+            longest = length(item)
         batches[-1].append(item)
     return batches
 
 
+def longest_first(items, length):
+    """So that those of like lengths are batched together, with little padding."""
+    return sorted(items, key=length, reverse=True)
+
+
 def padded_batches(stratum, budget):
     """The lengths of full ones."""
-    return sorted_batches(lengths(stratum, (BATCHES + 1) * budget), int, budget)[:-1]
+    return filled_batches(longest_first(lengths(stratum, (BATCHES + 1) * budget), int), int, budget)[:-1]
 
 
 def packed_batch(stratum, budget):
