@@ -58,7 +58,7 @@ int64_t vnp_gpu_batch_bytes(int64_t tokens, int64_t sequences, int width, enum v
 
 /* The whole: weights + margin + per_token x the tokens of a batch. */
 struct vnp_gpu_memory {
-    int64_t weights;   /* bytes; with a second opinion, those in FP32 too, and its batch */
+    int64_t weights;   /* bytes, with the table by token id; with a second opinion, those in FP32 too, and its batch */
     int64_t margin;    /* bytes left to the driver and to fragmentation */
     int64_t per_token; /* bytes */
 };
