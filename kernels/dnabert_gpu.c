@@ -55,7 +55,6 @@ static void products(const struct vnp_gpu_net *m, const struct vnp_gpu_layer *l,
 
 const struct vnp_gpu_arch vnp_dnabert_gpu = {
     .scores = " with ALiBi",
-    .by_id = true, /* no positions, one type: ALiBi sits in the scores */
     .steps = {"embed", "row scale", "qkv", "attention", "out", "fc1+geglu", "fc2", "finish"},
     .embed = embed,
     .products = products,

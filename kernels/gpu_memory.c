@@ -42,6 +42,18 @@ int64_t vnp_gpu_weights_bytes(const struct vnp_model_config *c, enum vnp_dtype d
            4 * VNP_GPU_ALIGN;
 }
 
+int64_t vnp_gpu_table_rows(const struct vnp_model_config *c, const struct vnp_gpu_net_options *o)
+{
+    const int64_t ids = 65536; /* of a stream, at most: two bytes each */
+    return c->arch != VNP_DNABERT_S || o->layer == 0 ? 0 : c->vocab < ids ? c->vocab : ids;
+}
+
+int64_t vnp_gpu_table_bytes(const struct vnp_model_config *c, const struct vnp_gpu_net_options *o)
+{
+    const int64_t x = c->width * (int64_t)vnp_dtype_bytes(vnp_gemm_storage(o->type));
+    return vnp_gpu_table_rows(c, o) * (4 * x + 8); /* x, q, k, v; a scale and a shift */
+}
+
 /* Every section with its padding. */
 int64_t vnp_gpu_batch_in_bytes(int64_t tokens, int64_t sequences)
 {
@@ -61,20 +73,13 @@ int64_t vnp_gpu_batch_bytes(int64_t tokens, int64_t sequences, int width, enum v
            vnp_gpu_aligned(sequences);
 }
 
-/* Of DNABERT-S's table by token id (lookup.h): x, q, k and v, a scale and a shift. */
-static int64_t table_bytes(const struct vnp_model_config *c, const struct vnp_gpu_net_options *o)
-{
-    const int64_t row = 4 * c->width * (int64_t)vnp_dtype_bytes(vnp_gemm_storage(o->type)) + 8;
-    return c->arch == VNP_DNABERT_S && o->layer > 0 ? c->vocab * row : 0;
-}
-
 /* What the weights take, and what the rest takes for each token of a batch. */
 static void bytes_of(const struct vnp_model_config *c, const struct vnp_gpu_net_options *o, int batches,
                      int64_t *weights, int64_t *per_token)
 {
     const struct vnp_gpu_parts p = vnp_gpu_parts(c, o);
     const int64_t many = 1 << 16;
-    *weights = vnp_gpu_weights_bytes(c, vnp_gemm_storage(o->type), o->layer) + table_bytes(c, o);
+    *weights = vnp_gpu_weights_bytes(c, vnp_gemm_storage(o->type), o->layer) + vnp_gpu_table_bytes(c, o);
     *per_token = vnp_gpu_parts_sum(&p) + batches * vnp_gpu_batch_bytes(many, many / 2, c->width, o->pool) / many;
 }
 

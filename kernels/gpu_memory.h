@@ -50,6 +50,11 @@ static inline int64_t vnp_gpu_parts_sum(const struct vnp_gpu_parts *p)
 /* Bytes of the weights for `layers` layers with matrices of `dtype`. */
 int64_t vnp_gpu_weights_bytes(const struct vnp_model_config *c, enum vnp_dtype dtype, int layers);
 
+/* Rows of the table of what a token is up to the first attention, by its id (lookup.h): DNABERT-S's, into which no
+ * position goes and whose tokens are all of one type; 0 where there is none. And its bytes. */
+int64_t vnp_gpu_table_rows(const struct vnp_model_config *c, const struct vnp_gpu_net_options *o);
+int64_t vnp_gpu_table_bytes(const struct vnp_model_config *c, const struct vnp_gpu_net_options *o);
+
 /* Memory that a batch of this capacity takes, on the device and, pinned, on the host: its inputs at most, its results,
  * and both with a flag a sequence. */
 int64_t vnp_gpu_batch_in_bytes(int64_t tokens, int64_t sequences);

@@ -3,8 +3,8 @@
  *   x[t] | qkv[t] = rows[id[t]],  scale[t], shift[t] = scales[id[t]]
  *
  * rows [vocab, x_bytes + qkv_bytes], x [tokens, x_bytes], qkv [tokens, qkv_bytes], 16-byte aligned; ids 1 or 2 bytes
- * each. One warp a token, eight a block; a lane copies every 32nd 16 bytes, six of them on their way at a time. No shared
- * memory. DNABERT-S in FP16: a table of 25 MB, which stays in L2, and 6 KB a token written. */
+ * each. One warp a token, eight a block; a lane copies every 32nd 16 bytes, six of them on their way at a time. No
+ * shared memory. DNABERT-S in FP16: a table of 25 MB, each row read a few times by a batch; 6 KB a token written. */
 #include "cuda_check.h"
 #include "launch.cuh"
 #include "lookup.h"
@@ -47,7 +47,8 @@ static __global__ void __launch_bounds__(32 * WARPS)
 template <typename Id> static void launch(const vnp_lookup_params *p, cudaStream_t stream)
 {
     const vnp_lookup_table *t = p->table;
-    CUDA_CHECK(vnp_launch(true, lookup<Id>, static_cast<unsigned>((p->tokens + WARPS - 1) / WARPS), 32 * WARPS, 0,
+    const bool brief = p->tokens * (t->x_bytes + t->qkv_bytes) < 500000000;
+    CUDA_CHECK(vnp_launch(brief, lookup<Id>, static_cast<unsigned>((p->tokens + WARPS - 1) / WARPS), 32 * WARPS, 0,
                           stream, static_cast<const uint4 *>(t->d_rows), reinterpret_cast<const float2 *>(t->d_scales),
                           static_cast<const Id *>(p->d_ids), static_cast<uint4 *>(p->d_x),
                           static_cast<uint4 *>(p->d_qkv), p->d_scale, p->d_shift, p->tokens, t->x_bytes / 16,

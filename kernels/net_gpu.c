@@ -108,7 +108,7 @@ enum vnp_status vnp_gpu_net_open(struct vnp_gpu_net **out, const struct vnp_mode
     }
     if (c->arch == VNP_DNABERT_S)
         upload_slopes(m);
-    if (m->arch->by_id && options->layer > 0 && vnp_gpu_net_tabulate(m, err) != VNP_OK) {
+    if (vnp_gpu_table_rows(c, options) > 0 && vnp_gpu_net_tabulate(m, err) != VNP_OK) {
         vnp_gpu_net_close(m);
         return err->status;
     }
@@ -124,7 +124,6 @@ void vnp_gpu_net_close(struct vnp_gpu_net *m)
     CUDA_CHECK(cudaFree(m->d_workspace));
     CUDA_CHECK(cudaFree(m->d_slopes));
     CUDA_CHECK(cudaFree(m->by_id.d_rows));
-    CUDA_CHECK(cudaFree(m->by_id.d_scales));
     CUDA_CHECK(cudaStreamDestroy(m->in));
     CUDA_CHECK(cudaStreamDestroy(m->compute));
     CUDA_CHECK(cudaStreamDestroy(m->out));

@@ -39,7 +39,7 @@ void vnp_gpu_net_download(struct vnp_gpu_net *m, struct vnp_gpu_batch *b);
 
 /* Computes an uploaded batch with a pause at each step and adds each kind of step's seconds to `seconds`. */
 enum vnp_gpu_step {
-    VNP_STEP_EMBED,
+    VNP_STEP_EMBED, /* DNABERT-S: with the first layer's q, k and v, looked up */
     VNP_STEP_NORM,
     VNP_STEP_QKV,
     VNP_STEP_ATTENTION,

@@ -103,24 +103,24 @@ static void tabulate(const struct vnp_gpu_net *m, const struct vnp_gpu_batch *b,
 
 enum vnp_status vnp_gpu_net_tabulate(struct vnp_gpu_net *m, struct vnp_err *err)
 {
-    const int64_t vocab = m->c.vocab, x = m->c.width * (int64_t)vnp_dtype_bytes(m->dtype);
-    const int64_t most = vocab < m->cap ? vocab : m->cap; /* tokens at a time */
+    const int64_t rows = vnp_gpu_table_rows(&m->c, &m->o), x = m->c.width * (int64_t)vnp_dtype_bytes(m->dtype);
+    const int64_t most = rows < m->cap ? rows : m->cap, bytes = vnp_gpu_table_bytes(&m->c, &m->o); /* most: at a time */
     struct vnp_gpu_batch b;
     if (vnp_gpu_batch_init(&b, most, 1, m->c.width, VNP_POOL_MEAN, err) != VNP_OK)
         return err->status;
-    if (cudaMalloc(&m->by_id.d_rows, (size_t)(vocab * 4 * x)) != cudaSuccess ||
-        cudaMalloc((void **)&m->by_id.d_scales, (size_t)vocab * 8) != cudaSuccess) {
+    if (cudaMalloc(&m->by_id.d_rows, (size_t)bytes) != cudaSuccess) {
         cudaGetLastError();
         vnp_gpu_batch_free(&b);
-        return vnp_error(err, VNP_OS, "no memory for a table of %lld tokens (%.2f GB on the GPU)", (long long)vocab,
-                         (double)(vocab * (4 * x + 8)) * 1e-9);
+        return vnp_error(err, VNP_OS, "no memory for a table of %lld tokens (%.2f GB on the GPU)", (long long)rows,
+                         (double)bytes * 1e-9);
     }
+    m->by_id.d_scales = (float *)(void *)((char *)m->by_id.d_rows + rows * 4 * x);
     m->by_id.x_bytes = (int)x, m->by_id.qkv_bytes = (int)(3 * x);
-    uint16_t *ids = xmalloc((size_t)vocab * sizeof *ids);
-    for (int64_t i = 0; i < vocab; i++)
+    uint16_t *ids = xmalloc((size_t)rows * sizeof *ids);
+    for (int64_t i = 0; i < rows; i++)
         ids[i] = (uint16_t)i;
-    for (int64_t first = 0; first < vocab; first += most) {
-        const uint32_t length = (uint32_t)(vocab - first < most ? vocab - first : most);
+    for (int64_t first = 0; first < rows; first += most) {
+        const uint32_t length = (uint32_t)(rows - first < most ? rows - first : most);
         vnp_gpu_batch_fill(&b, 1, &length, ids + first, 2, UINT32_MAX);
         CUDA_CHECK(cudaMemcpyAsync(b.d_in, b.h_in, (size_t)b.in_bytes, cudaMemcpyHostToDevice, m->compute));
         tabulate(m, &b, first);

@@ -26,7 +26,6 @@ static inline void vnp_gpu_done(const struct vnp_gpu_pass *p, enum vnp_gpu_step 
 struct vnp_gpu_arch {
     const char *scores;           /* what its attention does with the scores, for the report */
     const char *steps[VNP_STEPS]; /* names; NULL where it has no such step */
-    bool by_id; /* what a token is up to the first layer's attention depends on its id alone */
     /* d_x: the input of the first layer, before a LayerNorm. */
     void (*embed)(const struct vnp_gpu_net *m, const struct vnp_gpu_batch *b);
     /* The products of a layer for a batch: q, k and v into d_wide; attention's output, from d_h, into d_x; the
@@ -53,12 +52,14 @@ struct vnp_gpu_net {
     float *d_hidden;  /* [tokens, width] the representation, when it is pooled */
     float *d_rotary;  /* [positions, head_dim / 2, 2], ESM-2 */
     float *d_slopes;  /* [heads] ALiBi's, DNABERT-S */
-    struct vnp_lookup_table by_id; /* of the first layer's x and q, k, v; empty where there is none */
+    struct vnp_lookup_table by_id; /* x and q, k, v of the first layer, vnp_gpu_table_rows(); empty without */
     cudaStream_t in, compute, out;
     char report[1024];
 };
 
-/* Fills m->by_id, of an architecture that is so and has a first layer, by sending the whole vocabulary as far. */
+/* Makes m->by_id, where vnp_gpu_table_rows() are more than none: sends the whole vocabulary through the embedding and
+ * the first layer's q, k and v. Uses the workspace, and waits. VNP_OS when the device has not the memory; the net can
+ * only be closed then. */
 VNP_MUST_CHECK enum vnp_status vnp_gpu_net_tabulate(struct vnp_gpu_net *m, struct vnp_err *err);
 
 /* d_x of a batch's tokens; d_scale and d_shift, with which the first layer reads it; from a table, its d_wide too. */

@@ -83,6 +83,28 @@ static void test_gpu_memory_dnabert(void **state)
     }
 }
 
+/* DNABERT-S's table by token id: of each id that a stream can have x, q, k, v, a scale and a shift. */
+static void test_gpu_table(void **state)
+{
+    struct vnp_model_config c = {
+        .arch = VNP_DNABERT_S, .width = 768, .ffn = 3072, .layers = 12, .heads = 12, .vocab = 4096};
+    struct vnp_gpu_net_options o = {.type = VNP_GEMM_F16, .layer = 12, .pool = VNP_POOL_MEAN, .tokens = 8192};
+    (void)state;
+    assert_int_equal(vnp_gpu_table_bytes(&c, &o), 4096 * (4 * 768 * 2 + 8));
+    const int64_t with = vnp_gpu_memory(&c, &o, 4, false).weights - vnp_gpu_weights_bytes(&c, VNP_F16, 12);
+    const int64_t beside = vnp_gpu_memory(&c, &o, 4, true).weights - vnp_gpu_memory(&c, &o, 4, false).weights;
+    assert_true(with >= vnp_gpu_table_bytes(&c, &o));
+    o.type = VNP_GEMM_F32;
+    assert_int_equal(vnp_gpu_table_bytes(&c, &o), 4096 * (4 * 768 * 4 + 8));
+    assert_true(beside >= vnp_gpu_weights_bytes(&c, VNP_F32, 12) + vnp_gpu_table_bytes(&c, &o));
+    c.vocab = 100000;
+    assert_int_equal(vnp_gpu_table_rows(&c, &o), 65536);
+    o.layer = 0;
+    assert_int_equal(vnp_gpu_table_rows(&c, &o), 0);
+    o.layer = 12, c.arch = VNP_ESM2;
+    assert_int_equal(vnp_gpu_table_bytes(&c, &o), 0);
+}
+
 static double esm2_tflops(int width, int64_t budget)
 {
     return vnp_gpu_h200_tflops(&(struct vnp_model_config){.arch = VNP_ESM2, .width = width}, budget);
@@ -200,6 +222,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_gpu_memory),
                                        cmocka_unit_test(test_gpu_memory_grows),
                                        cmocka_unit_test(test_gpu_memory_dnabert),
+                                       cmocka_unit_test(test_gpu_table),
                                        cmocka_unit_test(test_gpu_speed),
                                        cmocka_unit_test(test_census),
                                        cmocka_unit_test(test_sample),
