@@ -103,8 +103,9 @@ static void tabulate(const struct vnp_gpu_net *m, const struct vnp_gpu_batch *b,
 
 enum vnp_status vnp_gpu_net_tabulate(struct vnp_gpu_net *m, struct vnp_err *err)
 {
-    const int64_t rows = vnp_gpu_table_rows(&m->c, &m->o), x = m->c.width * (int64_t)vnp_dtype_bytes(m->dtype);
-    const int64_t most = rows < m->cap ? rows : m->cap, bytes = vnp_gpu_table_bytes(&m->c, &m->o); /* most: at a time */
+    const int64_t rows = vnp_gpu_table_rows(&m->c, &m->o), bytes = vnp_gpu_table_bytes(&m->c, &m->o);
+    const int64_t x = m->c.width * (int64_t)vnp_dtype_bytes(m->dtype);
+    const int64_t most = rows < m->cap ? rows : m->cap; /* at a time */
     struct vnp_gpu_batch b;
     if (vnp_gpu_batch_init(&b, most, 1, m->c.width, VNP_POOL_MEAN, err) != VNP_OK)
         return err->status;
