@@ -74,30 +74,21 @@ static struct totals sustained(struct vnp_gpu_net *m, const struct vnp_model_con
                                double seconds)
 {
     struct totals t = {0, 0, 0, 0};
-    cudaEvent_t begin, end;
-    CUDA_CHECK(cudaEventCreate(&begin));
-    CUDA_CHECK(cudaEventCreate(&end));
     for (int i = 0; i < WARM_UPS; i++)
         vnp_gpu_net_compute(m, &b[i % BATCHES]);
-    CUDA_CHECK(cudaEventRecord(begin, vnp_gpu_net_stream(m)));
+    CUDA_CHECK(cudaDeviceSynchronize());
     const double start = vnp_now();
     for (int64_t i = 0; vnp_now() - start < seconds || i < BATCHES; i++) {
         struct vnp_gpu_batch *at = &b[i % BATCHES];
         if (i >= BATCHES)
-            CUDA_CHECK(cudaEventSynchronize(at->done));
+            CUDA_CHECK(cudaEventSynchronize(at->computed));
         vnp_gpu_net_compute(m, at);
-        CUDA_CHECK(cudaEventRecord(at->done, vnp_gpu_net_stream(m)));
         t.tokens += (double)at->tokens, t.sequences += (double)at->n;
         for (int64_t s = 0; s < at->n; s++)
             t.flops += vnp_cpu_net_flops(c, c->layers, at->cu[s + 1] - at->cu[s]);
     }
-    float ms;
-    CUDA_CHECK(cudaEventRecord(end, vnp_gpu_net_stream(m)));
-    CUDA_CHECK(cudaEventSynchronize(end));
-    CUDA_CHECK(cudaEventElapsedTime(&ms, begin, end));
-    CUDA_CHECK(cudaEventDestroy(begin));
-    CUDA_CHECK(cudaEventDestroy(end));
-    t.seconds = ms * 1e-3;
+    CUDA_CHECK(cudaDeviceSynchronize());
+    t.seconds = vnp_now() - start;
     return t;
 }
 
@@ -179,6 +170,7 @@ int main(int argc, char **argv)
                                             .pool = VNP_POOL_MEAN,
                                             .prefix = special,
                                             .suffix = special,
+                                            .workspaces = VNP_WORKSPACES,
                                             .tokens = o.budget};
     const double before = vnp_now();
     if (vnp_gpu_net_open(&m, model, &net, &err) != VNP_OK)

@@ -13,7 +13,7 @@
 #include "layernorm.h"
 #include "log.h"
 #include "lookup.h"
-#include "pooling.h"
+#include "representation.h"
 #include "xmalloc.h"
 
 #define BUDGET 32768
@@ -94,10 +94,6 @@ static void run_attention(const void *ctx)
 {
     vnp_attention(ctx, 0);
 }
-static void run_layernorm(const void *ctx)
-{
-    vnp_layernorm(ctx, 0);
-}
 static void run_moments(const void *ctx)
 {
     vnp_row_moments(d_a, VNP_F16, BUDGET, *(const int *)ctx, d_b, 0);
@@ -114,9 +110,9 @@ static void run_lookup(const void *ctx)
 {
     vnp_lookup(ctx, 0);
 }
-static void run_pooling(const void *ctx)
+static void run_representation(const void *ctx)
 {
-    vnp_pooling(ctx, 0);
+    vnp_representation(ctx, 0);
 }
 
 static void *upload(const void *v, size_t bytes)
@@ -185,19 +181,48 @@ static void bench_lookup(const struct model *m)
     free(ids);
 }
 
+/* Every token's, and the mean of each sequence, LayerNorm and all. */
+static void bench_representation(const struct model *m, const struct stratum *s)
+{
+    const int width = m->heads * m->dim;
+    int32_t *cu = xcalloc(BUDGET + 1, 4);
+    const int64_t n = batch(s, cu);
+    void *d_cu = upload(cu, BUDGET * 4);
+    float *vector = d_b; /* of scales, shifts, w or b */
+    char what[64];
+    struct vnp_representation_params p = {.dtype = VNP_F16,
+                                          .d_x = d_a,
+                                          .d_scale = vector,
+                                          .d_shift = vector,
+                                          .d_w = vector,
+                                          .d_b = vector,
+                                          .tokens = cu[n],
+                                          .width = width,
+                                          .d_cu = d_cu,
+                                          .n = n,
+                                          .pool = VNP_POOL_NONE,
+                                          .prefix = 1,
+                                          .suffix = 1,
+                                          .d_out = vector + BUDGET,
+                                          .d_nonfinite = d_scrub};
+    const double in = (2.0 * width + 8) * cu[n];
+    snprintf(what, sizeof what, "%s, f16 to f32, %d x %d", s->name, cu[n], width);
+    report("representation", m->name, what, timed(run_representation, &p), in + 4.0 * width * cu[n], 0);
+    p.pool = VNP_POOL_MEAN;
+    snprintf(what, sizeof what, "%s, f16, mean, %d x %d", s->name, cu[n], width);
+    report("representation", m->name, what, timed(run_representation, &p), in + 4.0 * width * (double)n, 0);
+    cudaFree(d_cu);
+    free(cu);
+}
+
 static void bench_rows(const struct model *m)
 {
     const int width = m->heads * m->dim;
     const double elements = (double)BUDGET * width;
     char what[64];
     float *ones = xcalloc((size_t)width * 33, 4);
-    int32_t *sequence = xcalloc(BUDGET, 4), *cu = xcalloc(BUDGET + 1, 4);
-    const int64_t n = batch(&strata[0], cu);
-    void *d_w = upload(ones, (size_t)width * 33 * 4), *d_sequence = upload(sequence, BUDGET * 4),
-         *d_cu = upload(cu, BUDGET * 4);
-    const struct vnp_layernorm_params ln = {VNP_F16, d_a, d_b, d_w, d_w, BUDGET, width, 1e-5f, d_sequence, d_scrub};
-    snprintf(what, sizeof what, "f16 to f32, checked, %d x %d", BUDGET, width);
-    report("layernorm", m->name, what, timed(run_layernorm, &ln), 6 * elements, 0);
+    int32_t *sequence = xcalloc(BUDGET, 4);
+    void *d_w = upload(ones, (size_t)width * 33 * 4), *d_sequence = upload(sequence, BUDGET * 4);
     snprintf(what, sizeof what, "f16, %d x %d", BUDGET, width);
     report("row moments", m->name, what, timed(run_moments, &width), 2 * elements + 8.0 * BUDGET, 0);
     snprintf(what, sizeof what, "%d x %d parts", BUDGET, (width + 191) / 192);
@@ -205,11 +230,8 @@ static void bench_rows(const struct model *m)
     const struct vnp_embed_params e = {VNP_F16, d_w, NULL, d_sequence, 1, d_b, BUDGET, width, 1, 32, d_sequence, d_w};
     snprintf(what, sizeof what, "f16, %d x %d", BUDGET, width);
     report("embed", m->name, what, timed(run_embed, &e), 2 * elements, 0);
-    const struct vnp_pooling_params pool = {VNP_POOL_MEAN, d_a, d_b, d_cu, n, width, 1, 1};
-    snprintf(what, sizeof what, "mean, %lld x 52 x %d", (long long)n, width);
-    report("pooling", m->name, what, timed(run_pooling, &pool), 4.0 * 52 * (double)n * width, 0);
-    cudaFree(d_w), cudaFree(d_sequence), cudaFree(d_cu);
-    free(ones), free(sequence), free(cu);
+    cudaFree(d_w), cudaFree(d_sequence);
+    free(ones), free(sequence);
 }
 
 int main(int argc, char **argv)
@@ -239,6 +261,8 @@ int main(int argc, char **argv)
             bench_attention(&models[i], &strata[s], VNP_F16);
         bench_attention(&models[i], &strata[3], VNP_F32);
         bench_rows(&models[i]);
+        bench_representation(&models[i], &strata[0]);
+        bench_representation(&models[i], &strata[3]);
         if (models[i].alibi)
             bench_lookup(&models[i]);
     }

@@ -85,23 +85,34 @@ static void add_one(double *restrict acc, const float *restrict a, int64_t n)
         acc[j] += (double)a[j];
 }
 
-/* Columns [at, at + n) of the mean. */
-static void mean_tile(enum vnp_dtype dtype, const void *src, int64_t count, int64_t width, int64_t at, int64_t n,
-                      float *dst)
+/* Columns [at, at + n) of vectors [i, end), summed into acc[n]. */
+static void sum_run(enum vnp_dtype dtype, const void *src, int64_t i, int64_t end, int64_t width, int64_t at, int64_t n,
+                    double *acc)
 {
-    double acc[TILE] = {0};
     float scratch[4][TILE];
-    int64_t i = 0;
-    for (; i + 4 <= count; i += 4) {
+    memset(acc, 0, (size_t)n * sizeof *acc);
+    for (; i + 4 <= end; i += 4) {
         const float *v[4];
         for (int64_t k = 0; k < 4; k++)
             v[k] = floats(dtype, src, (i + k) * width + at, n, scratch[k]);
         add_four(acc, v[0], v[1], v[2], v[3], n);
     }
-    for (; i < count; i++)
+    for (; i < end; i++)
         add_one(acc, floats(dtype, src, i * width + at, n, scratch[0]), n);
+}
+
+/* Columns [at, at + n) of the mean. */
+static void mean_tile(enum vnp_dtype dtype, const void *src, int64_t count, int64_t width, int64_t at, int64_t n,
+                      float *dst)
+{
+    double all[TILE] = {0}, run[TILE];
+    for (int64_t i = 0; i < count; i += VNP_POOL_RUN) {
+        sum_run(dtype, src, i, i + VNP_POOL_RUN < count ? i + VNP_POOL_RUN : count, width, at, n, run);
+        for (int64_t j = 0; j < n; j++)
+            all[j] += run[j];
+    }
     for (int64_t j = 0; j < n; j++)
-        dst[at + j] = (float)(acc[j] / (double)count);
+        dst[at + j] = (float)(all[j] / (double)count);
 }
 
 static void max_one(float *restrict m, const float *restrict a, int64_t n)

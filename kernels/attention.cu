@@ -188,7 +188,7 @@ static __device__ __forceinline__ void meet(rows_state<S> &r, const lane_offsets
             }
         }
     bias.scores.finish(s, bias.slope, bias.row, bias.key);
-    vnp_softmax_step<2 * GROUPS>(s, valid, r.top, scale);
+    vnp_softmax_step<2 * GROUPS>(s, valid, bias.scores.unit(), r.top, scale);
 #pragma unroll
     for (int n = 0; n < S::D / 8; n++)
         r.o[n][0] *= scale[0], r.o[n][1] *= scale[0], r.o[n][2] *= scale[1], r.o[n][3] *= scale[1];

@@ -76,8 +76,13 @@ template <int N> static __device__ __forceinline__ float vnp_lane_max(const floa
     return m[0];
 }
 
-/* What becomes of the products q k^T before the softmax. Nothing: q came scaled. */
+/* What becomes of the products q k^T before the softmax, in which a score counts `unit` binary orders of magnitude.
+ * Nothing: q came scaled. */
 struct vnp_scores {
+    __device__ __forceinline__ float unit() const
+    {
+        return VNP_LOG2E;
+    }
     __device__ __forceinline__ float slope(int) const
     {
         return 0;
@@ -87,34 +92,39 @@ struct vnp_scores {
     }
 };
 
-/* Or ALiBi: scale s - slope |i - j|, symmetric. */
+/* Or ALiBi: scale s - slope |i - j|, symmetric; over `scale`, which the unit has in it. */
 struct vnp_scores_alibi {
     const float *slopes; /* [heads] */
     float scale;
 
+    __device__ __forceinline__ float unit() const
+    {
+        return scale * VNP_LOG2E;
+    }
     __device__ __forceinline__ float slope(int head) const
     {
-        return slopes[head];
+        return slopes[head] / scale;
     }
     /* s: 16 rows x 8 N keys in the layout of vnp_softmax_step(), the first of them `row` and `key` of the sequence. */
     template <int N> __device__ __forceinline__ void finish(float (&s)[N][4], float slope, int row, int key) const
     {
         const int lane = threadIdx.x & 31;
-        const float ahead = static_cast<float>(row + lane / 4 - key - (lane & 3) * 2);
+        const float ahead = slope * static_cast<float>(row + lane / 4 - key - (lane & 3) * 2);
 #pragma unroll
         for (int j = 0; j < N; j++)
 #pragma unroll
             for (int e = 0; e < 4; e++)
-                s[j][e] = fmaf(s[j][e], scale, -(slope * fabsf(ahead + static_cast<float>(e / 2 * 8 - j * 8 - e % 2))));
+                s[j][e] -= fabsf(fmaf(slope, static_cast<float>(e / 2 * 8 - j * 8 - e % 2), ahead));
     }
 };
 
 /* One step of the online softmax over a warp's 16 rows x 8 N keys of scores in the accumulator layout of m16n8:
  * s[j][0..1] row lane / 4, s[j][2..3] row lane / 4 + 8, keys 8 j + 2 (lane % 4) and the next. Keys from `valid` on
- * don't count. Turns s into exponentials, updates each row's largest score (times log2 e), and returns in scale[] what
+ * don't count. Turns s into exponentials, updates each row's largest score (times `unit`), and returns in scale[] what
  * the sums so far must be multiplied with. */
 template <int N>
-static __device__ __forceinline__ void vnp_softmax_step(float (&s)[N][4], int valid, float (&top)[2], float (&scale)[2])
+static __device__ __forceinline__ void vnp_softmax_step(float (&s)[N][4], int valid, float unit, float (&top)[2],
+                                                        float (&scale)[2])
 {
     if (valid < 8 * N) {
         const int key = (threadIdx.x & 3) * 2;
@@ -127,13 +137,13 @@ static __device__ __forceinline__ void vnp_softmax_step(float (&s)[N][4], int va
     }
 #pragma unroll
     for (int r = 0; r < 2; r++) {
-        const float m = fmaxf(top[r], vnp_quad_max(vnp_lane_max<N>(s, r)) * VNP_LOG2E);
+        const float m = fmaxf(top[r], vnp_quad_max(vnp_lane_max<N>(s, r)) * unit);
         scale[r] = vnp_exp2(top[r] - m);
         top[r] = m;
 #pragma unroll
         for (int j = 0; j < N; j++) {
-            s[j][2 * r] = vnp_exp2(fmaf(s[j][2 * r], VNP_LOG2E, -m));
-            s[j][2 * r + 1] = vnp_exp2(fmaf(s[j][2 * r + 1], VNP_LOG2E, -m));
+            s[j][2 * r] = vnp_exp2(fmaf(s[j][2 * r], unit, -m));
+            s[j][2 * r + 1] = vnp_exp2(fmaf(s[j][2 * r + 1], unit, -m));
         }
     }
 }

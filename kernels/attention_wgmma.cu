@@ -212,7 +212,7 @@ static __device__ __forceinline__ void run(const T *qkv, T *out, const vnp_atten
         wgmma_end();
         if (active) {
             scores.finish(s, slope, tile.query + static_cast<int>(threadIdx.x / 32 * 16), step * VNP_KEYS);
-            vnp_softmax_step<8>(s, tile.length - step * VNP_KEYS, top, scale);
+            vnp_softmax_step<8>(s, tile.length - step * VNP_KEYS, scores.unit(), top, scale);
             add_exponentials(s, sum, scale);
             scale_rows<D>(o, scale);
         }

@@ -19,6 +19,7 @@ struct vnp_exact *vnp_exact_new(const struct vnp_model *model, const struct vnp_
     e->model = model;
     e->options = *like;
     e->options.type = VNP_GEMM_F32;
+    e->options.workspaces = 1;
     e->options.tokens = FIRST_TOKENS;
     return e;
 }

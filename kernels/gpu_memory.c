@@ -25,10 +25,9 @@ struct vnp_gpu_parts vnp_gpu_parts(const struct vnp_model_config *c, const struc
     return (struct vnp_gpu_parts){.x = w * s,
                                   .h = w * s,
                                   .wide = larger(3 * w, c->ffn) * s,
-                                  .hidden = o->pool == VNP_POOL_NONE ? 0 : w * 4,
                                   .moments = VNP_MOMENTS_PARTS(w) * 8,
                                   .scale = 4,
-                                  .shift = esm2 ? 0 : 4,
+                                  .shift = 4,
                                   .rotary = esm2 ? c->head_dim * 4 : 0};
 }
 
@@ -80,7 +79,8 @@ static void bytes_of(const struct vnp_model_config *c, const struct vnp_gpu_net_
     const struct vnp_gpu_parts p = vnp_gpu_parts(c, o);
     const int64_t many = 1 << 16;
     *weights = vnp_gpu_weights_bytes(c, vnp_gemm_storage(o->type), o->layer) + vnp_gpu_table_bytes(c, o);
-    *per_token = vnp_gpu_parts_sum(&p) + batches * vnp_gpu_batch_bytes(many, many / 2, c->width, o->pool) / many;
+    *per_token = o->workspaces * vnp_gpu_parts_sum(&p) +
+                 batches * vnp_gpu_batch_bytes(many, many / 2, c->width, o->pool) / many;
 }
 
 struct vnp_gpu_memory vnp_gpu_memory(const struct vnp_model_config *c, const struct vnp_gpu_net_options *o, int batches,
@@ -89,7 +89,7 @@ struct vnp_gpu_memory vnp_gpu_memory(const struct vnp_model_config *c, const str
     struct vnp_gpu_net_options exact = *o;
     int64_t weights, per_token, weights32 = 0, per_token32 = 0;
     bytes_of(c, o, batches, &weights, &per_token);
-    exact.type = VNP_GEMM_F32;
+    exact.type = VNP_GEMM_F32, exact.workspaces = 1;
     if (second_opinion)
         bytes_of(c, &exact, 1, &weights32, &per_token32);
     return (struct vnp_gpu_memory){

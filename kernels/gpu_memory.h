@@ -10,13 +10,15 @@
 #include "model.h"
 #include "pool.h"
 
-#define VNP_SLOTS 4 /* batches in flight */
+#define VNP_SLOTS 4      /* batches in flight */
+#define VNP_WORKSPACES 2 /* of them, so many are computed at a time */
 
 struct vnp_gpu_net_options {
     enum vnp_gemm_type type; /* numbers: F16, BF16, F32 or TF32 */
     int layer;          /* representation: 0 the embedding, n the raw output of layer n, the last after its LayerNorm */
     enum vnp_pool pool; /* none: a vector a token */
     int prefix, suffix; /* tokens at either end that pooling leaves out */
+    int workspaces;     /* batches computed at a time: 1 to VNP_WORKSPACES */
     int64_t tokens;     /* of a batch, at most */
 };
 
@@ -37,14 +39,13 @@ struct vnp_gpu_parts {
     int64_t wide;    /* q, k and v: three; or the feed-forward's hidden layer */
     int64_t moments; /* of its row of x, in parts */
     int64_t scale;   /* what they come to: 1 / its deviation */
-    int64_t shift;   /* DNABERT-S: -its mean / its deviation */
-    int64_t hidden;  /* the representation in FP32 that pooling reads; without pooling it is the batch's result */
+    int64_t shift;   /* -its mean / its deviation */
     int64_t rotary;  /* ESM-2: cos and sin of its position, for half a head's columns */
 };
 struct vnp_gpu_parts vnp_gpu_parts(const struct vnp_model_config *c, const struct vnp_gpu_net_options *o);
 static inline int64_t vnp_gpu_parts_sum(const struct vnp_gpu_parts *p)
 {
-    return p->x + p->h + p->wide + p->moments + p->scale + p->shift + p->hidden + p->rotary;
+    return p->x + p->h + p->wide + p->moments + p->scale + p->shift + p->rotary;
 }
 
 /* Bytes of the weights for `layers` layers with matrices of `dtype`. */

@@ -26,8 +26,8 @@ static __device__ __forceinline__ void vnp_let_next_start(void)
 }
 
 /* kernel<<<blocks, threads, shared, stream>>>(args...); early where it is brief and the device can (from sm_90).
- * `brief`: takes up to about a third of a millisecond: longer ones have nothing to gain, and lost half a percent by it.
- */
+ * `brief`: longer ones have nothing to gain, and lose by it: their blocks keep multiprocessors waiting which another
+ * batch could use. */
 template <class... P, class... A>
 static cudaError_t vnp_launch(bool brief, void (*kernel)(P...), unsigned blocks, unsigned threads, size_t shared,
                               cudaStream_t stream, A &&...args)

@@ -1,16 +1,13 @@
-/* LayerNorm; and by itself, for where it is part of a product, its division.
+/* What a LayerNorm needs to know of a row: its division and its mean.
  *
- *   y = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * w + b      or y = x without w and b
  *   moments = sum(x), sum((x - mean(x))^2)
  *   scale = 1 / sqrt(mean((x - mean(x))^2) + eps), shift = -mean(x) scale, from moments of x's parts
  *
- * x [rows, width] of T, y [rows, width] FP32, dense, 16-byte aligned; w, b [width] FP32.
+ * x [rows, width] of T, dense, 16-byte aligned; moments, scale, shift FP32.
  * One warp a row, 8 rows a block; a lane holds chunks lane, lane + 32, ... of 8 elements, up to C of them, so the row
  * is read once. No shared memory. Sums: over a lane's elements in order, then a butterfly over the warp: the same order
- * for every row, whatever is beside it. Reads rows * width * sizeof(T), writes rows * width * 4, or 8 bytes
- * a row of moments; w and b come from the caches. NaN and Inf make their own row NaN (as the sum does) and, when asked,
- * set the byte of the row's sequence. */
-#include <float.h>
+ * for every row, whatever is beside it. Reads rows * width * sizeof(T), writes 8 bytes a row. NaN and Inf make the
+ * moments of their own row NaN. */
 #include <type_traits>
 
 #include "cuda_check.h"
@@ -84,51 +81,6 @@ static __device__ __forceinline__ void load_row(share<T, C> &x, const T *row, in
             x.load(c, row + (c * 32 + lane) * 8);
 }
 
-template <typename T, int C>
-static __global__ void __launch_bounds__(32 * WARPS)
-    layernorm(const T *d_x, float *d_out, const float *__restrict__ w, const float *__restrict__ b, int64_t rows,
-              int chunks, float eps, const int32_t *__restrict__ sequence, uint8_t *nonfinite)
-{
-    const int lane = threadIdx.x & 31;
-    const int64_t row = static_cast<int64_t>(blockIdx.x) * WARPS + threadIdx.x / 32;
-    vnp_let_next_start();
-    vnp_await_results();
-    if (row >= rows)
-        return;
-    float *dst = d_out + row * chunks * 8;
-    share<T, C> x;
-    load_row(x, d_x + row * chunks * 8, lane, chunks);
-    float mean = 0, scale = 1;
-    if (w) {
-        const float n = static_cast<float>(chunks * 8);
-        const float2 m = moments(x, lane, chunks);
-        mean = m.x / n, scale = 1 / sqrtf(m.y / n + eps);
-    }
-    bool finite = true;
-#pragma unroll
-    for (int c = 0; c < C; c++) {
-        const int at = (c * 32 + lane) * 8;
-        float v[8];
-        if (c * 32 + lane >= chunks)
-            continue;
-        x.get(c, v);
-        if (w) {
-            float gain[8], bias[8];
-            vnp_load8(w + at, gain);
-            vnp_load8(b + at, bias);
-#pragma unroll
-            for (int i = 0; i < 8; i++)
-                v[i] = fmaf((v[i] - mean) * scale, gain[i], bias[i]);
-        }
-#pragma unroll
-        for (int i = 0; i < 8; i++)
-            finite = finite && fabsf(v[i]) <= FLT_MAX;
-        vnp_store8(dst + at, v);
-    }
-    if (nonfinite && !__all_sync(~0u, finite) && lane == 0)
-        nonfinite[sequence[row]] = 1;
-}
-
 /* Calls f with the chunks of a lane as a constant. */
 template <class F> static void by_width(int width, F f)
 {
@@ -143,28 +95,6 @@ template <class F> static void by_width(int width, F f)
         f(std::integral_constant<int, 10>());
     else
         f(std::integral_constant<int, 20>());
-}
-
-template <typename T> static void normalise(const vnp_layernorm_params *p, cudaStream_t stream)
-{
-    const unsigned blocks = static_cast<unsigned>((p->rows + WARPS - 1) / WARPS);
-    by_width(p->width, [=](auto c) {
-        CUDA_CHECK(vnp_launch(p->rows * p->width < 30000000, layernorm<T, c>, blocks, 32 * WARPS, 0, stream,
-                              static_cast<const T *>(p->d_x), p->d_out, p->d_w, p->d_b, p->rows, p->width / 8, p->eps,
-                              p->d_sequence, p->d_nonfinite));
-    });
-}
-
-extern "C" void vnp_layernorm(const vnp_layernorm_params *p, cudaStream_t stream)
-{
-    if (p->rows == 0)
-        return;
-    if (p->dtype == VNP_F32)
-        normalise<float>(p, stream);
-    else if (p->dtype == VNP_F16)
-        normalise<__half>(p, stream);
-    else
-        normalise<__nv_bfloat16>(p, stream);
 }
 
 template <typename T, int C>

@@ -1,5 +1,5 @@
-/* LayerNorm over packed rows: the last of a network, which widens them to FP32 and looks for NaN and Inf; and its
- * moments alone, for those that are a part of a product. */
+/* What a LayerNorm needs to know of packed rows, when it is a part of what comes next: of a product (gemm.h), or of the
+ * representation (representation.h). */
 #ifndef VNP_LAYERNORM_H
 #define VNP_LAYERNORM_H
 
@@ -13,22 +13,6 @@ extern "C" {
 #endif
 
 #define VNP_LAYERNORM_MAX_WIDTH 5120 /* and a multiple of 8 */
-
-struct vnp_layernorm_params {
-    enum vnp_dtype dtype;   /* of x */
-    const void *d_x;        /* [rows, width], 16-byte aligned */
-    float *d_out;           /* [rows, width] */
-    const float *d_w, *d_b; /* [width] both; NULL both: out = x, nothing is normalised */
-    int64_t rows;
-    int width;
-    float eps;
-    const int32_t *d_sequence; /* [rows] each row's sequence; used with d_nonfinite alone */
-    uint8_t *d_nonfinite;      /* [sequences] set to 1 where a row of the result holds NaN or Inf; NULL: nobody asks */
-};
-
-/* out = (x - mean) / sqrt(mean((x - mean)^2) + eps) * w + b, two passes over the row, which stays in registers. NaN or
- * Inf in a row makes that row NaN. */
-void vnp_layernorm(const struct vnp_layernorm_params *p, cudaStream_t stream);
 
 /* d_moments [rows, 2]: of each row of d_x [rows, width] the sum, and the sum of squared deviations from its mean. */
 void vnp_row_moments(const void *d_x, enum vnp_dtype dtype, int64_t rows, int width, float *d_moments,

@@ -9,8 +9,7 @@
 #include "device_gpu.h"
 #include "layernorm.h"
 #include "net_steps_gpu.h"
-#include "pooling.h"
-#include "rotary.h"
+#include "representation.h"
 #include "telemetry.h"
 #include "xmalloc.h"
 
@@ -44,34 +43,27 @@ static enum vnp_status check_shape(const struct vnp_model_config *c, struct vnp_
     return VNP_OK;
 }
 
+/* The workspace for a batch of `tokens`: the one whose turn it is, unless only another has room; NULL when none has. */
+static struct vnp_gpu_workspace *workspace_for(struct vnp_gpu_net *m, int64_t tokens)
+{
+    for (int i = 0; i < m->o.workspaces; i++) {
+        struct vnp_gpu_workspace *ws = &m->workspace[(m->turn + i) % m->o.workspaces];
+        if (tokens <= ws->cap)
+            return ws;
+    }
+    return NULL;
+}
+
+static enum vnp_status make_room(struct vnp_gpu_net *m, struct vnp_gpu_workspace *ws, int64_t tokens,
+                                 struct vnp_err *err)
+{
+    const struct vnp_gpu_parts parts = vnp_gpu_parts(&m->c, &m->o);
+    return vnp_gpu_workspace_reserve(ws, &parts, m->c.head_dim, tokens, err);
+}
+
 enum vnp_status vnp_gpu_net_reserve(struct vnp_gpu_net *m, int64_t tokens, struct vnp_err *err)
 {
-    const struct vnp_gpu_parts p = vnp_gpu_parts(&m->c, &m->o);
-    char *slab;
-    if (tokens <= m->cap)
-        return VNP_OK;
-    tokens = (tokens + 255) / 256 * 256; /* so that each part is aligned */
-    const int64_t bytes = tokens * vnp_gpu_parts_sum(&p);
-    CUDA_CHECK(cudaStreamSynchronize(m->compute));
-    if (cudaMalloc((void **)&slab, (size_t)bytes) != cudaSuccess) {
-        cudaGetLastError();
-        return vnp_error(err, VNP_OS, "a batch of %lld tokens takes %.2f GB of the GPU's memory, and %.2f GB are free",
-                         (long long)tokens, (double)bytes * 1e-9, (double)vnp_device_free() * 1e-9);
-    }
-    CUDA_CHECK(cudaFree(m->d_workspace));
-    m->d_workspace = slab;
-    m->d_x = slab, slab += tokens * p.x;
-    m->d_h = slab, slab += tokens * p.h;
-    m->d_wide = slab, slab += tokens * p.wide;
-    m->d_moments = (float *)(void *)slab, slab += tokens * p.moments;
-    m->d_scale = (float *)(void *)slab, slab += tokens * p.scale;
-    m->d_shift = p.shift ? (float *)(void *)slab : NULL, slab += tokens * p.shift;
-    m->d_hidden = (float *)(void *)slab, slab += tokens * p.hidden;
-    m->d_rotary = (float *)(void *)slab;
-    m->cap = tokens;
-    if (p.rotary > 0)
-        CUDA_CHECK((cudaError_t)vnp_rotary_table(m->d_rotary, tokens, m->c.head_dim, m->compute));
-    return VNP_OK;
+    return workspace_for(m, tokens) != NULL ? VNP_OK : make_room(m, &m->workspace[m->turn], tokens, err);
 }
 
 /* Once; a few bytes. */
@@ -83,6 +75,21 @@ static void upload_slopes(struct vnp_gpu_net *m)
     CUDA_CHECK(cudaMalloc((void **)&m->d_slopes, bytes));
     CUDA_CHECK(cudaMemcpy(m->d_slopes, slopes, bytes, cudaMemcpyHostToDevice));
     free(slopes);
+}
+
+/* The weights, the workspaces, and what is made with both. */
+static enum vnp_status fill(struct vnp_gpu_net *m, const struct vnp_model *model, struct vnp_err *err)
+{
+    if (vnp_gpu_weights_load(&m->weights, model, m->dtype, m->o.layer, err) != VNP_OK)
+        return err->status;
+    for (int i = 0; i < m->o.workspaces; i++) {
+        vnp_gpu_workspace_init(&m->workspace[i], m);
+        if (make_room(m, &m->workspace[i], m->o.tokens, err) != VNP_OK)
+            return err->status;
+    }
+    if (m->c.arch == VNP_DNABERT_S)
+        upload_slopes(m);
+    return vnp_gpu_table_rows(&m->c, &m->o) > 0 ? vnp_gpu_net_tabulate(m, err) : VNP_OK;
 }
 
 enum vnp_status vnp_gpu_net_open(struct vnp_gpu_net **out, const struct vnp_model *model,
@@ -99,16 +106,8 @@ enum vnp_status vnp_gpu_net_open(struct vnp_gpu_net **out, const struct vnp_mode
     m->arch = archs[c->arch];
     m->dtype = vnp_gemm_storage(options->type);
     CUDA_CHECK(cudaStreamCreateWithFlags(&m->in, cudaStreamNonBlocking));
-    CUDA_CHECK(cudaStreamCreateWithFlags(&m->compute, cudaStreamNonBlocking));
     CUDA_CHECK(cudaStreamCreateWithFlags(&m->out, cudaStreamNonBlocking));
-    if (vnp_gpu_weights_load(&m->weights, model, m->dtype, options->layer, err) != VNP_OK ||
-        vnp_gpu_net_reserve(m, options->tokens, err) != VNP_OK) {
-        vnp_gpu_net_close(m);
-        return err->status;
-    }
-    if (c->arch == VNP_DNABERT_S)
-        upload_slopes(m);
-    if (vnp_gpu_table_rows(c, options) > 0 && vnp_gpu_net_tabulate(m, err) != VNP_OK) {
+    if (fill(m, model, err) != VNP_OK) {
         vnp_gpu_net_close(m);
         return err->status;
     }
@@ -121,79 +120,76 @@ void vnp_gpu_net_close(struct vnp_gpu_net *m)
     if (!m)
         return;
     vnp_gpu_weights_free(&m->weights);
-    CUDA_CHECK(cudaFree(m->d_workspace));
+    for (int i = 0; i < m->o.workspaces; i++)
+        vnp_gpu_workspace_free(&m->workspace[i]);
     CUDA_CHECK(cudaFree(m->d_slopes));
     CUDA_CHECK(cudaFree(m->by_id.d_rows));
     CUDA_CHECK(cudaStreamDestroy(m->in));
-    CUDA_CHECK(cudaStreamDestroy(m->compute));
     CUDA_CHECK(cudaStreamDestroy(m->out));
     free(m);
 }
 
-cudaStream_t vnp_gpu_net_stream(struct vnp_gpu_net *m)
-{
-    return m->compute;
-}
-
 /* --- the walk ----------------------------------------------------------------------------------------------------- */
 
-/* The residual stream to the representation in FP32, looked at for NaN and Inf; and pooled. */
-static void finish(const struct vnp_gpu_net *m, const struct vnp_gpu_batch *b)
+/* d_x to the representation, pooled where it is to be. */
+static void finish(const struct vnp_gpu_workspace *ws, const struct vnp_gpu_batch *b)
 {
-    const bool pooled = m->o.pool != VNP_POOL_NONE;
-    const struct vnp_layernorm_params ln = {.dtype = m->dtype,
-                                            .d_x = m->d_x,
-                                            .d_out = pooled ? m->d_hidden : b->d_out,
-                                            .d_w = m->weights.last.w, /* NULL: only widened */
-                                            .d_b = m->weights.last.b,
-                                            .rows = b->tokens,
-                                            .width = m->c.width,
-                                            .eps = m->c.ln_eps,
-                                            .d_sequence = vnp_gpu_batch_device(b, b->sequence),
-                                            .d_nonfinite = b->d_nonfinite};
-    const struct vnp_pooling_params pooling = {.pool = m->o.pool,
-                                               .d_hidden = m->d_hidden,
-                                               .d_out = b->d_out,
-                                               .d_cu = vnp_gpu_batch_device(b, b->cu),
-                                               .n = b->n,
-                                               .width = m->c.width,
-                                               .prefix = m->o.prefix,
-                                               .suffix = m->o.suffix};
-    CUDA_CHECK(cudaMemsetAsync(b->d_nonfinite, 0, (size_t)b->n, m->compute));
-    vnp_layernorm(&ln, m->compute);
-    if (pooled)
-        vnp_pooling(&pooling, m->compute);
+    const struct vnp_gpu_net *m = ws->net;
+    const struct vnp_representation_params p = {.dtype = m->dtype,
+                                                .d_x = ws->d_x,
+                                                .d_scale = ws->d_scale,
+                                                .d_shift = ws->d_shift,
+                                                .d_w = m->weights.last.w, /* NULL: only widened */
+                                                .d_b = m->weights.last.b,
+                                                .tokens = b->tokens,
+                                                .width = m->c.width,
+                                                .d_cu = vnp_gpu_batch_device(b, b->cu),
+                                                .n = b->n,
+                                                .pool = m->o.pool,
+                                                .prefix = m->o.prefix,
+                                                .suffix = m->o.suffix,
+                                                .d_out = b->d_out,
+                                                .d_nonfinite = b->d_nonfinite};
+    vnp_representation(&p, ws->stream);
 }
 
 static void walk(const struct vnp_gpu_pass *p)
 {
+    CUDA_CHECK(cudaMemsetAsync(p->b->d_nonfinite, 0, (size_t)p->b->n, p->ws->stream));
     vnp_gpu_net_embed(p);
-    for (int i = 0; i < p->m->o.layer; i++)
-        vnp_gpu_net_layer(p, &p->m->weights.layer[i]);
-    finish(p->m, p->b);
+    for (int i = 0; i < p->ws->net->o.layer; i++)
+        vnp_gpu_net_layer(p, &p->ws->net->weights.layer[i]);
+    finish(p->ws, p->b);
     vnp_gpu_done(p, VNP_STEP_FINISH);
 }
 
-static void go_on(struct vnp_gpu_net *m, enum vnp_gpu_step step, void *ctx)
+static void go_on(const struct vnp_gpu_workspace *ws, enum vnp_gpu_step step, void *ctx)
 {
-    (void)m, (void)step, (void)ctx;
+    (void)ws, (void)step, (void)ctx;
 }
 
 void vnp_gpu_net_upload(struct vnp_gpu_net *m, struct vnp_gpu_batch *b)
 {
     CUDA_CHECK(cudaMemcpyAsync(b->d_in, b->h_in, (size_t)b->in_bytes, cudaMemcpyHostToDevice, m->in));
+    CUDA_CHECK(cudaEventRecord(b->uploaded, m->in));
 }
 
 void vnp_gpu_net_compute(struct vnp_gpu_net *m, struct vnp_gpu_batch *b)
 {
-    walk(&(struct vnp_gpu_pass){m, b, go_on, NULL});
+    struct vnp_gpu_workspace *ws = workspace_for(m, b->tokens);
+    m->turn = (int)(ws - m->workspace + 1) % m->o.workspaces;
+    CUDA_CHECK(cudaStreamWaitEvent(ws->stream, b->uploaded, 0));
+    walk(&(struct vnp_gpu_pass){ws, b, go_on, NULL});
+    CUDA_CHECK(cudaEventRecord(b->computed, ws->stream));
 }
 
 void vnp_gpu_net_download(struct vnp_gpu_net *m, struct vnp_gpu_batch *b)
 {
     const size_t vectors = (size_t)(m->o.pool == VNP_POOL_NONE ? b->tokens : b->n);
+    CUDA_CHECK(cudaStreamWaitEvent(m->out, b->computed, 0));
     CUDA_CHECK(cudaMemcpyAsync(b->out, b->d_out, vectors * (size_t)m->c.width * 4, cudaMemcpyDeviceToHost, m->out));
     CUDA_CHECK(cudaMemcpyAsync(b->nonfinite, b->d_nonfinite, (size_t)b->n, cudaMemcpyDeviceToHost, m->out));
+    CUDA_CHECK(cudaEventRecord(b->done, m->out));
 }
 
 /* On a thread of CUDA's, where CUDA must not be called. */
@@ -207,13 +203,8 @@ void vnp_gpu_net_enqueue(struct vnp_gpu_net *m, struct vnp_gpu_batch *b)
 {
     vnp_telemetry_work(+1);
     vnp_gpu_net_upload(m, b);
-    CUDA_CHECK(cudaEventRecord(b->uploaded, m->in));
-    CUDA_CHECK(cudaStreamWaitEvent(m->compute, b->uploaded, 0));
     vnp_gpu_net_compute(m, b);
-    CUDA_CHECK(cudaEventRecord(b->computed, m->compute));
-    CUDA_CHECK(cudaStreamWaitEvent(m->out, b->computed, 0));
     vnp_gpu_net_download(m, b);
-    CUDA_CHECK(cudaEventRecord(b->done, m->out));
     if (vnp_telemetry_active())
         CUDA_CHECK(cudaLaunchHostFunc(m->out, work_is_done, NULL));
 }
@@ -224,22 +215,23 @@ struct profile {
     int n;
 };
 
-static void note(struct vnp_gpu_net *m, enum vnp_gpu_step step, void *ctx)
+static void note(const struct vnp_gpu_workspace *ws, enum vnp_gpu_step step, void *ctx)
 {
     struct profile *p = ctx;
     p->step[p->n++] = step;
-    CUDA_CHECK(cudaEventRecord(p->event[p->n], m->compute));
+    CUDA_CHECK(cudaEventRecord(p->event[p->n], ws->stream));
 }
 
 void vnp_gpu_net_profile(struct vnp_gpu_net *m, struct vnp_gpu_batch *b, double seconds[VNP_STEPS])
 {
     const size_t steps = (size_t)m->o.layer * VNP_GPU_LAYER_STEPS + 2;
+    const struct vnp_gpu_workspace *ws = &m->workspace[0];
     struct profile p = {xcalloc(steps + 1, sizeof *p.event), xcalloc(steps, sizeof *p.step), 0};
     for (size_t i = 0; i <= steps; i++)
         CUDA_CHECK(cudaEventCreate(&p.event[i]));
-    CUDA_CHECK(cudaEventRecord(p.event[0], m->compute));
-    walk(&(struct vnp_gpu_pass){m, b, note, &p});
-    CUDA_CHECK(cudaStreamSynchronize(m->compute));
+    CUDA_CHECK(cudaEventRecord(p.event[0], ws->stream));
+    walk(&(struct vnp_gpu_pass){ws, b, note, &p});
+    CUDA_CHECK(cudaStreamSynchronize(ws->stream));
     for (int i = 0; i < p.n; i++) {
         float ms;
         CUDA_CHECK(cudaEventElapsedTime(&ms, p.event[i], p.event[i + 1]));
@@ -260,7 +252,7 @@ const char *vnp_gpu_net_report(struct vnp_gpu_net *m)
     static const char *const names[] = {"qkv", "attention out", "fc1", "fc2"};
     const struct vnp_gpu_batch b = {.tokens = 8192};
     struct vnp_gemm_params p[4];
-    m->arch->products(m, &m->weights.layer[0], &b, p);
+    m->arch->products(&m->workspace[0], &m->weights.layer[0], &b, p);
     int at = snprintf(m->report, sizeof m->report, "attention: %s%s", vnp_attention_kernel(m->dtype, m->c.head_dim),
                       m->arch->scores ? m->arch->scores : "");
     for (int i = 0; i < 4 && at < (int)sizeof m->report; i++)

@@ -1,4 +1,4 @@
-/* A language model on the GPU: weights in one slab, one workspace, and the walk through the layers for a batch. */
+/* A language model on the GPU: weights in one slab, workspaces, and the walk through the layers for a batch. */
 #ifndef VNP_NET_GPU_H
 #define VNP_NET_GPU_H
 
@@ -23,21 +23,22 @@ VNP_MUST_CHECK enum vnp_status vnp_gpu_net_fits(const struct vnp_model_config *c
 VNP_MUST_CHECK enum vnp_status vnp_gpu_net_open(struct vnp_gpu_net **out, const struct vnp_model *model,
                                                 const struct vnp_gpu_net_options *options, struct vnp_err *err);
 
-/* Makes room for batches of `tokens`, which waits for what is under way; nothing when there is room. VNP_OS when there
- * is not the memory: the workspace is then as it was. */
+/* Makes room for a batch of `tokens` in the workspace whose turn it is, which waits for what is under way there;
+ * nothing when one of them has room. VNP_OS when there is not the memory: the workspace is then as it was. */
 VNP_MUST_CHECK enum vnp_status vnp_gpu_net_reserve(struct vnp_gpu_net *m, int64_t tokens, struct vnp_err *err);
 
-/* Sends a filled batch through: copy in, compute and copy out on three streams, so that three batches overlap. Returns
- * at once; vnp_gpu_batch_wait() waits. A sequence's vectors are the same bytes in every batch. nonfinite[i] says
- * whether sequence i's representation holds NaN or Inf. */
+/* Sends a filled batch, for which there is room, through: one stream copies in, one of each workspace computes, one
+ * copies out, so that batches overlap. Returns at once; vnp_gpu_batch_wait() waits. A sequence's vectors are the same
+ * bytes in every batch. nonfinite[i] says whether sequence i's representation holds NaN or Inf. */
 void vnp_gpu_net_enqueue(struct vnp_gpu_net *m, struct vnp_gpu_batch *b);
 
-/* The parts of vnp_gpu_net_enqueue(), for measuring them: none waits for another. */
+/* The parts of vnp_gpu_net_enqueue(): each returns at once, and on the device waits for the one before it. */
 void vnp_gpu_net_upload(struct vnp_gpu_net *m, struct vnp_gpu_batch *b);
 void vnp_gpu_net_compute(struct vnp_gpu_net *m, struct vnp_gpu_batch *b);
 void vnp_gpu_net_download(struct vnp_gpu_net *m, struct vnp_gpu_batch *b);
 
-/* Computes an uploaded batch with a pause at each step and adds each kind of step's seconds to `seconds`. */
+/* Computes an uploaded batch with a pause at each step and adds each kind of step's seconds to `seconds`. Nothing else
+ * may be under way. */
 enum vnp_gpu_step {
     VNP_STEP_EMBED, /* DNABERT-S: with the first layer's q, k and v, looked up */
     VNP_STEP_NORM,
@@ -55,9 +56,6 @@ const char *vnp_gpu_net_step_name(const struct vnp_gpu_net *m, enum vnp_gpu_step
 
 /* The kernels that run, one name a line, for --report. Static text but for one call to the next. */
 const char *vnp_gpu_net_report(struct vnp_gpu_net *m);
-
-/* The stream of computations, to time it. */
-cudaStream_t vnp_gpu_net_stream(struct vnp_gpu_net *m);
 
 /* NULL is allowed. */
 void vnp_gpu_net_close(struct vnp_gpu_net *m);

@@ -144,6 +144,7 @@ static struct vnp_gpu_net_options net_options(const struct work *w)
                                         .pool = w->job.pool,
                                         .prefix = w->job.all_tokens ? 0 : head->prefix,
                                         .suffix = w->job.all_tokens ? 0 : head->suffix,
+                                        .workspaces = VNP_WORKSPACES,
                                         .tokens = w->budget};
 }
 

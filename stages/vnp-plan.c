@@ -215,7 +215,8 @@ static void warn(struct vnp_plan *p, const char *fmt, ...)
 static void plan_gpu(struct work *w)
 {
     struct vnp_plan *p = &w->plan;
-    const struct vnp_gpu_net_options o = {.type = w->opt.type, .layer = p->layer, .pool = VNP_POOL_NONE};
+    const struct vnp_gpu_net_options o = {
+        .type = w->opt.type, .layer = p->layer, .pool = VNP_POOL_NONE, .workspaces = VNP_WORKSPACES};
     const struct vnp_gpu_memory m = vnp_gpu_memory(p->model, &o, VNP_SLOTS, false);
     const int64_t largest = (int64_t)w->census.largest_batch;
     struct vnp_plan_device *g = &p->gpu;

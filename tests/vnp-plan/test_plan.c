@@ -20,8 +20,11 @@ static void test_gpu_memory(void **state)
         struct vnp_synth s;
         struct vnp_err err;
         assert_int_equal(vnp_synth_init(&s, measured[i].shape, 1, false, &err), VNP_OK);
-        const struct vnp_gpu_net_options o = {
-            .type = VNP_GEMM_F16, .layer = s.config.layers, .pool = VNP_POOL_NONE, .tokens = 8192};
+        const struct vnp_gpu_net_options o = {.type = VNP_GEMM_F16,
+                                              .layer = s.config.layers,
+                                              .pool = VNP_POOL_NONE,
+                                              .workspaces = VNP_WORKSPACES,
+                                              .tokens = 8192};
         const struct vnp_gpu_memory m = vnp_gpu_memory(&s.config, &o, VNP_SLOTS, false);
         const double gb = (double)(m.weights + m.per_token * o.tokens) * 1e-9;
         assert_true(gb > 0.75 * measured[i].gb && gb < 1.05 * measured[i].gb + 0.01);
@@ -39,13 +42,17 @@ static void test_gpu_memory_grows(void **state)
     struct vnp_synth s;
     struct vnp_err err;
     assert_int_equal(vnp_synth_init(&s, "650M", 1, false, &err), VNP_OK);
-    struct vnp_gpu_net_options o = {.type = VNP_GEMM_F16, .layer = 33, .pool = VNP_POOL_NONE};
+    struct vnp_gpu_net_options o = {.type = VNP_GEMM_F16, .layer = 33, .pool = VNP_POOL_NONE, .workspaces = 1};
     const struct vnp_gpu_memory f16 = vnp_gpu_memory(&s.config, &o, VNP_SLOTS, false);
     const struct vnp_gpu_memory second = vnp_gpu_memory(&s.config, &o, VNP_SLOTS, true);
     o.type = VNP_GEMM_F32;
     const struct vnp_gpu_memory f32 = vnp_gpu_memory(&s.config, &o, VNP_SLOTS, false);
     assert_true(f32.weights > f16.weights * 19 / 10 && f32.per_token > f16.per_token);
     assert_true(second.weights > f16.weights + f32.weights && second.per_token == f16.per_token);
+    const struct vnp_gpu_parts parts = vnp_gpu_parts(&s.config, &o);
+    o.workspaces = 2;
+    assert_int_equal(vnp_gpu_memory(&s.config, &o, VNP_SLOTS, false).per_token,
+                     f32.per_token + vnp_gpu_parts_sum(&parts));
     o.layer = 3;
     assert_true(vnp_gpu_memory(&s.config, &o, VNP_SLOTS, false).weights < f32.weights / 5);
 }
@@ -77,7 +84,6 @@ static void test_gpu_memory_dnabert(void **state)
         assert_int_equal(half.rotary, 0);
         assert_int_equal(half.shift, half.scale);
         assert_int_equal(half.x, 2 * w);
-        assert_int_equal(half.hidden, 4 * w);
         o.type = VNP_GEMM_F32;
         assert_int_equal(vnp_gpu_parts(&s.config, &o).wide, 2 * half.wide);
     }
@@ -88,7 +94,8 @@ static void test_gpu_table(void **state)
 {
     struct vnp_model_config c = {
         .arch = VNP_DNABERT_S, .width = 768, .ffn = 3072, .layers = 12, .heads = 12, .vocab = 4096};
-    struct vnp_gpu_net_options o = {.type = VNP_GEMM_F16, .layer = 12, .pool = VNP_POOL_MEAN, .tokens = 8192};
+    struct vnp_gpu_net_options o = {
+        .type = VNP_GEMM_F16, .layer = 12, .pool = VNP_POOL_MEAN, .workspaces = 1, .tokens = 8192};
     (void)state;
     assert_int_equal(vnp_gpu_table_bytes(&c, &o), 4096 * (4 * 768 * 2 + 8));
     const int64_t with = vnp_gpu_memory(&c, &o, 4, false).weights - vnp_gpu_weights_bytes(&c, VNP_F16, 12);
