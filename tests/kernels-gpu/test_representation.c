@@ -103,7 +103,7 @@ static void tokens_against_double(void **state)
     (void)state;
     need_gpu();
     for (int t = 0; t < 3; t++)
-        for (size_t w = 0; w < sizeof widths / sizeof *widths; w++)
+        for (size_t w = 0; w < sizeof widths / sizeof *widths; w += light() ? 3 : 1)
             for (int far = 0; far < 2; far++) {
                 struct problem p = make(dtypes[t], widths[w], far ? 200 : 0, (uint64_t)t * 1000 + w * 10);
                 float *got = run(&p, VNP_POOL_NONE, 1, true, 0, N, NULL);
@@ -150,7 +150,7 @@ static void pooled_as_on_the_cpu(void **state)
     const int widths[] = {8, 24, 320, 1280};
     (void)state;
     need_gpu();
-    for (int turn = 0; turn < 3 * 4 * 2 * 3; turn++) {
+    for (int turn = 0; turn < 3 * 4 * 2 * 3; turn += light() ? 7 : 1) {
         const enum vnp_pool pool = VNP_POOL_MEAN + turn % 3;
         const int width = widths[turn / 3 % 4], special = turn / 12 % 2;
         struct problem p = make(dtypes[turn / 24], width, -3, 11);
@@ -176,7 +176,7 @@ static void same_bytes_at_any_place(void **state)
     (void)state;
     need_gpu();
     for (enum vnp_pool pool = VNP_POOL_MEAN; pool <= VNP_POOL_NONE; pool++) {
-        struct problem p = make(VNP_F16, 2560, 0, 8);
+        struct problem p = make(VNP_F16, light() ? 264 : 2560, 0, 8);
         float *all = run(&p, pool, 1, true, 0, N, NULL);
         for (int i = 0; i < N; i++) {
             const int64_t at = pool == VNP_POOL_NONE ? cu[i] : i, n = pool == VNP_POOL_NONE ? cu[i + 1] - cu[i] : 1;
@@ -196,7 +196,7 @@ static void nonfinite_shows(void **state)
     const int rows[] = {0, 1, 17, 129};
     (void)state;
     need_gpu();
-    for (int turn = 0; turn < 3 * 4 * 4 * 2 * 3; turn++) {
+    for (int turn = 0; turn < 3 * 4 * 4 * 2 * 3; turn += light() ? 19 : 1) {
         const enum vnp_pool pool = VNP_POOL_MEAN + turn / 3 % 4;
         const int row = rows[turn / 12 % 4], normed = turn / 48 % 2;
         struct problem p = make(dtypes[turn / 96], 264, 0, 12);
