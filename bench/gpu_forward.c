@@ -69,7 +69,7 @@ struct totals {
     double seconds, tokens, sequences, flops;
 };
 
-/* Batches one after the other for at least `seconds`; never more than BATCHES ahead of the device. */
+/* Batches one after the other, some of them at a time, for at least `seconds`; never more than BATCHES ahead of the device. */
 static struct totals sustained(struct vnp_gpu_net *m, const struct vnp_model_config *c, struct vnp_gpu_batch *b,
                                double seconds)
 {

@@ -22,9 +22,9 @@ bool vnp_pool_all_tokens(const struct vnp_head *head);
 #define VNP_POOL_RUN 32 /* vectors that a mean sums apart, so that they can be summed side by side */
 
 /* Pools `count` vectors [count, width] of `dtype` into dst[width]. Not for "none".
- * Mean: sums in double precision of runs of VNP_POOL_RUN, four vectors at a time ((v0 + v1) + (v2 + v3), the rest one by
- * one), then of these in their order; divided by the count and rounded once: the same bytes wherever the sequence lies.
- * Max: NaN wins, so that it can't hide. Cls: the first vector. No vectors: zeros. */
+ * Mean: sums in double precision of runs of VNP_POOL_RUN, four vectors at a time ((v0 + v1) + (v2 + v3), the rest one
+ * by one), then of these in their order; divided by the count and rounded once: the same bytes wherever the sequence
+ * lies. Max: NaN wins, so that it can't hide. Cls: the first vector. No vectors: zeros. */
 void vnp_pool_vectors(enum vnp_pool pool, enum vnp_dtype dtype, const void *src, int64_t count, int64_t width,
                       float *dst);
 

@@ -96,6 +96,17 @@ struct vnp_gpu_memory vnp_gpu_memory(const struct vnp_model_config *c, const str
         .weights = weights + weights32 + SECOND_TOKENS * per_token32, .margin = MARGIN, .per_token = per_token};
 }
 
+struct vnp_gpu_memory vnp_gpu_memory_fit(const struct vnp_model_config *c, struct vnp_gpu_net_options *o, int batches,
+                                         bool second_opinion, int64_t bytes)
+{
+    struct vnp_gpu_memory m = vnp_gpu_memory(c, o, batches, second_opinion);
+    while (o->workspaces > 1 && m.weights + m.margin + o->tokens * m.per_token > bytes) {
+        o->workspaces--;
+        m = vnp_gpu_memory(c, o, batches, second_opinion);
+    }
+    return m;
+}
+
 int64_t vnp_gpu_memory_tokens(const struct vnp_gpu_memory *m, int64_t bytes)
 {
     const int64_t room = bytes - m->weights - m->margin;

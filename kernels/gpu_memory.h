@@ -32,7 +32,7 @@ static inline int64_t vnp_gpu_aligned(int64_t bytes)
     return (bytes + VNP_GPU_ALIGN - 1) / VNP_GPU_ALIGN * VNP_GPU_ALIGN;
 }
 
-/* The parts of the workspace, in bytes for each token. */
+/* The parts of a workspace, in bytes for each token. */
 struct vnp_gpu_parts {
     int64_t x;       /* the residual stream: a width */
     int64_t h;       /* what attention gives: a width */
@@ -71,6 +71,10 @@ struct vnp_gpu_memory {
 /* For `batches` of them in flight. second_opinion: the same model in FP32 beside it. */
 struct vnp_gpu_memory vnp_gpu_memory(const struct vnp_model_config *c, const struct vnp_gpu_net_options *o, int batches,
                                      bool second_opinion);
+
+/* The same for as many of o->workspaces, 1 at least, as leave room in `bytes` for batches of o->tokens: sets it. */
+struct vnp_gpu_memory vnp_gpu_memory_fit(const struct vnp_model_config *c, struct vnp_gpu_net_options *o, int batches,
+                                         bool second_opinion, int64_t bytes);
 
 /* Tokens of the largest batch that fits `bytes` of memory, a multiple of 512 unless it is negative: not even the
  * weights fit. */

@@ -159,8 +159,7 @@ static __global__ void __launch_bounds__(256)
         return;
     const float scale = 1 / sqrtf(squares / static_cast<float>(width) + eps);
     d_scale[row] = scale;
-    if (d_shift != nullptr)
-        d_shift[row] = -mean * scale;
+    d_shift[row] = -mean * scale;
 }
 
 extern "C" void vnp_row_scales(const float *d_moments, int columns, int64_t rows, int width, float eps, float *d_scale,

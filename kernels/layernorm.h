@@ -18,9 +18,9 @@ extern "C" {
 void vnp_row_moments(const void *d_x, enum vnp_dtype dtype, int64_t rows, int width, float *d_moments,
                      cudaStream_t stream);
 
-/* d_scale[row] = 1 / sqrt(variance + eps) and, unless that is NULL, d_shift[row] = -mean * d_scale[row], from the
- * moments of the row's parts of `columns` columns, [rows, parts, 2]; the last part may have fewer. vnp_row_moments
- * makes one part of a row, vnp_gemm one or more (gemm.h). */
+/* d_scale[row] = 1 / sqrt(variance + eps) and d_shift[row] = -mean * d_scale[row], from the moments of the row's parts
+ * of `columns` columns, [rows, parts, 2]; the last part may have fewer. vnp_row_moments makes one part of a row,
+ * vnp_gemm one or more (gemm.h). */
 void vnp_row_scales(const float *d_moments, int columns, int64_t rows, int width, float eps, float *d_scale,
                     float *d_shift, cudaStream_t stream);
 

@@ -13,11 +13,12 @@
 #include "telemetry.h"
 #include "xmalloc.h"
 
-enum vnp_status vnp_gpu_net_fits(const struct vnp_model_config *c, const struct vnp_gpu_net_options *o, int batches,
+enum vnp_status vnp_gpu_net_fits(const struct vnp_model_config *c, struct vnp_gpu_net_options *o, int batches,
                                  bool second_opinion, struct vnp_err *err)
 {
-    const struct vnp_gpu_memory m = vnp_gpu_memory(c, o, batches, second_opinion);
-    const int64_t fixed = m.weights + m.margin, free_bytes = vnp_device_free(), room = free_bytes - fixed;
+    const int64_t free_bytes = vnp_device_free();
+    const struct vnp_gpu_memory m = vnp_gpu_memory_fit(c, o, batches, second_opinion, free_bytes);
+    const int64_t fixed = m.weights + m.margin, room = free_bytes - fixed;
     if (o->tokens * m.per_token <= room)
         return VNP_OK;
     if (room / m.per_token < 1024)
@@ -63,7 +64,11 @@ static enum vnp_status make_room(struct vnp_gpu_net *m, struct vnp_gpu_workspace
 
 enum vnp_status vnp_gpu_net_reserve(struct vnp_gpu_net *m, int64_t tokens, struct vnp_err *err)
 {
-    return workspace_for(m, tokens) != NULL ? VNP_OK : make_room(m, &m->workspace[m->turn], tokens, err);
+    struct vnp_gpu_workspace *largest = m->workspace;
+    for (int i = 1; i < m->o.workspaces; i++)
+        if (m->workspace[i].cap > largest->cap)
+            largest = &m->workspace[i];
+    return make_room(m, largest, tokens, err);
 }
 
 /* Once; a few bytes. */
@@ -89,6 +94,7 @@ static enum vnp_status fill(struct vnp_gpu_net *m, const struct vnp_model *model
     }
     if (m->c.arch == VNP_DNABERT_S)
         upload_slopes(m);
+    CUDA_CHECK(cudaDeviceSynchronize());
     return vnp_gpu_table_rows(&m->c, &m->o) > 0 ? vnp_gpu_net_tabulate(m, err) : VNP_OK;
 }
 

@@ -14,8 +14,9 @@
 struct vnp_gpu_net;
 
 /* Before any work: would `batches` of o->tokens in flight fit the memory that is free on the calling thread's device,
- * beside the weights and, with second_opinion, the weights in FP32? VNP_OS when not, with what would. */
-VNP_MUST_CHECK enum vnp_status vnp_gpu_net_fits(const struct vnp_model_config *c, const struct vnp_gpu_net_options *o,
+ * beside the weights and, with second_opinion, the weights in FP32? Takes from o->workspaces what there is no room for.
+ * VNP_OS when it is too much with one, with what would do. */
+VNP_MUST_CHECK enum vnp_status vnp_gpu_net_fits(const struct vnp_model_config *c, struct vnp_gpu_net_options *o,
                                                 int batches, bool second_opinion, struct vnp_err *err);
 
 /* Makes `model` (an ESM-2 or a DNABERT-S, borrowed for this call) ready on the calling thread's device. VNP_DATA for a
@@ -23,8 +24,8 @@ VNP_MUST_CHECK enum vnp_status vnp_gpu_net_fits(const struct vnp_model_config *c
 VNP_MUST_CHECK enum vnp_status vnp_gpu_net_open(struct vnp_gpu_net **out, const struct vnp_model *model,
                                                 const struct vnp_gpu_net_options *options, struct vnp_err *err);
 
-/* Makes room for a batch of `tokens` in the workspace whose turn it is, which waits for what is under way there;
- * nothing when one of them has room. VNP_OS when there is not the memory: the workspace is then as it was. */
+/* Makes room for a batch of `tokens` in the largest workspace, which waits for what is under way there; nothing when it
+ * has room. VNP_OS when there is not the memory: the net can only be closed then. */
 VNP_MUST_CHECK enum vnp_status vnp_gpu_net_reserve(struct vnp_gpu_net *m, int64_t tokens, struct vnp_err *err);
 
 /* Sends a filled batch, for which there is room, through: one stream copies in, one of each workspace computes, one
@@ -32,13 +33,14 @@ VNP_MUST_CHECK enum vnp_status vnp_gpu_net_reserve(struct vnp_gpu_net *m, int64_
  * bytes in every batch. nonfinite[i] says whether sequence i's representation holds NaN or Inf. */
 void vnp_gpu_net_enqueue(struct vnp_gpu_net *m, struct vnp_gpu_batch *b);
 
-/* The parts of vnp_gpu_net_enqueue(): each returns at once, and on the device waits for the one before it. */
+/* The parts of vnp_gpu_net_enqueue(), for which there must be room: each returns at once, and on the device waits for
+ * the one before it. */
 void vnp_gpu_net_upload(struct vnp_gpu_net *m, struct vnp_gpu_batch *b);
 void vnp_gpu_net_compute(struct vnp_gpu_net *m, struct vnp_gpu_batch *b);
 void vnp_gpu_net_download(struct vnp_gpu_net *m, struct vnp_gpu_batch *b);
 
 /* Computes an uploaded batch with a pause at each step and adds each kind of step's seconds to `seconds`. Nothing else
- * may be under way. */
+ * may be under way, and the net has room for it from the start. */
 enum vnp_gpu_step {
     VNP_STEP_EMBED, /* DNABERT-S: with the first layer's q, k and v, looked up */
     VNP_STEP_NORM,

@@ -19,12 +19,13 @@ enum vnp_status vnp_gpu_workspace_reserve(struct vnp_gpu_workspace *ws, const st
     tokens = (tokens + 255) / 256 * 256; /* so that each part is aligned */
     const int64_t bytes = tokens * vnp_gpu_parts_sum(parts);
     CUDA_CHECK(cudaStreamSynchronize(ws->stream));
+    CUDA_CHECK(cudaFree(ws->d_slab));
+    ws->d_slab = NULL, ws->cap = 0;
     if (cudaMalloc((void **)&at, (size_t)bytes) != cudaSuccess) {
         cudaGetLastError();
         return vnp_error(err, VNP_OS, "a batch of %lld tokens takes %.2f GB of the GPU's memory, and %.2f GB are free",
                          (long long)tokens, (double)bytes * 1e-9, (double)vnp_device_free() * 1e-9);
     }
-    CUDA_CHECK(cudaFree(ws->d_slab));
     ws->d_slab = at;
     ws->d_x = at, at += tokens * parts->x;
     ws->d_h = at, at += tokens * parts->h;

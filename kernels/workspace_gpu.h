@@ -16,7 +16,7 @@ struct vnp_gpu_net;
 struct vnp_gpu_workspace {
     const struct vnp_gpu_net *net;
     cudaStream_t stream;
-    int64_t cap; /* tokens that there is room for */
+    int64_t cap;      /* tokens that there is room for */
     void *d_slab;     /* of which the rest are parts */
     void *d_x;        /* [tokens, width] residual stream, before any LayerNorm */
     void *d_h;        /* [tokens, width] after attention */
@@ -31,7 +31,7 @@ struct vnp_gpu_workspace {
 void vnp_gpu_workspace_init(struct vnp_gpu_workspace *ws, const struct vnp_gpu_net *net);
 
 /* Makes room for `tokens`, which waits for what is under way in it; nothing where there is room. `parts`: bytes a
- * token. VNP_OS when there is not the memory: it is then as it was. */
+ * token. VNP_OS when there is not the memory: it has no room at all then. */
 VNP_MUST_CHECK enum vnp_status vnp_gpu_workspace_reserve(struct vnp_gpu_workspace *ws,
                                                          const struct vnp_gpu_parts *parts, int head_dim,
                                                          int64_t tokens, struct vnp_err *err);

@@ -151,12 +151,12 @@ static struct vnp_gpu_net_options net_options(const struct work *w)
 static void open_net(struct work *w)
 {
     const double before = vnp_now();
-    const struct vnp_gpu_net_options wanted = net_options(w);
+    struct vnp_gpu_net_options o = net_options(w);
     struct vnp_err err;
-    if (vnp_gpu_net_fits(w->job.config, &wanted, VNP_SLOTS, w->opt.compare > 0, &err) != VNP_OK ||
+    if (vnp_gpu_net_fits(w->job.config, &o, VNP_SLOTS, w->opt.compare > 0, &err) != VNP_OK ||
         vnp_ring_init(&w->ring, &w->budget, w->job.config->width, w->job.pool, &err) != VNP_OK)
         fail(&err);
-    const struct vnp_gpu_net_options o = net_options(w);
+    o.tokens = w->budget;
     if (vnp_gpu_net_open(&w->net, w->job.model, &o, &err) != VNP_OK)
         fail(&err);
     w->exact = vnp_exact_new(w->job.model, &o);

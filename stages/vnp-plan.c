@@ -215,13 +215,18 @@ static void warn(struct vnp_plan *p, const char *fmt, ...)
 static void plan_gpu(struct work *w)
 {
     struct vnp_plan *p = &w->plan;
-    const struct vnp_gpu_net_options o = {
-        .type = w->opt.type, .layer = p->layer, .pool = VNP_POOL_NONE, .workspaces = VNP_WORKSPACES};
-    const struct vnp_gpu_memory m = vnp_gpu_memory(p->model, &o, VNP_SLOTS, false);
+    const double there = w->opt.gpu_memory * 1073741824;
     const int64_t largest = (int64_t)w->census.largest_batch;
     struct vnp_plan_device *g = &p->gpu;
     const int64_t budget = vnp_forward_budget(vnp_reader_head(w->job.in));
     p->gpu_tokens = largest > budget ? largest : budget;
+    struct vnp_gpu_net_options o = {.type = w->opt.type,
+                                    .layer = p->layer,
+                                    .pool = VNP_POOL_NONE,
+                                    .workspaces = VNP_WORKSPACES,
+                                    .tokens = p->gpu_tokens};
+    const struct vnp_gpu_memory m =
+        vnp_gpu_memory_fit(p->model, &o, VNP_SLOTS, false, there > 0 ? (int64_t)there : INT64_MAX);
     g->weights = m.weights;
     g->batches = m.per_token * p->gpu_tokens;
     g->other = m.margin;
@@ -230,7 +235,6 @@ static void plan_gpu(struct work *w)
     g->seconds = g->tflops > 0 ? p->flops * 1e-12 / g->tflops / p->gpus : -1;
     if (g->given_tflops > 0)
         g->given_seconds = p->flops * 1e-12 / g->given_tflops / p->gpus;
-    const double there = w->opt.gpu_memory * 1073741824;
     if (there <= 0 || (double)(g->weights + g->batches + g->other) <= there)
         return;
     const int64_t fits = vnp_gpu_memory_tokens(&m, (int64_t)there);

@@ -79,6 +79,10 @@ static void test_order_of_the_sum(void **state)
     assert_true(dst == (float)(((four + v[4]) + v[5]) / 6));
     vnp_pool_vectors(VNP_POOL_MEAN, VNP_F32, v, 4, 1, &dst);
     assert_true(dst == (float)(four / 4));
+    float many[70] = {[0] = 0x1p54f, [32] = 3, [36] = -0x1p54f, [40] = 5, [64] = 7};
+    vnp_pool_vectors(VNP_POOL_MEAN, VNP_F32, many, 70, 1, &dst);
+    assert_true(dst == (float)(((0x1p54 + ((3 - 0x1p54) + 5)) + 7) / 70)); /* runs of 32 */
+    assert_true(dst != (float)((((0x1p54 + 3) - 0x1p54) + 5 + 7) / 70));   /* what one run would give */
 }
 
 static void test_half_vectors(void **state)

@@ -84,11 +84,8 @@ static void scales_from_parts(void **state)
         }
         float *d_moments = to_device(moments, ROWS * parts * 2, VNP_F32), *d_scale = poisoned(ROWS, VNP_F32);
         float *d_shift = poisoned(ROWS, VNP_F32);
-        vnp_row_scales(d_moments, columns[c], ROWS, WIDTH, EPS, d_scale, NULL, 0);
-        float *alone = from_device(d_scale, ROWS, VNP_F32);
         vnp_row_scales(d_moments, columns[c], ROWS, WIDTH, EPS, d_scale, d_shift, 0);
         float *scale = from_device(d_scale, ROWS, VNP_F32), *shift = from_device(d_shift, ROWS, VNP_F32);
-        assert_memory_equal(alone, scale, ROWS * sizeof *scale);
         for (int i = 0; i < ROWS; i++) {
             double mean = 0, variance = 0;
             for (int j = 0; j < WIDTH; j++)
@@ -102,7 +99,7 @@ static void scales_from_parts(void **state)
                 fail_msg("parts of %d: row %d: shift %.9g, exact %.9g", columns[c], i, shift[i], -mean * want);
         }
         cudaFree(d_moments), cudaFree(d_scale), cudaFree(d_shift);
-        free(moments), free(scale), free(shift), free(alone);
+        free(moments), free(scale), free(shift);
     }
     drop(&r);
 }

@@ -189,36 +189,57 @@ static void same_bytes_at_any_place(void **state)
     }
 }
 
-/* Wherever it is: at the ends, which are not pooled, and in the middle; and in the pooled column when it is. */
+/* Wherever it is: in tokens that are not pooled, in each warp's runs and in later ones; and in the pooled column when it
+ * is. */
 static void nonfinite_shows(void **state)
 {
     const float bad[] = {NAN, INFINITY, -INFINITY};
-    const int rows[] = {0, 1, 17, 129};
+    static const struct {
+        int sequence, row;
+    } places[] = {{0, 0}, {0, 1}, {3, 0}, {3, 1}, {3, 17}, {3, 40}, {3, 129}, {4, 0}, {5, 300}, {5, 1000}};
     (void)state;
     need_gpu();
-    for (int turn = 0; turn < 3 * 4 * 4 * 2 * 3; turn += light() ? 19 : 1) {
+    for (int turn = 0; turn < 3 * 4 * 10 * 2 * 3; turn += light() ? 19 : 1) {
         const enum vnp_pool pool = VNP_POOL_MEAN + turn / 3 % 4;
-        const int row = rows[turn / 12 % 4], normed = turn / 48 % 2;
-        struct problem p = make(dtypes[turn / 96], 264, 0, 12);
+        const int at = places[turn / 12 % 10].sequence, row = places[turn / 12 % 10].row, normed = turn / 120 % 2;
+        struct problem p = make(dtypes[turn / 240], 264, 0, 12);
         uint8_t flags[N];
-        p.x[(cu[3] + row) * p.width + 259] = bad[turn % 3];
+        p.x[(cu[at] + row) * p.width + 259] = bad[turn % 3];
         float *got = run(&p, pool, 1, normed, 0, N, flags);
         for (int i = 0; i < N; i++)
-            assert_int_equal(flags[i], i == 3);
-        const bool seen = pool == VNP_POOL_CLS ? row == 0 : row == 1 || row == 17;
+            assert_int_equal(flags[i], i == at);
+        const bool seen = pool == VNP_POOL_CLS ? row == 0 : row > 0 && row + 1 < cu[at + 1] - cu[at];
         for (int i = 0; i < N && pool != VNP_POOL_NONE && turn % 3 == 0; i++)
-            assert_int_equal(isnan(got[i * p.width + 259]) != 0, seen && i == 3);
+            assert_int_equal(isnan(got[i * p.width + 259]) != 0, seen && i == at);
         free(got);
         drop(&p);
     }
 }
 
+/* A row without variance: what is left of it is the rounding of its mean over its deviation, sqrt(eps). */
+static void constant_rows_are_the_bias(void **state)
+{
+    (void)state;
+    need_gpu();
+    struct problem p = make(VNP_F16, 1280, 0, 3);
+    for (int64_t i = 0; i < (int64_t)cu[N] * p.width; i++)
+        p.x[i] = 7.5f;
+    float *got = run(&p, VNP_POOL_NONE, 0, true, 0, N, NULL);
+    for (int64_t i = 0; i < (int64_t)cu[N] * p.width; i++) {
+        const float w = p.w[i % p.width], b = p.b[i % p.width];
+        assert_true(fabsf(got[i] - b) <= 0x1p-23f * 7.5f / sqrtf(p.eps) * fabsf(w) + 1e-7f);
+    }
+    free(got);
+    drop(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tokens_against_double), cmocka_unit_test(small_rows),
+        cmocka_unit_test(tokens_against_double),       cmocka_unit_test(small_rows),
         cmocka_unit_test(without_weights_values_pass), cmocka_unit_test(pooled_as_on_the_cpu),
-        cmocka_unit_test(same_bytes_at_any_place), cmocka_unit_test(nonfinite_shows),
+        cmocka_unit_test(same_bytes_at_any_place),     cmocka_unit_test(nonfinite_shows),
+        cmocka_unit_test(constant_rows_are_the_bias),
     };
     return cmocka_run_group_tests_name("representation-gpu", tests, NULL, NULL);
 }

@@ -57,6 +57,27 @@ static void test_gpu_memory_grows(void **state)
     assert_true(vnp_gpu_memory(&s.config, &o, VNP_SLOTS, false).weights < f32.weights / 5);
 }
 
+/* Two workspaces where there is room for them, else one. */
+static void test_gpu_memory_fits(void **state)
+{
+    (void)state;
+    struct vnp_synth s;
+    struct vnp_err err;
+    assert_int_equal(vnp_synth_init(&s, "650M", 1, false, &err), VNP_OK);
+    struct vnp_gpu_net_options o = {
+        .type = VNP_GEMM_F16, .layer = 33, .pool = VNP_POOL_NONE, .workspaces = 2, .tokens = 8192};
+    const struct vnp_gpu_memory two = vnp_gpu_memory(&s.config, &o, VNP_SLOTS, true);
+    const int64_t bytes = two.weights + two.margin + two.per_token * o.tokens;
+    assert_int_equal(vnp_gpu_memory_fit(&s.config, &o, VNP_SLOTS, true, bytes).per_token, two.per_token);
+    assert_int_equal(o.workspaces, 2);
+    const struct vnp_gpu_memory fit = vnp_gpu_memory_fit(&s.config, &o, VNP_SLOTS, true, bytes - 1);
+    assert_int_equal(o.workspaces, 1);
+    assert_int_equal(fit.per_token, vnp_gpu_memory(&s.config, &o, VNP_SLOTS, true).per_token);
+    assert_true(fit.weights == two.weights && fit.per_token < two.per_token);
+    assert_int_equal(vnp_gpu_memory_fit(&s.config, &o, VNP_SLOTS, true, 0).per_token, fit.per_token);
+    assert_int_equal(o.workspaces, 1);
+}
+
 /* DNABERT-S: the weights are what its tensors take, matrices in FP16; and a batch has the feed-forward's halves, and
  * what becomes of them, instead of rotary angles. */
 static void test_gpu_memory_dnabert(void **state)
@@ -227,7 +248,7 @@ static void test_texts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_gpu_memory),
-                                       cmocka_unit_test(test_gpu_memory_grows),
+                                       cmocka_unit_test(test_gpu_memory_grows), cmocka_unit_test(test_gpu_memory_fits),
                                        cmocka_unit_test(test_gpu_memory_dnabert),
                                        cmocka_unit_test(test_gpu_table),
                                        cmocka_unit_test(test_gpu_speed),
