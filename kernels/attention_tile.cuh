@@ -14,7 +14,7 @@
 /* For vnp_launch(). */
 static inline bool vnp_attention_is_brief(const vnp_attention_params *p)
 {
-    return p->n_tiles * VNP_ATTENTION_ROWS * p->heads * p->head_dim < 30000000;
+    return p->n_tiles * VNP_ATTENTION_ROWS * p->heads * p->head_dim < 8000000;
 }
 
 /* Byte offset of 16-byte chunk `chunk` of row `row` in a tile of rows of CHUNKS chunks (2, 4 or 8). Eight rows of one

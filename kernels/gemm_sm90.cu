@@ -340,7 +340,7 @@ template <class C> int launch(const vnp_gemm_params *p, cudaStream_t stream)
     args.group = 8;
     const int64_t tiles = (int64_t)args.tiles_m * args.tiles_n;
     const int most = sms / C::cluster, clusters = (int)(tiles < most ? tiles : most);
-    const bool brief = 2.0 * (double)p->m * (double)p->n * (double)p->k < 2e10;
+    const bool brief = 2.0 * (double)p->m * (double)p->n * (double)p->k < 1.5e10;
     return vnp_launch(brief, gemm_kernel<C>, C::cluster * clusters, block_threads, C::shared_bytes, stream, args);
 }
 
