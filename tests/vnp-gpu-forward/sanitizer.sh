@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # compute-sanitizer's memcheck and racecheck over whole passes, of every head dimension and kind of numbers and at full width,
 # and over each kernel's own tests. Needs a GPU and compute-sanitizer, which slows them down a hundredfold: what takes longer
-# than its time, or would not be done within the test's, is counted as skipped.
+# than its time, or is not done within the test's, is counted as skipped.
 #   VNP_TEST_TOOLS "memcheck racecheck"   VNP_TEST_PASSES "passes kernels"   VNP_TEST_SANITIZER_SECONDS  of one check (120)
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/../lib.sh"
@@ -20,20 +20,21 @@ limit=${VNP_TEST_SANITIZER_SECONDS:-120}
 cd "$T" || exit 2
 
 clean() { # clean NAME COMMAND...: no error, in time
-    local name=$1 rc
+    local name=$1 rc seconds=$((until - SECONDS))
     shift
-    if [ "$SECONDS" -gt "$until" ]; then
+    if [ $seconds -lt 5 ]; then
         skip "$tool: $name" 'no time left'
         return
     fi
-    timeout -k 5 "$limit" compute-sanitizer --tool "$tool" --error-exitcode 99 --print-limit 5 "$@" >out 2>&1 </dev/null
+    if [ $seconds -gt "$limit" ]; then seconds=$limit; fi
+    timeout -k 5 "$seconds" compute-sanitizer --tool "$tool" --error-exitcode 99 --print-limit 5 "$@" >out 2>&1 </dev/null
     rc=$?
     case $rc in
     0) if grep -q 'ERROR SUMMARY: 0 errors\|RACECHECK SUMMARY: 0 hazards' out; then tap ok "$tool: $name"; else
         tap 'not ok' "$tool: $name: not clean"
         tail -n 5 out | sed 's/^/# /'
     fi ;;
-    124 | 137) skip "$tool: $name" "took longer than $limit s" ;;
+    124 | 137) skip "$tool: $name" "took longer than $seconds s" ;;
     *)
         tap 'not ok' "$tool: $name: status $rc"
         grep -m 12 '=========' out | sed 's/^/# /'
@@ -50,7 +51,7 @@ vnp-fasta2tok -q --tokenizer "$ROOT/tests/golden/tokenizers/dna4096.json" dna.fa
 read -r -a tools <<<"${VNP_TEST_TOOLS:-memcheck racecheck}"
 remaining=${#tools[@]}
 for tool in "${tools[@]}"; do
-    until=$((SECONDS + (${VNP_TEST_SECONDS:-600} - SECONDS) / remaining - limit)) # each tool has its share
+    until=$((SECONDS + (${VNP_TEST_SECONDS:-600} - SECONDS) / remaining - 3)) # each tool has its share
     remaining=$((remaining - 1))
     for pass in ${VNP_TEST_PASSES:-passes kernels}; do
         case $pass in
