@@ -94,7 +94,7 @@ static enum vnp_status fill(struct vnp_gpu_net *m, const struct vnp_model *model
     }
     if (m->c.arch == VNP_DNABERT_S)
         upload_slopes(m);
-    CUDA_CHECK(cudaDeviceSynchronize());
+    CUDA_CHECK(cudaDeviceSynchronize()); /* the streams of batches don't wait for what was copied on others */
     return vnp_gpu_table_rows(&m->c, &m->o) > 0 ? vnp_gpu_net_tabulate(m, err) : VNP_OK;
 }
 
