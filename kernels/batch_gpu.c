@@ -68,7 +68,6 @@ void vnp_gpu_batch_fill(struct vnp_gpu_batch *b, int64_t n, const uint32_t *leng
     b->n = n;
     b->id_bytes = id_bytes;
     b->tokens = (int64_t)vnp_sum(lengths, n);
-    b->longest = 0;
     lay_out(b);
     memcpy(b->ids, ids, (size_t)b->tokens * (size_t)id_bytes);
     int32_t at = b->cu[0] = 0;
@@ -81,7 +80,6 @@ void vnp_gpu_batch_fill(struct vnp_gpu_batch *b, int64_t n, const uint32_t *leng
             masks += vnp_token(ids, id_bytes, at + t) == mask_id;
         }
         b->unmasked[i] = 1.0f - (float)masks / (float)length;
-        b->longest = length > b->longest ? length : b->longest;
         b->cu[i + 1] = at += length;
     }
     b->n_tiles = vnp_attention_count(b->cu, n);

@@ -18,7 +18,6 @@ struct vnp_gpu_batch {
     enum vnp_pool pool;
     /* contents, after vnp_gpu_batch_fill() */
     int64_t tokens, n; /* n: sequences */
-    int64_t longest;   /* tokens of the longest */
     int id_bytes;
     int64_t n_tiles;
     void *ids;                        /* [tokens] */
