@@ -7,6 +7,7 @@
 
 #include "attention.h"
 #include "lanes.cuh"
+#include "launch.cuh"
 
 #define VNP_LOG2E 1.4426950408889634f
 #define VNP_KEYS 64 /* keys of a step: fixed, because it decides in which order a row's sums are made */
@@ -14,7 +15,7 @@
 /* For vnp_launch(). */
 static inline bool vnp_attention_is_brief(const vnp_attention_params *p)
 {
-    return p->n_tiles * VNP_ATTENTION_ROWS * p->heads * p->head_dim < 8000000;
+    return vnp_is_brief(p->n_tiles * VNP_ATTENTION_ROWS * p->heads * p->head_dim);
 }
 
 /* Byte offset of 16-byte chunk `chunk` of row `row` in a tile of rows of CHUNKS chunks (2, 4 or 8). Eight rows of one

@@ -5,6 +5,7 @@
 #define VNP_LAUNCH_CUH
 
 #include <cuda_runtime.h>
+#include <stdint.h>
 #include <utility>
 
 /* In a kernel launched with vnp_launch(), in every thread, before global memory is read or written: until here the
@@ -23,6 +24,12 @@ static __device__ __forceinline__ void vnp_let_next_start(void)
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 #endif
+}
+
+/* Is a kernel brief, for vnp_launch(), that goes over so many elements? All of 8M's in batches of 16384 tokens are. */
+static inline bool vnp_is_brief(int64_t elements)
+{
+    return elements < 8000000;
 }
 
 /* kernel<<<blocks, threads, shared, stream>>>(args...); early where it is brief and the device can (from sm_90).

@@ -119,7 +119,7 @@ static void row_moments(const void *d_x, int64_t rows, int width, float *d_momen
 {
     const unsigned blocks = static_cast<unsigned>((rows + WARPS - 1) / WARPS);
     by_width(width, [=](auto c) {
-        CUDA_CHECK(vnp_launch(rows * width < 8000000, row_moments<T, c>, blocks, 32 * WARPS, 0, stream,
+        CUDA_CHECK(vnp_launch(vnp_is_brief(rows * width), row_moments<T, c>, blocks, 32 * WARPS, 0, stream,
                               static_cast<const T *>(d_x), reinterpret_cast<float2 *>(d_moments), rows, width / 8));
     });
 }
@@ -167,6 +167,7 @@ extern "C" void vnp_row_scales(const float *d_moments, int columns, int64_t rows
 {
     if (rows == 0)
         return;
-    CUDA_CHECK(vnp_launch(rows * width < 8000000, row_scales, static_cast<unsigned>((rows + 63) / 64), 256, 0, stream,
+    const unsigned blocks = static_cast<unsigned>((rows + 63) / 64);
+    CUDA_CHECK(vnp_launch(vnp_is_brief(rows * width), row_scales, blocks, 256, 0, stream,
                           reinterpret_cast<const float2 *>(d_moments), d_scale, d_shift, rows, width, columns, eps));
 }

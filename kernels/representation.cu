@@ -175,7 +175,7 @@ static __global__ void __launch_bounds__(32 * WARPS) representation(vnp_represen
 template <typename T, vnp_pool POOL> static void launch(const vnp_representation_params *p, cudaStream_t stream)
 {
     const int parts = (p->width + COLUMNS - 1) / COLUMNS;
-    CUDA_CHECK(vnp_launch(p->tokens * p->width < 8000000, representation<T, POOL>,
+    CUDA_CHECK(vnp_launch(vnp_is_brief(p->tokens * p->width), representation<T, POOL>,
                           static_cast<unsigned>(p->n * parts), 32 * WARPS, 0, stream, *p, parts));
 }
 
