@@ -72,7 +72,13 @@ enum vnp_status vnp_forward_open_input(struct vnp_forward *f, const char *path, 
     enum vnp_status st = vnp_reader_open(&f->in, path, err);
     if (st == VNP_OK)
         st = vnp_reader_expect(f->in, VNP_BATCHES, err);
-    return st == VNP_OK ? check_tokens(f->model, vnp_reader_head(f->in), vnp_reader_name(f->in), err) : st;
+    if (st != VNP_OK)
+        return st;
+    const struct vnp_head *head = vnp_reader_head(f->in);
+    if (f->pool == VNP_POOL_CLS && head->prefix == 0)
+        return vnp_error(err, VNP_DATA, "%s: --pool cls wants a first special token, and vocabulary %s has none",
+                         vnp_reader_name(f->in), head->vocab);
+    return check_tokens(f->model, head, vnp_reader_name(f->in), err);
 }
 
 void vnp_forward_close(struct vnp_forward *f)

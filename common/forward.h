@@ -32,7 +32,7 @@ VNP_MUST_CHECK enum vnp_status vnp_forward_open_model(struct vnp_forward *f, str
 
 /* The batches; their tokens must be the model's: ESM-2's alphabet; for DNABERT-S those of the tokenizer.json beside the
  * weights or, where there is none, of a byte-pair vocabulary of the same size. VNP_DATA, naming what makes the right
- * ones. */
+ * ones; or for --pool cls of tokens without a first special one. */
 VNP_MUST_CHECK enum vnp_status vnp_forward_open_input(struct vnp_forward *f, const char *path, struct vnp_err *err);
 
 /* Closes what has been opened. */

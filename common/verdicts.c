@@ -171,7 +171,8 @@ static enum vnp_status end_chunk(struct vnp_verdicts *v, struct vnp_err *err)
 static enum vnp_status end_contig(struct vnp_verdicts *v, struct vnp_err *err)
 {
     struct contig_data *c = &v->contig;
-    c->is_viral = (double)c->viral >= v->opt.min_viral * (double)c->chunks;
+    /* A quotient is rounded as the text of the threshold was: 55 of 100 is 0.55. */
+    c->is_viral = (double)c->viral / (double)c->chunks >= v->opt.min_viral;
     const struct vnp_keyed r = {v->at.contig.s, v->at.contig.n, c, sizeof *c};
     return vnp_sorter_add(v->by_contig, &r, err);
 }

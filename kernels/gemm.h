@@ -64,8 +64,8 @@ int vnp_gemm(const struct vnp_gemm_params *params, cudaStream_t stream);
 /* The columns of a part of d_moments, for these parameters on the current device. */
 int32_t vnp_gemm_moments_columns(const struct vnp_gemm_params *params);
 
-/* The kernel that vnp_gemm would choose for these parameters on the current device, for --report: "sm90 128x256 f16".
- */
+/* The kernel that vnp_gemm would choose for these parameters on the current device, for --report: "sm90 wgmma 256x192
+ * f16 in turn". */
 const char *vnp_gemm_kernel_name(const struct vnp_gemm_params *params);
 
 #ifdef __cplusplus

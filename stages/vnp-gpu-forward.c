@@ -190,10 +190,11 @@ static void *read_all(void *ctx)
         const char *ids = b.bulk;
         int64_t at = 0, tokens;
         for (int64_t first = 0, next; first < b.n; first = next, at += tokens) {
-            tokens = b.tokens[first];
-            for (next = first + 1; next < b.n && tokens + b.tokens[next] <= w->budget; next++)
-                tokens += b.tokens[next];
             struct vnp_slot *s = vnp_ring_take(&w->ring, turn++, VNP_SLOT_EMPTY);
+            const int64_t end = b.n - first < s->batch.cap_sequences ? b.n : first + s->batch.cap_sequences;
+            tokens = b.tokens[first];
+            for (next = first + 1; next < end && tokens + b.tokens[next] <= w->budget; next++)
+                tokens += b.tokens[next];
             if (vnp_slot_fill(s, &b, first, next - first, ids + at * id_bytes, id_bytes,
                               (uint32_t)w->job.config->mask_id, &err) != VNP_OK)
                 fail(&err);
@@ -228,6 +229,12 @@ static const float *run_exact(struct work *w, const struct vnp_slot *s, int64_t 
     if (vnp_exact_run(w->exact, ids, s->batch.id_bytes, s->rows.tokens[i], &out, finite, &err) != VNP_OK)
         fail(&err);
     return out;
+}
+
+/* Sequence i of no tokens, which the device has nothing to do with. */
+static void clear(struct work *w, struct vnp_slot *s, int64_t i)
+{
+    memset(vectors_at(w, s, i), 0, (size_t)(vectors_of(w, s, i) * w->job.config->width) * sizeof(float));
 }
 
 /* Sequence i holds NaN or Inf: as the user wants it. */
@@ -303,13 +310,18 @@ static void *write_all(void *ctx)
         vnp_telemetry_work(+1);
         vnp_gpu_batch_wait(&s->batch);
         for (int64_t i = 0; i < s->batch.n; i++) {
+            if (s->rows.tokens[i] == 0) {
+                clear(w, s, i);
+                continue;
+            }
             if (s->batch.nonfinite[i])
                 handle_nonfinite(w, s, i);
             if (w->opt.compare > 0 && s->rows.ordinal[i] % (uint64_t)w->opt.compare == 0)
                 compare(w, s, i);
             w->flops += vnp_cpu_net_flops(w->job.config, w->job.layer, s->rows.tokens[i]);
         }
-        prove(w, s);
+        if (s->batch.tokens > 0)
+            prove(w, s);
         vnp_telemetry_work(-1);
         write_slot(w, s);
         vnp_ring_pass(&w->ring, s, VNP_SLOT_EMPTY);
@@ -326,7 +338,7 @@ static void compute_all(struct work *w)
     for (int64_t turn = 0;; turn++) {
         struct vnp_slot *s = vnp_ring_take(&w->ring, turn, VNP_SLOT_FILLED);
         const bool last = s->last;
-        if (!last) {
+        if (!last && s->batch.tokens > 0) {
             if (vnp_gpu_net_reserve(w->net, s->batch.tokens, &err) != VNP_OK)
                 fail(&err);
             vnp_gpu_net_enqueue(w->net, &s->batch);
@@ -363,7 +375,7 @@ static void summarise(const struct work *w)
         vnp_info("%lld sequence%s against FP32: cosine %.7f on average, %.7f at least; largest difference %.3g",
                  (long long)w->agreement.vectors, vnp_plural((uint64_t)w->agreement.vectors),
                  vnp_agreement_mean_cosine(&w->agreement), w->agreement.min_cosine, w->agreement.max_diff);
-    vnp_log(VNP_LOG_DEBUG, "waited %.2f s for input and %.2f s for room in the output", w->ring.waited[VNP_SLOT_FILLED],
+    vnp_log(VNP_LOG_DEBUG, "waited %.2f s for input and %.2f s for a free slot", w->ring.waited[VNP_SLOT_FILLED],
             w->ring.waited[VNP_SLOT_EMPTY]);
     vnp_info("%llu sequence%s, %llu tokens in %.1f s: %.0f tokens/s, %.1f TFLOP/s (%s, %s)",
              (unsigned long long)n->sequences, vnp_plural(n->sequences), (unsigned long long)n->tokens, seconds,

@@ -111,7 +111,7 @@ hand_out() {
         export VNP_SLOT=${slots[0]}
         can_go_on() { [ -s "$run/slots" ] && [ ! -e "$run/stop" ]; }
         while can_go_on && read -r block; do
-            "${job[@]}" "$block" || { can_go_on && "${job[@]}" "$block"; }
+            "${job[@]}" "$block" </dev/null || { can_go_on && "${job[@]}" "$block" </dev/null; }
         done
         return 0
     else
@@ -145,7 +145,7 @@ report_failed() {
         n=$((n + 1))
         slots=$(cut -f 1 "$run/failed/$block" 2>/dev/null | paste -sd ,)
         why=$(tail -n 1 "$run/failed/$block" 2>/dev/null)
-        echo "$me: block $block (records $first to $((first + sequences - 1))) failed${slots:+ on ${slots/,/ and }}: $(cut -f 3- <<<"${why:-$'\t\t'its job left no word: see $run/joblog}")" >&2
+        echo "$me: block $block (records $first to $((first + sequences - 1))) failed${slots:+ on ${slots/,/ and }}: $(cut -f 3- <<<"${why:-$'\t\t'its job left no word$([ ! -e "$run/joblog" ] || echo ": see $run/joblog")}")" >&2
         [ -n "$status" ] || status=$(cut -f 2 <<<"$why")
     done < <(sed 1d "$run/blocks/blocks.tsv")
     echo "$me: $n of $(run_blocks_n) blocks failed; the others are kept, and --retry-failed tries these again" >&2

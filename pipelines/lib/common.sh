@@ -13,7 +13,7 @@ misuse() {
     exit 2
 }
 number() { # number OPTION TEXT LEAST MOST
-    if ! [[ $2 =~ ^[0-9]{1,9}$ ]] || [ "$2" -lt "$3" ] || [ "$2" -gt "$4" ]; then misuse "$1: not a number from $3 to $4: $2"; fi
+    if ! [[ $2 =~ ^(0|[1-9][0-9]{0,8})$ ]] || [ "$2" -lt "$3" ] || [ "$2" -gt "$4" ]; then misuse "$1: not a number from $3 to $4: $2"; fi
 }
 check_input() { # check_input [FILE ...]: they are there, and are not the output; without any there is something on stdin
     local f

@@ -80,6 +80,21 @@ afresh && touch "$fake/dead.gpu0"
 status 'the only GPU does not answer' 69 embed -q --gpus 0 in.fa
 says 'it is said' '^vnp-embed: no device is left'
 
+# One GPU of another host: a block that fails there is asked after by ssh, which takes what is on its standard input.
+cat >ssh <<'END'
+#!/usr/bin/env bash
+while [ $# -gt 1 ]; do shift; done
+cat | bash -c "$1"
+END
+chmod +x ssh
+sed -i "2i export fake=$fake" private/bin/vnp-gpu-forward private/bin/vnp-concat
+echo elsewhere >one
+elsewhere() { VNP_SSH=$PWD/ssh timeout 120 vnp-embed -q -d gpu --hosts one -m model --block 5 -o out in.fa; }
+afresh && echo 70 >"$fake/fail1.000003"
+check 'a block fails once on the only GPU of another host' elsewhere
+check 'all are computed, and that again' [ "$(wc -l <"$fake/computed")" = 9 ]
+same 'the result is right' want out
+
 # --- GNU parallel -------------------------------------------------------------------------------------------------------------
 
 mkdir bare

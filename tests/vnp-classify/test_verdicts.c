@@ -161,6 +161,27 @@ static void test_ties(void **state)
     free(contigs);
 }
 
+/* 55 of 100 chunks are the 0.55 that was asked for; 0.55 * 100 would be more than 55. */
+static void test_share(void **state)
+{
+    (void)state;
+    static char id[100][16];
+    struct frame v[100];
+    for (int i = 0; i < 100; i++) {
+        snprintf(id[i], sizeof id[i], "c_chunk_%dF1", i + 1);
+        v[i] = (struct frame){id[i], i < 55 ? 0.25f : 0.75f, i < 55 ? 0.75f : 0.25f};
+    }
+    for (int viral = 55; viral > 53; viral--) {
+        struct vnp_verdict_counts n;
+        struct vnp_err err;
+        assert_int_equal(run((struct vnp_verdict_options){.min_viral = 0.55}, v, 100, &n, &err), VNP_OK);
+        char *contigs = table("_contigs.tsv");
+        assert_non_null(strstr(contigs, viral == 55 ? "\tvirus\n" : "\tothers\n"));
+        free(contigs);
+        v[0] = (struct frame){id[0], 0.75f, 0.25f};
+    }
+}
+
 #define HEAD "chunk_id\tcontig\tstart\tend\n"
 
 /* Runs end at a chunk that is not viral, that is missing, or at the contig's end. */
@@ -307,9 +328,9 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden),     cmocka_unit_test(test_published),
-                                       cmocka_unit_test(test_ties),       cmocka_unit_test(test_gff),
-                                       cmocka_unit_test(test_bad_chunks), cmocka_unit_test(test_bad_rows),
-                                       cmocka_unit_test(test_nothing)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden),   cmocka_unit_test(test_published),
+                                       cmocka_unit_test(test_ties),     cmocka_unit_test(test_share),
+                                       cmocka_unit_test(test_gff),      cmocka_unit_test(test_bad_chunks),
+                                       cmocka_unit_test(test_bad_rows), cmocka_unit_test(test_nothing)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -125,6 +125,14 @@ status '--all-tokens without --pool' 2 vnp-cpu-forward --all-tokens -o out batch
 status '--all-tokens with --pool cls' 2 vnp-cpu-forward --pool cls --all-tokens -o out batches
 says 'says with what' '--all-tokens goes with --pool mean or max'
 
+tokenizer plain.json A+A C+G AA+T T+T CG+CG
+cp -r bare plain
+sed '/"post_processor"/,/"decoder"/c "post_processor":null,"decoder":null,' plain.json >plain/tokenizer.json
+printf '>a\nA\n>b\n\n>c\nACGTTTAA\n' | vnp-fasta2tok -q --tokenizer plain/tokenizer.json 2>/dev/null | vnp-pack -q >none
+check 'without special tokens' vnp-cpu-forward -q -m plain --pool mean -o pooled none
+status 'there is no first one' 65 vnp-cpu-forward -q -m plain --pool cls -o out none
+says 'which is said' '^vnp-cpu-forward: none: --pool cls wants a first special token, and vocabulary bpe-14-.* has none'
+
 # --- whose tokens -----------------------------------------------------------------------------------------------------
 refused() { # refused NAME MODEL BATCHES PATTERN
     status "$1" 65 vnp-cpu-forward -m "$2" -o out "$3"

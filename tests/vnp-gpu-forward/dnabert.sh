@@ -86,6 +86,21 @@ for shape in 2x12x192 2x3x72 2x4x128 3x3x192 2x3x384 2x12x768; do
     same "$shape: the same bytes shuffled" alone packed
 done
 
+# A tokenizer without special tokens: batches of as many sequences as tokens, and sequences of none.
+rm -rf model && vnp-model synth dnabert-s:2x3x192 --seed 8 -q -o model
+sed 's/"post_processor":{.*"decoder"/"post_processor":null,"decoder"/' "$TOKENIZER" >model/tokenizer.json
+{
+    awk 'BEGIN { for (i = 0; i < 300; i++) printf ">%d\n%s\n", i, i % 7 ? "A" : "" }'
+    cat in.fa
+} | vnp-fasta2tok -q --tokenizer model/tokenizer.json 2>/dev/null | vnp-pack -q -b 64 -o none
+vnp-cpu-forward -q --pool mean none | vnp-pool -q --plain -o cpu
+check 'sequences of one token and of none' vnp-gpu-forward -q --pool mean -o pooled none
+vnp-pool -q --plain -o gpu pooled
+cosine 'as the CPU has them' 0.9999 cpu gpu
+check 'none of the vectors is lost' [ "$(vnp-cat --json gpu | wc -l)" = "$(vnp-cat --json cpu | wc -l)" ]
+printf '>empty\n\n' | vnp-fasta2tok -q --tokenizer model/tokenizer.json 2>/dev/null | vnp-pack -q | vnp-gpu-forward -q --pool mean | vnp-pool -q | vnp-cat --json >empty
+check 'nothing but a sequence of none' grep -q '"embedding":\[0.0,0.0,' empty
+
 # --- the goldens -----------------------------------------------------------------------------------------------------
 G=$ROOT/tests/golden/dnabert
 # Tokens of each sequence of three or more; the mean over all tokens of the last layer, as PyTorch has it in float64.

@@ -26,6 +26,8 @@ refuses() { # NAME STATUS PATTERN COMMAND...: one line, nothing written
 }
 refuses 'proteins' 65 '^vnp-orf: .*letters are no nucleotides' predict -o out "$PROTEINS"
 refuses 'proteins on stdin' 65 '^vnp-orf: .*letters are no nucleotides' predict -o out <"$PROTEINS"
+status 'a number that the shell would take for octal' 2 predict -l 0500 -o out contigs.fa
+says 'is none' '^vnp-predict: --length: not a number from 3 to 1000000: 0500'
 refuses 'models swapped' 65 '^vnp-predict: --esm: dnabert is a DNABERT-S model' \
     vnp-predict -d cpu --esm dnabert --dnabert esm --classifier classifier -o out contigs.fa
 refuses 'ESM-2 twice' 65 '^vnp-predict: --dnabert: esm is an ESM-2 model' \
@@ -91,6 +93,9 @@ vnp-orf -q contigs.fa --nucleotides n.fa --proteins p.fa --chunks c.tsv
 same '--keep: the nucleotides' n.fa kept/open_frames.fna
 same '--keep: the proteins' p.fa kept/open_frames.faa
 same '--keep: the chunks' c.tsv kept/chunks.tsv
+check 'a run that was begun without --keep' predict -q --prepare -o late contigs.fa
+check 'goes on with it' predict -q --keep -o late contigs.fa
+check 'and keeps the same' diff <(cat kept/open_frames.f?a kept/chunks.tsv) <(cat late/open_frames.f?a late/chunks.tsv)
 check '--gff without --keep' predict -q --gff -o gff contigs.fa
 same 'gives the same' kept/prediction_results_viral.gff gff/prediction_results_viral.gff
 check '--gff names viral stretches' grep -q viral_sequence gff/prediction_results_viral.gff
