@@ -5,16 +5,23 @@
 # run_slots DEVICE GPUS HOSTS: one slot for each device. GPUS: all, or numbers as 0,2; HOSTS: a file of [N/]HOST, the first
 # N GPUs of each, : for this one; empty for this host alone.
 run_slots() {
-    local device=$1 gpus=$2 hosts=$3 n host i slots=()
-    local_gpus() {
-        local all=${CUDA_VISIBLE_DEVICES-}
-        if [ "$gpus" != all ]; then echo "${gpus//,/ }"; elif [ -n "$all" ]; then echo "${all//,/ }"; else
-            n=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU')
-            seq 0 $((n > 0 ? n - 1 : 0))
+    local device=$1 gpus=$2 hosts=$3 n host i slots=() numbers visible
+    local_gpus() { # into slots: where the environment names GPUs, --gpus counts among these, as CUDA does
+        IFS=, read -r -a visible <<<"${CUDA_VISIBLE_DEVICES-}"
+        IFS=, read -r -a numbers <<<"$gpus"
+        n=${#visible[@]}
+        if [ "$gpus" = all ]; then
+            [ $n -gt 0 ] || n=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU')
+            mapfile -t numbers < <(seq 0 $((n > 0 ? n - 1 : 0)))
         fi
+        for i in "${numbers[@]}"; do
+            i=$((10#$i))
+            [ ${#visible[@]} = 0 ] || [ $i -lt $n ] || die 2 "--gpus: there is no GPU $i: CUDA_VISIBLE_DEVICES names $n, counted from 0"
+            slots+=("gpu${visible[i]:-$i}")
+        done
     }
     if [ -z "$hosts" ]; then
-        if [ "$device" = cpu ]; then slots=(cpu); else for i in $(local_gpus); do slots+=("gpu$i"); done; fi
+        if [ "$device" = cpu ]; then slots=(cpu); else local_gpus; fi
     else
         while read -r host _ || [ -n "$host" ]; do # the last line may have no end
             host=${host%$'\r'}

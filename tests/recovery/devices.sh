@@ -80,6 +80,14 @@ afresh && touch "$fake/dead.gpu0"
 status 'the only GPU does not answer' 69 embed -q --gpus 0 in.fa
 says 'it is said' '^vnp-embed: no device is left'
 
+# Numbers count among the GPUs that the environment names.
+some() { CUDA_VISIBLE_DEVICES=5,7 timeout 120 vnp-embed -q -d gpu --gpus "$1" -m model --block 5 -o out in.fa; }
+afresh
+check 'the second of two GPUs that are visible' some 1
+check 'is used' [ "$(cut -d ' ' -f 2 "$fake/computed" | sort -u)" = gpu7 ]
+status 'a third' 2 some 0,2
+says 'is not there' '^vnp-embed: --gpus: there is no GPU 2: CUDA_VISIBLE_DEVICES names 2'
+
 # One GPU of another host: a block that fails there is asked after by ssh, which takes what is on its standard input.
 cat >ssh <<'END'
 #!/usr/bin/env bash
