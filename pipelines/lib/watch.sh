@@ -5,7 +5,7 @@
 # watch_run DRIVER LAST: a line of progress each second; and the end of what can't go on, by a signal to the driver: also when
 # its last step has ended too early.
 watch_run() {
-    while kill -0 "$1" 2>/dev/null; do
+    while alive "$1"; do
         sleep 1
         if [ ! -s "$run/slots" ] && [ ! -e "$run/stop" ]; then
             printf '69\nno device is left\n' >"$run/stop"

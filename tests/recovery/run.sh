@@ -198,4 +198,17 @@ for signal in TERM:143 INT:130; do
     computed >/dev/null
     goes_on 'the same command goes on' '000006 000007'
 done
+
+# A driver that is killed, and whose parent takes no notice of it: it stays in the table of processes.
+again && touch "$fake/hang.000006"
+start sh -c 'vnp-embed -q -d cpu -m model --threads 1 --block 5 -o out in.fa & exec sleep 100'
+until_true 60 blocks_done "$run" 6
+kill -KILL "$(pgrep -P "$session" -f vnp-embed)"
+alone() { [ "$(processes "$session" | awk '{ print $2 }')" = sleep ]; }
+check 'a dead driver that nobody has taken notice of: nothing outlives it' until_true 5 alone
+kill_session "$session"
+wait "$session" 2>/dev/null
+rm -f "$fake"/hang.*
+computed >/dev/null
+goes_on 'the same command goes on' '000006 000007'
 finish
