@@ -165,7 +165,7 @@ static void test_ties(void **state)
 static void test_share(void **state)
 {
     (void)state;
-    static char id[100][16];
+    static char id[100][24];
     struct frame v[100];
     for (int i = 0; i < 100; i++) {
         snprintf(id[i], sizeof id[i], "c_chunk_%dF1", i + 1);
