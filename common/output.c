@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -263,8 +264,22 @@ enum vnp_status vnp_stdout_write(const void *data, size_t n, struct vnp_err *err
     return whole ? VNP_OK : vnp_error(err, VNP_IO, "stdout: can't be written: %s", strerror(errno));
 }
 
+/* The name of a file in its folder; what comes before it goes into `folder`. */
+static const char *split(const char *path, char *folder, size_t cap)
+{
+    const char *slash = strrchr(path, '/');
+    snprintf(folder, cap, "%.*s", slash ? (int)(slash + 1 - path) : 1, slash ? path : ".");
+    return slash ? slash + 1 : path;
+}
+
 bool vnp_same_file(const char *a, const char *b)
 {
     struct stat x, y;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    const bool has_a = stat(a, &x) == 0, has_b = stat(b, &y) == 0;
+    if (has_a || has_b)
+        return has_a && has_b && S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    char in_a[PATH_MAX], in_b[PATH_MAX];
+    return strcmp(a, "-") != 0 && strcmp(b, "-") != 0 &&
+           strcmp(split(a, in_a, sizeof in_a), split(b, in_b, sizeof in_b)) == 0 && stat(in_a, &x) == 0 &&
+           stat(in_b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }

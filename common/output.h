@@ -43,7 +43,7 @@ void vnp_output_discard(struct vnp_output *o);
 /* Writes text to the stdio stream stdout, and flushes it. VNP_IO. */
 VNP_MUST_CHECK enum vnp_status vnp_stdout_write(const void *data, size_t n, struct vnp_err *err);
 
-/* Both paths name one regular file: writing to the one would take the place of the other. */
+/* Both paths name one regular file, there already or not yet: writing to the one would take the place of the other. */
 bool vnp_same_file(const char *a, const char *b);
 
 /* True when what is written is seen by the next stage at once (stdout, a FIFO), false for a file that can be removed. */

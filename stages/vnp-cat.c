@@ -365,7 +365,7 @@ static void set_mode(struct options *o, enum mode mode)
 /* Two outputs into one file: the last would win. */
 static void refuse_equal(const char *a, const char *path_a, const char *b, const char *path_b)
 {
-    if (path_a != NULL && path_b != NULL && strcmp(path_a, path_b) == 0)
+    if (path_a != NULL && path_b != NULL && (strcmp(path_a, path_b) == 0 || vnp_same_file(path_a, path_b)))
         vnp_die(VNP_USAGE, "%s and %s: both into %s", a, b, strcmp(path_a, "-") == 0 ? "stdout" : path_a);
 }
 

@@ -144,7 +144,8 @@ static void spoil(struct sink *s)
     struct vnp_err err;
     if (s->out == NULL)
         return;
-    if (s->begun && vnp_output_is_stream(s->out) && vnp_output_write(s->out, &part, 1, &err) != VNP_OK)
+    const bool read = s->begun || !isatty(STDOUT_FILENO); /* by a stage, and not by a person who has the message */
+    if (read && vnp_output_is_stream(s->out) && vnp_output_write(s->out, &part, 1, &err) != VNP_OK)
         vnp_log(VNP_LOG_DEBUG, "%s", err.msg);
     vnp_output_discard(s->out);
 }
@@ -299,6 +300,11 @@ static void check_id(struct work *w, const struct vnp_record *rec)
     char place[256];
     uint64_t earlier;
     struct vnp_err err;
+    if (rec->id.n == 0) {
+        vnp_error(&err, VNP_DATA, "%s: has no id: give it one, for results go by id",
+                  vnp_fasta_place(w->in, rec, place, sizeof place));
+        fail(w, &err);
+    }
     const enum vnp_status st = vnp_idset_add(w->ids, rec->id, w->n.records, &earlier, &err);
     if (st == VNP_OK)
         return;

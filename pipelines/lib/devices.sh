@@ -11,12 +11,12 @@ run_slots() {
         IFS=, read -r -a numbers <<<"$gpus"
         n=${#visible[@]}
         if [ "$gpus" = all ]; then
-            [ $n -gt 0 ] || n=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU')
+            [ "$n" -gt 0 ] || n=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU')
             mapfile -t numbers < <(seq 0 $((n > 0 ? n - 1 : 0)))
         fi
         for i in "${numbers[@]}"; do
             i=$((10#$i))
-            [ ${#visible[@]} = 0 ] || [ $i -lt $n ] || die 2 "--gpus: there is no GPU $i: CUDA_VISIBLE_DEVICES names $n, counted from 0"
+            [ ${#visible[@]} = 0 ] || [ "$i" -lt "$n" ] || die 2 "--gpus: there is no GPU $i: CUDA_VISIBLE_DEVICES names $n, counted from 0"
             slots+=("gpu${visible[i]:-$i}")
         done
     }
@@ -49,6 +49,7 @@ check_devices() { # $device, $gpus and $hosts, as far as that goes without looki
     case $device in auto | cpu | gpu) ;; *) misuse "--device: auto, cpu or gpu, not $device" ;; esac
     [ -z "$gpus" ] || [[ $gpus =~ ^(all|[0-9]{1,4}(,[0-9]{1,4})*)$ ]] || misuse "--gpus: all, or numbers as 0,2, not $gpus"
     [ -z "$gpus" ] || [ "$device" != cpu ] || misuse "--gpus $gpus goes with --device gpu"
+    [[ ! $gpus =~ ^[0-9] ]] || device=gpu # who names one does not want the CPU
     [ -z "$hosts" ] || [ -r "$hosts" ] || die 66 "$hosts: no such file, or not readable"
 }
 # --prepare: the blocks are computed later, and it may be elsewhere; the input is read again then. In the last job of

@@ -14,7 +14,7 @@ read_options() {
     eval set -- "$options"
     while [ "$1" != -- ]; do
         case $1 in
-        -o | --output) out=$2 ;;
+        -o | --output) if [ -n "$2" ]; then out=$2; else misuse "$1: without a name"; fi ;;
         -d | --device) device=$2 ;;
         -b | --budget) budget=$2 ;;
         --gpus) gpus=$2 ;;

@@ -57,7 +57,7 @@ examples() {
     awk '/^\.Sh/ { on = ($0 ~ /EXAMPLES/); next } !on { next }
          /^\.Dl/ { sub(/^\.Dl */, ""); print; next }
          /^\.Bd/ { block = 1; next } /^\.Ed/ { block = 0; next } block && !/^\./' "$1" |
-        sed -e 's/\\&//g' -e 's/\\-/-/g' -e 's/\\(aq/'"'"'/g' -e 's/\\e/\\/g' -e 's/^\$ //'
+        sed -e 's/\\&//g' -e 's/\\-/-/g' -e 's/\\(aq/'"'"'/g' -e 's/\\(dq/"/g' -e 's/\\e/\\/g' -e 's/^\$ //'
 }
 elsewhere='^vnp-slurm' # tests/slurm has a Slurm to run it
 vnp-gpu-forward --probe >/dev/null 2>&1 || elsewhere+='\|vnp-gpu-forward\|vnp-model fetch\|--device gpu'

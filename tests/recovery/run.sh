@@ -211,4 +211,18 @@ wait "$session" 2>/dev/null
 rm -f "$fake"/hang.*
 computed >/dev/null
 goes_on 'the same command goes on' '000006 000007'
+
+# Of what the stages of a block say, the cause is the message of the one that failed, whoever speaks last.
+mv private/bin/vnp-pool private/bin/real-pool
+cat >private/bin/vnp-pool <<'END'
+#!/bin/sh
+case $* in *--version*) exec "$(dirname "$0")/real-pool" "$@" ;; esac
+echo 'vnp-pool: can not go on' >&2
+cat >/dev/null
+exit 70
+END
+chmod +x private/bin/vnp-pool
+rm -rf out out.run
+status 'a stage fails before another ends well' 70 vnp-embed -d cpu -m model --threads 1 --block 20 -o out in.fa
+says 'it is the cause' 'failed on cpu and cpu: vnp-pool: can not go on$'
 finish

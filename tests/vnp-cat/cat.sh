@@ -166,6 +166,8 @@ status 'JSON and a table' 2 vnp-cat --json --tsv emb
 status 'an array of a verdict' 2 vnp-cat --check --npy x.npy emb
 status 'an array and its ids into one file' 2 vnp-cat --npy one --ids one emb
 says 'says which' '^vnp-cat: --npy and --ids: both into one'
+status 'one file by two names, which is not there yet' 2 vnp-cat --npy ./new --ids new vectors
+check 'it is not made' [ ! -e new ]
 status 'an array and text into one file' 2 vnp-cat --tsv --npy one -o one emb
 status 'ids and text into one file' 2 vnp-cat --json --ids one -o one emb
 status 'ids and text on stdout' 2 vnp-cat --json --ids - emb

@@ -47,6 +47,15 @@ status 'no model' 2 env -u VNP_MODEL vnp-embed -q -d cpu -o new.zst in.fa
 status 'no such device' 2 vnp-embed -d tpu -m model in.fa
 status 'no threads' 2 vnp-embed --threads 0 -m model in.fa
 says 'no threads: at once, and how many there may be' '^vnp-embed: --threads: not a number from 1 to 1024: 0$'
+for wrong in '--mean --cls' '--none --all-tokens' '--level 99' "-o ''"; do
+    status "$wrong" 2 sh -c "vnp-embed -q -d cpu -m model --block 1 -o wrong.zst $wrong in.fa"
+    check "$wrong: nothing is begun" [ -z "$(ls -d wrong.zst.run .run 2>/dev/null)" ]
+done
+if ! vnp-gpu-forward -q --probe 2>/dev/null; then
+    status 'a GPU by its number, and there is none' 69 vnp-embed -q -m model --gpus 0 -o wrong.zst in.fa
+fi
+status 'a log that can not be' 73 embed --log-json no/where -o wrong.zst in.fa
+says 'is named' '^vnp-embed: --log-json: no/where: '
 status 'FP16 on the CPU' 2 embed --fp16 -o new.zst in.fa
 status 'a folder as output' 73 embed -o model in.fa
 status 'an output in no folder' 73 embed -o nowhere/emb.zst in.fa

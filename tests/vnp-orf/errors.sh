@@ -22,7 +22,7 @@ refuses 'proteins' 65 \
     "$PROTEINS"
 status 'proteins: nothing on stdout' 65 vnp-orf "$PROTEINS"
 cp "$T/out" sent
-check 'proteins: nothing on stdout, indeed' [ ! -s sent ]
+check 'proteins: nothing on stdout but the mark of an error' sh -c '[ "$(wc -l <sent)" = 1 ] && grep -aq "^>vnp-orf-stopped" sent'
 { echo '>c1' && bases 900 && printf '\n>p1\nMKLVIEQFPA\n'; } >mixed.fa
 refuses 'a protein among contigs' 65 'mixed.fa:3: record 2 \(p1\): 6 of 10 letters are no nucleotides, .*' mixed.fa
 if [ -r "$DATA/palmdb_rdrp.faa" ]; then
@@ -47,8 +47,8 @@ refuses 'an id that comes twice' 65 \
 printf '>x\nACGT\n>y\n' >other.fa
 printf '>y\nAC\n>z\nAC\n>x\nACGT\n' >more.fa
 refuses 'an id in another file' 65 'more.fa:5: record 3 \(x\): has the id of record 1 of other.fa: .*' other.fa more.fa
-printf '>\nACGTAC\n>\nACGTACG\n' >none.fa
-refuses 'two records without an id' 65 'none.fa:3: record 2 \(\): has the id of record 1 of none.fa: .*' none.fa
+printf '>x\nACGT\n>\nACGTACG\n' >none.fa
+refuses 'a record without an id' 65 'none.fa:3: record 2 \(\): has no id: give it one, .*' none.fa
 
 # What the reader complains of comes through.
 refuses 'a missing file' 66 'nowhere.fa: No such file or directory' nowhere.fa
@@ -117,6 +117,8 @@ check 'an error in mid-stream: something was written' grep -q '^>c1_chunk_1F1' l
 status 'an error in mid-stream: what is there is refused' 65 vnp-fasta2tok -q -o late.tok late.faa
 says 'an error in mid-stream: by this mark' 'late.faa:[0-9]+: record [0-9]+ \(vnp-orf-stopped\): NUL byte in the header'
 check 'an error in mid-stream: no file from the next stage' [ ! -e late.tok ]
+status 'an error before anything is written' 65 sh -c 'vnp-orf -q twice.fa 2>/dev/null | vnp-fasta2tok -q --allow-empty -o late.tok'
+check 'an error before anything is written: no file from the next stage either' [ ! -e late.tok ]
 bash -c 'vnp-orf -q late.fa --nucleotides >(vnp-fasta2tok -q -o n.tok 2>n.err; echo $? >n.rc) 2>/dev/null |
     vnp-fasta2tok -q -o p.tok 2>p.err; :'
 for _ in 1 2 3 4 5 6 7 8 9 10; do [ -s n.rc ] || sleep 0.2; done

@@ -69,6 +69,7 @@ status 'no output' 2 predict contigs.fa
 status 'a length that is no number' 2 predict -l 5oo -o out contigs.fa
 status 'a budget too small' 2 predict -b 2 -o out contigs.fa
 status 'a share above 1' 2 predict --min-viral 2 -o out contigs.fa
+check 'nothing is begun' [ ! -e out.run ]
 
 # Contigs without an open frame are no error.
 printf '>closed\n%s\n' "$(printf 'TAGCTAACTGACTTAGCTAGTTAATCAGTCATGCTA%.0s' 1 2 3 4 5 6 7 8)" >closed.fa
