@@ -43,4 +43,27 @@ for hosts in '' '--hosts three'; do
 done
 filled 'full in the cut' 74 $((20 + one / 2))
 filled 'full in the joining' 74 $((2 * one + 60 + result * 3 / 2))
+
+# vnp-predict, whose stages say what they have to say into files, and whose blocks keep a temporary one.
+rm -f disk/ballast
+vnp-model synth dnabert-s:1x1x16 -q -o dnabert
+vnp-model synth classifier:32 -q -o classifier
+cp "$ROOT/tests/golden/tokenizers/dna4096.json" dnabert/tokenizer.json
+for n in 1 2 3 4; do sed "s/^>/>$n./" "$ROOT/tests/data/contigs.fa"; done >contigs.fa
+predict() { vnp-predict -q -d cpu --threads 1 --esm model --dnabert dnabert --classifier classifier -o "$1" contigs.fa; }
+full() {
+    predict disk/out
+    case $? in 7[34]) ;; *) return 1 ;; esac
+}
+check 'vnp-predict' predict scores
+for kb in 12 70 100; do
+    leave $kb
+    check "vnp-predict with $kb kB" full
+    says 'says so' "^vnp-[a-z0-9]*: .*(can't be written|No space left)"
+    check 'in one line' [ "$(wc -l <"$T/err")" = 1 ]
+    rm disk/ballast
+    check 'with room again, the same command goes on' predict disk/out
+    check 'to the right result' diff -r scores disk/out
+    rm -rf disk/out
+done
 finish
