@@ -20,7 +20,7 @@ bases() { awk -v n="$1" 'BEGIN { srand(n); while (n-- > 0) printf "%s", substr("
 refuses 'proteins' 65 \
     '.*/proteins.faa:1: record 1 \(gi\|7525080\|.*\): 34 of 123 letters are no nucleotides, P \(9\), .*: a protein\? .*' \
     "$PROTEINS"
-status 'proteins: nothing on stdout' 65 vnp-orf "$PROTEINS"
+status 'proteins: to stdout' 65 vnp-orf "$PROTEINS"
 cp "$T/out" sent
 check 'proteins: nothing on stdout but the mark of an error' sh -c '[ "$(wc -l <sent)" = 1 ] && grep -aq "^>vnp-orf-stopped" sent'
 { echo '>c1' && bases 900 && printf '\n>p1\nMKLVIEQFPA\n'; } >mixed.fa
