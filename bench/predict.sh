@@ -4,7 +4,8 @@
 #   bench/predict.sh        see gpu-lib.sh for RESULTS, VNP_BUILD (to run it without make), VNP_BENCH_LIMIT and _DIR
 #   VNP_BENCH_READS         how many (1000000); each is one open frame on either strand, and those that come about by chance
 #   VNP_BENCH_LENGTH        letters of each, which are a chunk (500). 150 is as many tokens as in the published figures
-#   VNP_BENCH_DEVICE        auto, cpu or gpu (auto), and VNP_BENCH_GPUS, as for vnp-predict --gpus (all)
+#   VNP_BENCH_DEVICE        auto, cpu or gpu (auto); VNP_BENCH_GPUS and VNP_BENCH_BLOCK, as for vnp-predict --gpus (all) and
+#                           --block (by the model)
 #   VNP_BENCH_ESM (3B)  VNP_BENCH_DNABERT (dnabert-s)  VNP_BENCH_CLASSIFIER (classifier)   shapes for vnp-model synth
 # To see it work: VNP_BENCH_READS=1000 VNP_BENCH_ESM=2x4x64 VNP_BENCH_DNABERT=dnabert-s:2x4x64 VNP_BENCH_CLASSIFIER=classifier:128
 # Seconds: 35 for the models; 1.8 for 1000 reads of 500 letters on one H200, 0.9 on two. A run that VNP_BENCH_LIMIT ends is
@@ -14,6 +15,7 @@ results predict ''
 reads=${VNP_BENCH_READS:-1000000} length=${VNP_BENCH_LENGTH:-500} device=${VNP_BENCH_DEVICE:-auto}
 on=(-d "$device")
 [ -z "${VNP_BENCH_GPUS-}" ] || on+=(--gpus "$VNP_BENCH_GPUS")
+[ -z "${VNP_BENCH_BLOCK-}" ] || on+=(--block "$VNP_BENCH_BLOCK")
 model "${VNP_BENCH_ESM:-3B}" || exit 1
 esm=$model
 model "${VNP_BENCH_DNABERT:-dnabert-s}" || exit 1
