@@ -130,7 +130,7 @@ static void bench_attention(const struct model *m, const struct stratum *s, enum
     struct vnp_attention_tile *t = xcalloc((size_t)tiles, sizeof *t);
     char what[64];
     double pairs = 0;
-    vnp_attention_tiles(cu, n, order, t);
+    const struct vnp_attention_work work = vnp_attention_tiles(cu, n, order, t);
     for (int64_t i = 0; i < n; i++)
         pairs += (double)(cu[i + 1] - cu[i]) * (cu[i + 1] - cu[i]);
     void *d_tiles = upload(t, (size_t)tiles * sizeof *t);
@@ -143,7 +143,7 @@ static void bench_attention(const struct model *m, const struct stratum *s, enum
                                            .d_qkv = d_a,
                                            .d_out = d_b,
                                            .d_tiles = d_tiles,
-                                           .n_tiles = tiles,
+                                           .work = work,
                                            .d_slopes = m->alibi ? d_slopes : NULL,
                                            .scale = 0.125f};
     const double width = m->heads * m->dim;

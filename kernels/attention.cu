@@ -5,7 +5,7 @@
  *
  * qkv [tokens, 3, heads, D], out [tokens, heads, D], both T = __half or __nv_bfloat16, rows dense, 16-byte aligned.
  * Block: ROW_WARPS x HEADS warps. A tile is ROW_WARPS * 16 * M = 64 query rows of HEADS heads; each warp has one head
- * and M groups of 16 rows. Grid: n_tiles * ceil(heads / HEADS), heads fastest, so that neighbours read the same rows.
+ * and M groups of 16 rows. Grid: tiles * ceil(heads / HEADS), heads fastest, so that neighbours read the same rows.
  * Shared memory: q of the tile and two stages of STEPS * 64 keys and values, HEADS * (1 + 4 STEPS) * 64 * ceil16(D) * 2
  * bytes. The sum of a row's probabilities is made by the matrix unit too, as if v had a column of ones.
  * Reads q once, k and v once a tile of 64 rows (the L2 serves all but the first); writes out once.
@@ -330,7 +330,7 @@ static __global__ void __launch_bounds__(S::THREADS, S::BLOCKS)
 
 template <class S, class Scores> static void launch(const vnp_attention_params *p, Scores scores, cudaStream_t stream)
 {
-    const int64_t blocks = p->n_tiles * ((p->heads + S::HEADS - 1) / S::HEADS);
+    const int64_t blocks = p->work.tiles * ((p->heads + S::HEADS - 1) / S::HEADS);
     if (S::SMEM > 48 * 1024)
         CUDA_CHECK(
             cudaFuncSetAttribute(attention_mma<S, Scores>, cudaFuncAttributeMaxDynamicSharedMemorySize, S::SMEM));
@@ -363,7 +363,7 @@ static void by_dimension(const vnp_attention_params *p, Scores scores, cudaStrea
 template <typename T> static void launch_mma(const vnp_attention_params *p, cudaStream_t stream)
 {
     if (p->d_slopes != nullptr)
-        by_dimension<T>(p, vnp_scores_alibi{p->d_slopes, p->scale}, stream);
+        by_dimension<T>(p, vnp_alibi_scores(p), stream);
     else
         by_dimension<T>(p, vnp_scores{}, stream);
 }
@@ -387,12 +387,14 @@ extern "C" const char *vnp_attention_kernel(vnp_dtype dtype, int head_dim)
 {
     if (dtype == VNP_F32)
         return "attention_fp32";
-    return use_wgmma(head_dim) ? "attention_wgmma" : "attention_mma";
+    if (!use_wgmma(head_dim))
+        return "attention_mma";
+    return head_dim == 64 ? "attention_wgmma, attention_whole" : "attention_wgmma";
 }
 
 extern "C" void vnp_attention(const vnp_attention_params *p, cudaStream_t stream)
 {
-    if (p->n_tiles == 0)
+    if (p->work.tiles == 0)
         return;
     if (p->dtype == VNP_F32)
         vnp_attention_fp32(p, stream);

@@ -14,17 +14,19 @@ extern "C" {
 
 /* Tiles that `n` sequences with cumulative token offsets cu[n + 1] need. */
 int64_t vnp_attention_count(const int32_t *cu, int64_t n);
-/* Writes them, longest sequences first (to 64 tokens), so that the last blocks to run are short ones. tiles[] holds
+/* Writes them, longest sequences first (to 64 tokens), so that the last blocks to run are short ones; of these the last
+ * in the batch first, as the product before has just written it and the L2 has some of it still. tiles[] holds
  * vnp_attention_count() entries; order[n] is scratch. */
-void vnp_attention_tiles(const int32_t *cu, int64_t n, int32_t *order, struct vnp_attention_tile *tiles);
+struct vnp_attention_work vnp_attention_tiles(const int32_t *cu, int64_t n, int32_t *order,
+                                              struct vnp_attention_tile *tiles);
 
 struct vnp_attention_params {
     enum vnp_dtype dtype; /* of qkv and out */
     int heads, head_dim;  /* head_dim 16, 24, 32, 64 or 128 */
     const void *d_qkv;    /* [tokens, 3, heads, head_dim]; ESM-2: q scaled, q and k rotated; 16-byte aligned */
     void *d_out;          /* [tokens, heads, head_dim] */
-    const struct vnp_attention_tile *d_tiles; /* [n_tiles] */
-    int64_t n_tiles;
+    const struct vnp_attention_tile *d_tiles; /* [work.tiles] */
+    struct vnp_attention_work work;           /* vnp_attention_tiles() */
     const float *d_slopes; /* [heads] ALiBi (alibi.h); NULL: without, and q comes scaled */
     float scale;           /* of q k^T, with d_slopes alone */
 };
@@ -37,7 +39,7 @@ struct vnp_attention_params {
 void vnp_attention(const struct vnp_attention_params *p, cudaStream_t stream);
 
 /* Whether there is a kernel for this head dimension; the name of the one that vnp_attention() runs on the current
- * device (static text). */
+ * device, or of the two, by the lengths of the sequences (static text). */
 int vnp_attention_supports(int head_dim);
 const char *vnp_attention_kernel(enum vnp_dtype dtype, int head_dim);
 

@@ -4,7 +4,7 @@
  *   with ALiBi: softmax_j(scale q[t, h] . k[j, h] - slope[h] |t - j|)
  *
  * qkv [tokens, 3, heads, D], out [tokens, heads, D], float, rows dense, 16-byte aligned.
- * Block: 64 query rows of one head, D / DT threads a row (DT = D up to 32 dimensions in registers each). Grid: n_tiles
+ * Block: 64 query rows of one head, D / DT threads a row (DT = D up to 32 dimensions in registers each). Grid: tiles
  * * heads. Shared memory: 32 keys and values, 2 * 32 * D * 4 bytes, read as broadcasts. Reads q once, k and v once a
  * tile of 64 rows; writes out once. Keys behind the end of the sequence are never looked at; NaN and Inf spread within
  * their sequence and head alone. */
@@ -140,7 +140,7 @@ static __global__ void __launch_bounds__(split<D>::THREADS)
 
 template <int D, class Scores> static void launch(const vnp_attention_params *p, Scores scores, cudaStream_t stream)
 {
-    attention_fp32<D><<<static_cast<unsigned>(p->n_tiles * p->heads), split<D>::THREADS, 0, stream>>>(
+    attention_fp32<D><<<static_cast<unsigned>(p->work.tiles * p->heads), split<D>::THREADS, 0, stream>>>(
         static_cast<const float *>(p->d_qkv), static_cast<float *>(p->d_out), p->d_tiles, p->heads, scores);
     CUDA_CHECK_LAUNCH();
 }

@@ -15,18 +15,27 @@ static int32_t bucket(const int32_t *cu, int64_t i)
     return steps < 63 ? steps : 63;
 }
 
-void vnp_attention_tiles(const int32_t *cu, int64_t n, int32_t *order, struct vnp_attention_tile *tiles)
+struct vnp_attention_work vnp_attention_tiles(const int32_t *cu, int64_t n, int32_t *order,
+                                              struct vnp_attention_tile *tiles)
 {
-    int64_t at[65] = {0}, m = 0;
+    struct vnp_attention_work work = {0};
+    int64_t at[65] = {0};
     for (int64_t i = 0; i < n; i++)
         at[63 - bucket(cu, i) + 1]++;
     for (int b = 0; b < 64; b++)
         at[b + 1] += at[b];
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = n - 1; i >= 0; i--)
         order[at[63 - bucket(cu, i)]++] = (int32_t)i;
     for (int64_t i = 0; i < n; i++) {
         const int32_t first = cu[order[i]], length = cu[order[i] + 1] - first;
+        if (length > VNP_ATTENTION_ROWS && length <= 2 * VNP_ATTENTION_ROWS) {
+            if (work.whole++ == 0)
+                work.whole_at = work.tiles;
+            if (work.longest_whole < length)
+                work.longest_whole = length;
+        }
         for (int32_t query = 0; query < length; query += VNP_ATTENTION_ROWS)
-            tiles[m++] = (struct vnp_attention_tile){.first = first, .length = length, .query = query};
+            tiles[work.tiles++] = (struct vnp_attention_tile){.first = first, .length = length, .query = query};
     }
+    return work;
 }

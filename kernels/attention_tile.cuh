@@ -15,7 +15,7 @@
 /* For vnp_launch(). */
 static inline bool vnp_attention_is_brief(const vnp_attention_params *p)
 {
-    return vnp_is_brief(p->n_tiles * VNP_ATTENTION_ROWS * p->heads * p->head_dim);
+    return vnp_is_brief(p->work.tiles * VNP_ATTENTION_ROWS * p->heads * p->head_dim);
 }
 
 /* Byte offset of 16-byte chunk `chunk` of row `row` in a tile of rows of CHUNKS chunks (2, 4 or 8). Eight rows of one
@@ -96,7 +96,7 @@ struct vnp_scores {
 /* Or ALiBi: scale s - slope |i - j|, symmetric; over `scale`, which the unit has in it. */
 struct vnp_scores_alibi {
     const float *slopes; /* [heads] */
-    float scale;
+    float scale, inverse;
 
     __device__ __forceinline__ float unit() const
     {
@@ -104,7 +104,7 @@ struct vnp_scores_alibi {
     }
     __device__ __forceinline__ float slope(int head) const
     {
-        return slopes[head] / scale;
+        return slopes[head] * inverse;
     }
     /* s: 16 rows x 8 N keys in the layout of vnp_softmax_step(), the first of them `row` and `key` of the sequence. */
     template <int N> __device__ __forceinline__ void finish(float (&s)[N][4], float slope, int row, int key) const
@@ -119,18 +119,23 @@ struct vnp_scores_alibi {
     }
 };
 
+static inline vnp_scores_alibi vnp_alibi_scores(const vnp_attention_params *p)
+{
+    return {p->d_slopes, p->scale, 1 / p->scale};
+}
+
 /* One step of the online softmax over a warp's 16 rows x 8 N keys of scores in the accumulator layout of m16n8:
  * s[j][0..1] row lane / 4, s[j][2..3] row lane / 4 + 8, keys 8 j + 2 (lane % 4) and the next. Keys from `valid` on
- * don't count. Turns s into exponentials, updates each row's largest score (times `unit`), and returns in scale[] what
- * the sums so far must be multiplied with. */
-template <int N>
+ * don't count; the first 8 SURE are known to. Turns s into exponentials, updates each row's largest score (times
+ * `unit`), and returns in scale[] what the sums so far must be multiplied with. */
+template <int N, int SURE = 0>
 static __device__ __forceinline__ void vnp_softmax_step(float (&s)[N][4], int valid, float unit, float (&top)[2],
                                                         float (&scale)[2])
 {
     if (valid < 8 * N) {
         const int key = (threadIdx.x & 3) * 2;
 #pragma unroll
-        for (int j = 0; j < N; j++)
+        for (int j = SURE; j < N; j++)
 #pragma unroll
             for (int e = 0; e < 4; e++)
                 if (j * 8 + key + (e & 1) >= valid)

@@ -14,4 +14,11 @@ struct vnp_attention_tile {
     int32_t unused; /* 16 bytes: one load */
 };
 
+/* The tiles of a batch. */
+struct vnp_attention_work {
+    int64_t tiles;           /* all */
+    int64_t whole, whole_at; /* sequences of two tiles, and the first of these: all are next to each other */
+    int32_t longest_whole;   /* tokens of the longest of them */
+};
+
 #endif

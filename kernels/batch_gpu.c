@@ -82,9 +82,8 @@ void vnp_gpu_batch_fill(struct vnp_gpu_batch *b, int64_t n, const uint32_t *leng
         b->unmasked[i] = 1.0f - (float)masks / (float)length;
         b->cu[i + 1] = at += length;
     }
-    b->n_tiles = vnp_attention_count(b->cu, n);
-    vnp_attention_tiles(b->cu, n, b->order, b->tiles);
-    b->in_bytes = (const char *)(b->tiles + b->n_tiles) - b->h_in;
+    b->work = vnp_attention_tiles(b->cu, n, b->order, b->tiles);
+    b->in_bytes = (const char *)(b->tiles + b->work.tiles) - b->h_in;
 }
 
 void vnp_gpu_batch_wait(struct vnp_gpu_batch *b)

@@ -19,13 +19,13 @@ struct vnp_gpu_batch {
     /* contents, after vnp_gpu_batch_fill() */
     int64_t tokens, n; /* n: sequences */
     int id_bytes;
-    int64_t n_tiles;
+    struct vnp_attention_work work;
     void *ids;                        /* [tokens] */
     int32_t *position;                /* [tokens] within the sequence */
     int32_t *sequence;                /* [tokens] which it is of */
     int32_t *cu;                      /* [n + 1] */
     float *unmasked;                  /* [n] share of tokens that are not <mask> */
-    struct vnp_attention_tile *tiles; /* [n_tiles] */
+    struct vnp_attention_tile *tiles; /* [work.tiles] */
     int64_t in_bytes;
     /* results: valid after vnp_gpu_batch_wait() */
     float *out;         /* [tokens or n, width] */

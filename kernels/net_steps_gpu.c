@@ -24,7 +24,7 @@ static void attend(const struct vnp_gpu_workspace *ws, const struct vnp_gpu_batc
                                            .d_qkv = ws->d_wide,
                                            .d_out = ws->d_h,
                                            .d_tiles = vnp_gpu_batch_device(b, b->tiles),
-                                           .n_tiles = b->n_tiles,
+                                           .work = b->work,
                                            .d_slopes = m->d_slopes,
                                            .scale = m->d_slopes ? 1 / sqrtf((float)m->c.head_dim) : 1};
     vnp_attention(&p, ws->stream);

@@ -50,7 +50,7 @@ static float *run(const struct batch *b)
     const int64_t width = (int64_t)b->heads * b->dim, out = tokens_of(b) * width, n = vnp_attention_count(b->cu, b->n);
     struct vnp_attention_tile *tiles = xcalloc((size_t)n, sizeof *tiles);
     int32_t *order = xcalloc((size_t)b->n, 4);
-    vnp_attention_tiles(b->cu, b->n, order, tiles);
+    const struct vnp_attention_work work = vnp_attention_tiles(b->cu, b->n, order, tiles);
     void *d_qkv = to_device(b->qkv, 3 * out, b->dtype), *d_out = poisoned(out, b->dtype);
     void *d_tiles = bytes_to_device(tiles, (size_t)n * sizeof *tiles);
     float *d_slopes = b->slopes ? to_device(b->slopes, b->heads, VNP_F32) : NULL;
@@ -60,7 +60,7 @@ static float *run(const struct batch *b)
                                            .d_qkv = d_qkv,
                                            .d_out = d_out,
                                            .d_tiles = d_tiles,
-                                           .n_tiles = n,
+                                           .work = work,
                                            .d_slopes = d_slopes,
                                            .scale = b->scale};
     vnp_attention(&p, 0);
@@ -218,7 +218,7 @@ static void same_bytes_in_any_company(void **state)
 /* NaN and Inf in one sequence leave the bytes of its neighbours alone, and show in every one of its own rows. */
 static void nothing_crosses_a_border(void **state)
 {
-    const int lengths[] = {20, 77, 50, 64, 3};
+    const int lengths[] = {20, 77, 110, 64, 3};
     (void)state;
     need_gpu();
     for (size_t t = 0; t < 3; t++)
@@ -250,7 +250,11 @@ static void tiles_cover_each_row_once(void **state)
     (void)state;
     const int64_t n = vnp_attention_count(cu, 5);
     assert_int_equal(n, 1 + 1 + 2 + 1 + 313);
-    vnp_attention_tiles(cu, 5, order, tiles);
+    const struct vnp_attention_work work = vnp_attention_tiles(cu, 5, order, tiles);
+    assert_int_equal(work.tiles, n);
+    assert_int_equal(work.whole, 1);
+    assert_int_equal(work.whole_at, 313);
+    assert_int_equal(work.longest_whole, 65);
     for (int64_t i = 0; i < n; i++) {
         assert_true(i == 0 || (tiles[i].length + 63) / 64 <= (tiles[i - 1].length + 63) / 64);
         for (int r = tiles[i].query; r < tiles[i].length && r < tiles[i].query + VNP_ATTENTION_ROWS; r++, seen++)

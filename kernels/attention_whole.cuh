@@ -1,0 +1,120 @@
+/* attention over whole sequences of 65 to 128 tokens, 16-bit storage, wgmma, head dimension 64: Hopper (sm_90a). What
+ * it computes, and of what: attention_wgmma.cu.
+ *
+ * Block: one warpgroup, one sequence and head: its first 64 queries, then the others. Grid: sequences * heads, heads
+ * fastest. All keys are one step, their number rounded up to 16: one softmax, and the sums begin when the scores have
+ * become weights, so that they have the same registers.
+ * Shared memory: q, k and v whole, up to 3 * 128 * 64 * 2 bytes, in panels (attention_wgmma.cuh).
+ * Reads q, k and v once, which is what tiles of 64 queries don't: with them the L2 gives k and v twice, and it was the
+ * limit. Writes out once.
+ * Rows behind the end of the sequence are zeros in shared memory and -inf as scores: nothing crosses a border, NaN
+ * included. */
+#ifndef VNP_ATTENTION_WHOLE_CUH
+#define VNP_ATTENTION_WHOLE_CUH
+
+#include "attention_wgmma.cuh"
+
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+
+/* All copies but the newest PENDING groups are there, for the matrix units and in all threads. */
+template <int PENDING> static __device__ __forceinline__ void await_copies(void)
+{
+    vnp_copy_wait<PENDING>();
+    fence_async_shared();
+    __syncthreads();
+}
+
+/* A sequence of N - 15 to N tokens, N at most 128. */
+template <typename T, int N, class Scores>
+static __device__ __forceinline__ void run_whole(const T *qkv, T *out, const vnp_attention_tile tile, int head,
+                                                 int heads, Scores scores, uint8_t *smem)
+{
+    const int64_t width = static_cast<int64_t>(heads) * 64, stride = 3 * width;
+    const int row = __shfl_sync(~0u, static_cast<int>(threadIdx.x / 32 * 16), 0);
+    const T *from = qkv + tile.first * stride + head * 64;
+    const uint32_t q = vnp_smem(smem), k = q + N * 128, v = k + N * 128;
+    const vnp_loader<T, 64> load(stride);
+    load.start(q, from, stride, 64);
+    load.start(k, from + width, stride, 64);
+    load.template start<N - 64>(k + PANEL, from + width + 64 * stride, stride, tile.length - 64);
+    vnp_copy_commit();
+    load.start(v, from + 2 * width, stride, 64);
+    load.template start<N - 64>(v + PANEL, from + 2 * width + 64 * stride, stride, tile.length - 64);
+    vnp_copy_commit();
+    load.template start<N - 64>(q + PANEL, from + 64 * stride, stride, tile.length - 64);
+    vnp_copy_commit();
+
+    const float slope = scores.slope(head);
+    const uint64_t to_q = descriptor(q), to_k = descriptor(k), to_v = descriptor(v);
+    T *to = out + tile.first * width + head * 64;
+#pragma unroll 1 /* twice the code would take more registers, and no less time */
+    for (int half = 0; half < 2; half++) {
+        const int rows = half == 0 ? 64 : tile.length - 64;
+        float s[N / 8][4], top[2] = {-INFINITY, -INFINITY}, unused[2], sum[2] = {};
+        if (half == 0)
+            await_copies<2>();
+        wgmma_begin();
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            multiply<T>(s, to_q + half * (PANEL >> 4) + 2 * i, to_k + 2 * i, i);
+        wgmma_end();
+        if (row < rows) {
+            scores.finish(s, slope, 64 * half + row, 0);
+            vnp_softmax_step<N / 8, N / 8 - 2>(s, tile.length, scores.unit(), top, unused);
+            sum_exponentials(sum, s);
+        }
+        uint32_t p[N / 16][4];
+        pack_weights<T>(p, s);
+        float o[1][8][4] = {};
+        if (half == 0)
+            await_copies<0>(); /* the other queries too */
+        wgmma_begin();
+#pragma unroll
+        for (int g = 0; g < N / 16; g++)
+            weigh<T>(o[0], p[g], to_v + g * (2048 >> 4));
+        wgmma_end();
+        if (row < rows)
+            store<T, 64>(to + 64 * half * width, width, o, sum, q + half * PANEL, row, rows);
+    }
+}
+#endif
+
+template <typename T, class Scores>
+static __global__ void __launch_bounds__(128, 4)
+    attention_whole(const T *__restrict__ qkv, T *__restrict__ out, const vnp_attention_tile *__restrict__ tiles,
+                    int heads, bool last, Scores scores)
+{
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+    extern __shared__ __align__(1024) uint8_t smem[];
+    if (!last) {
+        vnp_let_next_start();
+        vnp_await_results();
+    }
+    const int head = blockIdx.x % heads;
+    const vnp_attention_tile tile = tiles[2 * (blockIdx.x / heads)];
+    if (tile.length <= 80)
+        run_whole<T, 80>(qkv, out, tile, head, heads, scores, smem);
+    else if (tile.length <= 96)
+        run_whole<T, 96>(qkv, out, tile, head, heads, scores, smem);
+    else if (tile.length <= 112)
+        run_whole<T, 112>(qkv, out, tile, head, heads, scores, smem);
+    else
+        run_whole<T, 128>(qkv, out, tile, head, heads, scores, smem);
+    if (last)
+        vnp_await_results(); /* what began before it: for whom its end is the end of both */
+#endif
+}
+
+/* `last`: the other tiles' kernel was launched just before, and says that q, k and v are there when it lets this one
+ * start. The two run beside each other, and this one ends last. */
+template <typename T, class Scores>
+static cudaError_t launch_whole(const vnp_attention_params *p, Scores scores, bool last, cudaStream_t stream)
+{
+    const int rows = (p->work.longest_whole + 15) / 16 * 16;
+    return vnp_launch(last || vnp_attention_is_brief(p), attention_whole<T, Scores>,
+                      static_cast<unsigned>(p->work.whole * p->heads), 128, 3 * 128 * rows, stream,
+                      static_cast<const T *>(p->d_qkv), static_cast<T *>(p->d_out), p->d_tiles + p->work.whole_at,
+                      p->heads, last, scores);
+}
+
+#endif
