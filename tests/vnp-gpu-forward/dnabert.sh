@@ -135,7 +135,7 @@ export VNP_MODEL=$PWD/model
 status 'the stage checks itself' 0 vnp-gpu-forward -v -o on batches
 says 'and tells how near it came' 'record [0-9]+: cosine (0\.9999|1\.0)[0-9]* to the CPU'
 status 'the kernels are named' 0 vnp-gpu-forward --report -o on batches
-says 'attention' 'attention: attention_(mma|wgmma) with ALiBi'
+says 'attention' 'attention: attention_(mma|wgmma)(, attention_whole)? with ALiBi'
 status 'compared with FP32' 0 vnp-gpu-forward --compare-fp32 1 --min-cosine 0.9999 --pool mean --all-tokens -o on batches
 says 'every sequence' "^vnp-gpu-forward: $(grep -c '>' in.fa) sequences against FP32: cosine (0\.9999|1\.0)"
 vnp-fasta2tok -q "$PROTEINS" | vnp-pack -q >proteins
