@@ -83,7 +83,7 @@ static int open_path(struct vnp_output *o)
     if (descriptor >= 0)
         return fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
     const bool there = stat(o->path, &st) == 0;
-    if (!there && (errno != ENOENT || o->path[0] == '\0'))
+    if (!there && errno != ENOENT)
         return -1; /* no name for a file: told now, and not when it shall get that name */
     o->renames = !there || S_ISREG(st.st_mode);
     return o->renames ? open_unfinished(o) : open(o->path, O_WRONLY | O_CLOEXEC);
@@ -99,6 +99,8 @@ static enum vnp_status open_fd(struct vnp_output *o, bool text, struct vnp_err *
                 "stdout is a terminal and this stream is binary; pipe it to the next stage, or use -o FILE");
         return VNP_OK;
     }
+    if (o->path[0] == '\0')
+        return vnp_error(err, VNP_CANTCREAT, "the output's name is empty: give -o FILE, or no -o for stdout");
     o->fd = open_path(o);
     if (o->fd < 0)
         return vnp_error(err, VNP_CANTCREAT, "%s: can't be created: %s", o->path, strerror(errno));

@@ -317,15 +317,17 @@ int main(int argc, char **argv)
     vnp_stage_init("vnp-model");
     const struct options opt = parse(argc, argv);
     const int operands = argc - optind - 1;
-    for (size_t i = 0; i < sizeof commands / sizeof *commands && operands >= 0; i++) {
-        if (strcmp(argv[optind], commands[i].name) != 0)
+    if (operands < 0)
+        vnp_die(VNP_USAGE, "say what to do: inspect, verify, synth, convert or fetch; see --help");
+    const char *const command = argv[optind];
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(command, commands[i].name) != 0)
             continue;
         if (operands > 1 || (operands == 0 && commands[i].needs_operand))
-            break;
+            vnp_die(VNP_USAGE, "%s: takes one model or shape, not %d; see --help", command, operands);
         if (commands[i].needs_output && opt.output == NULL)
-            vnp_die(VNP_USAGE, "%s: say where to with -o DIR", commands[i].name);
+            vnp_die(VNP_USAGE, "%s: say where to with -o DIR", command);
         return commands[i].run(&opt, operands ? argv[optind + 1] : NULL);
     }
-    usage(stderr);
-    return VNP_USAGE;
+    vnp_die(VNP_USAGE, "%s: no such command: there are inspect, verify, synth, convert and fetch; see --help", command);
 }
