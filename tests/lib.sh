@@ -15,7 +15,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=${VNP_BUILD:-$ROOT/build}
 PATH=$BUILD/bin:$PATH
 DATA=${VNP_TEST_DATA:-$ROOT/../shared/data} # real sequences; tests that need them skip without
-T=$(mktemp -d "${TMPDIR:-/tmp}/vnp-test.XXXXXX")
+T=$(mktemp -d "${TMPDIR:-/tmp}/vnp-test.XXXXXX") && mkdir "$T/.now"
 trap 'rm -rf "$T"' EXIT
 export LC_ALL=C
 unset SHELL # as in cron jobs and containers
@@ -36,10 +36,9 @@ once() {
 }
 # The command's output is put in place when it has ended, so that it can look at the output of the one before.
 run_into_files() {
-    "$@" >"$T/out.new" 2>"$T/err.new"
+    "$@" >"$T/.now/out" 2>"$T/.now/err"
     local rc=$?
-    mv "$T/out.new" "$T/out"
-    mv "$T/err.new" "$T/err"
+    mv "$T/.now/out" "$T/.now/err" "$T"
     return $rc
 }
 check() {
