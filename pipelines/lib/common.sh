@@ -53,6 +53,18 @@ alive() { # alive PROCESS: and not only waiting to be taken notice of
     read -r stat <"/proc/$1/stat" && [[ $stat != *') Z '* ]]
 } 2>/dev/null
 
+# group_alive -GROUP...: a process of one of these groups is, as above. To `kill -0` the dead count until someone takes notice
+# of them, which the first process of a container may do late or never.
+group_alive() {
+    local file stat
+    for file in /proc/[0-9]*/stat; do
+        read -r stat <"$file" || continue
+        read -r -a stat <<<"${stat##*) }" # state, parent, group
+        [ "${stat[0]}" = Z ] || [[ " $* " != *" -${stat[2]} "* ]] || return 0
+    done
+    return 1
+} 2>/dev/null
+
 # begin COMMAND...: in the background, as $!, and a process group of its own, so that a signal reaches all of it, and nothing
 # of it outlives the command or this shell, whatever ends them. (GNU parallel, when it is killed, leaves processes that sleep
 # for hours.)
@@ -85,7 +97,7 @@ end_begun() { # all that is at work still, without a word
     [ ${#begun[@]} -gt 0 ] || return
     kill -TERM -- "${begun[@]}"
     for ((i = 0; i < 35; i++)); do
-        kill -0 -- "${begun[@]}" || break
+        group_alive "${begun[@]}" || break
         sleep 0.1
     done
     kill -KILL -- "${begun[@]}"
