@@ -26,6 +26,7 @@ status 'numbers of the GPU' 0 vnp-embed -q --dry-run -m model -d gpu --bf16 in.f
 cp "$T/out" "$T/plan"
 check 'are planned for' grep -q 'tokens in bf16' "$T/plan"
 status 'FP16 on the CPU' 2 vnp-embed -q --dry-run -m model -d cpu --fp16 in.fa
+status 'a folder as output' 73 vnp-embed -q --dry-run -m model -o model in.fa
 status 'a missing file' 66 vnp-embed -q --dry-run -m model missing.fa
 status 'a missing model' 66 vnp-embed -q --dry-run -m nowhere in.fa
 status 'a full disk' 74 sh -c 'vnp-embed -q --dry-run -m model in.fa >/dev/full'

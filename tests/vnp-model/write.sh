@@ -73,13 +73,17 @@ check "SIGTERM: nothing is left" test -z "$(ls -d slow* 2>/dev/null)"
 
 # --- the command line -----------------------------------------------------------------------------------------------
 status "no command" 2 vnp-model
+says 'no command: what there is' '^vnp-model: say what to do: inspect, verify, synth, convert or fetch; see --help$'
+check 'no command: one line' [ "$(wc -l <"$T/err")" = 1 ]
 status "an unknown command" 2 vnp-model frobnicate
+says 'an unknown command: what there is' '^vnp-model: frobnicate: no such command: there are inspect, .*; see --help$'
 status "an unknown option" 2 vnp-model inspect --frobnicate
 status "an empty name" 73 vnp-model synth 3x4x64 -o ''
 says "an empty name is said to be one" 'name .* is empty'
 status "synth without -o" 2 vnp-model synth 8M
 status "synth without a shape" 2 vnp-model synth -o x
 status "two models" 2 vnp-model inspect a b
+says 'two models: how many it takes' '^vnp-model: inspect: takes one model or shape, not 2; see --help$'
 status "an unknown dtype" 2 vnp-model convert a --dtype int8 -o x
 status "a seed that is no number" 2 vnp-model synth 3x4x64 --seed x -o x
 check "--help" vnp-model --help

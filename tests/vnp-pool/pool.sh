@@ -94,6 +94,8 @@ status 'no stream' 65 vnp-pool </dev/null
 status 'no such file' 66 vnp-pool "$T/nothing"
 status 'a full disk' 74 sh -c "vnp-pool -q '$T/hidden' >/dev/full"
 status 'closed stdout' 74 sh -c "vnp-pool -q '$T/hidden' >&-"
+status 'an output without a name' 73 vnp-pool -o '' "$T/hidden"
+says 'an output without a name: what to do' "^vnp-pool: the output's name is empty: give -o FILE"
 status 'a folder that is not there' 73 vnp-pool -o "$T/no/where" "$T/hidden"
 status '--cls of a mean' 65 vnp-pool --cls "$T/emb.zst"
 says 'says what to do' 'was pooled before \(mean\), so that --cls can.t be had'
