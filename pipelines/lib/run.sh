@@ -41,8 +41,10 @@ run_open() { # run_open DIR: makes it, or takes it over from a run that has ende
     while :; do
         [ -d "$run" ] || mkdir -- "$run" 2>/dev/null || [ -d "$run" ] || die 73 "$run: can't be made"
         { exec {lock}<>"$run/lock"; } 2>/dev/null || die 73 "$run: can't be written to"
-        if ! flock -n "$lock"; then
-            ! flock -n -s "$lock" || die 73 "$run: tasks of Slurm are at work there$(sed 's/.*/ (jobs &; scancel ends them)/' "$run/slurm/jobs" 2>/dev/null)"
+        # Shared, but not for one: tasks of Slurm have it; for one too: who had it has just let it go.
+        if ! flock -n "$lock" && flock -n -s "$lock"; then
+            flock -n "$lock" || die 73 "$run: tasks of Slurm are at work there$(sed 's/.*/ (jobs &; scancel ends them)/' "$run/slurm/jobs" 2>/dev/null)"
+        elif ! flock -n "$lock"; then
             owner=$(<"$run/lock")
             if [ "${owner%% *}" != "$(uname -n)" ] || alive "${owner##* }"; then
                 die 73 "$run: another run is at work there (host and process: $owner)"

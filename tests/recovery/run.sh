@@ -66,6 +66,10 @@ goes_on 'a block of another model' "000001 $rest"
 again && touch "$run/done/000005.vnp" && goes_on 'a block that was never noted' "$rest"
 again && rm "$run/what" && goes_on 'a run that was being removed' "$all"
 again && rm "$run/by" && goes_on 'no notes at all' "$all"
+# A dead run's last process may let go of the lock between two looks at it.
+mkdir once && printf '#!/bin/sh\nmkdir "%s/once/was" 2>/dev/null && exit 1\nexec %s "$@"\n' "$PWD" "$(command -v flock)" >once/flock && chmod +x once/flock
+again && PATH=$PWD/once:$PATH goes_on 'a lock that is let go just now' "$rest"
+check 'which was looked at' test -d once/was
 
 # --- what is refused --------------------------------------------------------------------------------------------------------
 
