@@ -89,12 +89,18 @@ static char *cache_root(const char *variable, const char *fallback)
     return home != NULL && home[0] != '\0' ? xasprintf("%s/.cache/%s", home, fallback) : NULL;
 }
 
-char *vnp_model_cache(const char *name)
+/* The folder of OWNER/NAME in the Hugging Face cache; NULL when there is no home. */
+static char *hf_cache(const char *owner, int n_owner, const char *name)
 {
     char *root = cache_root("HF_HOME", "huggingface");
-    char *dir = root != NULL ? xasprintf("%s/hub/models--facebook--%s", root, name) : NULL;
+    char *dir = root != NULL ? xasprintf("%s/hub/models--%.*s--%s", root, n_owner, owner, name) : NULL;
     free(root);
     return dir;
+}
+
+char *vnp_model_cache(const char *name)
+{
+    return hf_cache("facebook", 8, name);
 }
 
 /* The snapshot that refs/main of a cached repository points at. */
@@ -117,12 +123,24 @@ static char *hf_snapshot(const char *cache)
     return NULL;
 }
 
+static char *hf_cached(const char *owner, int n_owner, const char *name)
+{
+    char *hf = hf_cache(owner, n_owner, name), *found = hf ? hf_snapshot(hf) : NULL;
+    free(hf);
+    return found;
+}
+
+/* NAME, which one of those who publish these models has, or OWNER/NAME. */
 static char *find_cached(const char *name)
 {
-    if (strchr(name, '/') != NULL || name[0] == '\0' || name[0] == '.')
+    const char *slash = strchr(name, '/');
+    if (name[0] == '\0' || name[0] == '.')
         return NULL;
-    char *hf = vnp_model_cache(name), *torch = cache_root("TORCH_HOME", "torch");
-    char *found = hf ? hf_snapshot(hf) : NULL;
+    if (slash != NULL)
+        return slash[1] == '\0' || strchr(slash + 1, '/') ? NULL : hf_cached(name, (int)(slash - name), slash + 1);
+    char *found = hf_cached("facebook", 8, name), *torch = cache_root("TORCH_HOME", "torch");
+    if (found == NULL)
+        found = hf_cached("zhihan1996", 10, name); /* DNABERT-S */
     if (found == NULL && torch != NULL) {
         char *pt = xasprintf("%s/hub/checkpoints/%s.pt", torch, name);
         if (access(pt, R_OK) == 0)
@@ -130,7 +148,6 @@ static char *find_cached(const char *name)
         else
             free(pt);
     }
-    free(hf);
     free(torch);
     return found;
 }
@@ -298,6 +315,8 @@ enum vnp_status vnp_model_find(struct vnp_model_files *f, const char *path, stru
         char *slash = strrchr(found, '/');
         char *dir = slash ? xasprintf("%.*s", (int)(slash - found) + 1, found) : xstrdup(".");
         f->config = existing(dir, "config.json");
+        f->vocab = existing(dir, "vocab.txt");
+        f->tokenizer = existing(dir, "tokenizer.json");
         add_weights(f, xstrdup(found));
         free(dir);
     }

@@ -13,6 +13,7 @@
 #include "esm2_vocab.h"
 #include "half.h"
 #include "jsonout.h"
+#include "mapfile.h"
 #include "model_roles.h"
 #include "parallel.h"
 #include "tempdir.h"
@@ -230,12 +231,12 @@ static enum vnp_status write_weights(struct job *j, const char *path, struct vnp
     return VNP_OK;
 }
 
-static enum vnp_status write_text(const char *path, const struct vnp_text *t, struct vnp_err *err)
+static enum vnp_status write_file(const char *path, const void *p, size_t n, struct vnp_err *err)
 {
     FILE *f = fopen(path, "wxe");
     if (f == NULL)
         return vnp_error(err, VNP_CANTCREAT, "%s: %s", path, strerror(errno));
-    const bool whole = fwrite(t->p, 1, t->n, f) == t->n && fflush(f) == 0 && fsync(fileno(f)) == 0;
+    const bool whole = fwrite(p, 1, n, f) == n && fflush(f) == 0 && fsync(fileno(f)) == 0;
     const int failed = errno;
     if (fclose(f) == 0 && whole)
         return VNP_OK;
@@ -271,17 +272,31 @@ static enum vnp_status write_notes(const struct vnp_model_write *w, const char *
     struct vnp_text t = {0};
     char *path = xasprintf("%s/config.json", dir);
     config_text(&t, w->config, w->dtype);
-    enum vnp_status st = write_text(path, &t, err);
+    enum vnp_status st = write_file(path, t.p, t.n, err);
     free(path);
     if (st == VNP_OK && w->config->arch == VNP_ESM2) {
         path = xasprintf("%s/vocab.txt", dir);
         t.n = 0;
         for (int i = 0; i < VNP_ESM2_TOKENS; i++)
             vnp_text_printf(&t, "%s\n", vnp_esm2_tokens[i]);
-        st = write_text(path, &t, err);
+        st = write_file(path, t.p, t.n, err);
         free(path);
     }
     free(t.p);
+    return st;
+}
+
+/* The tokenizer that the model was trained with, as it is. */
+static enum vnp_status copy_tokenizer(const char *from, const char *dir, struct vnp_err *err)
+{
+    struct vnp_map map;
+    enum vnp_status st = vnp_map_open(&map, from, err);
+    if (st != VNP_OK)
+        return st;
+    char *path = xasprintf("%s/tokenizer.json", dir);
+    st = write_file(path, map.p, (size_t)map.n, err);
+    free(path);
+    vnp_map_close(&map);
     return st;
 }
 
@@ -295,6 +310,8 @@ enum vnp_status vnp_model_write(const struct vnp_model_write *w, struct vnp_mode
     struct job j = {.w = w, .lock = PTHREAD_MUTEX_INITIALIZER};
     char *weights = xasprintf("%s/model.safetensors", vnp_tempdir_path(temp));
     st = write_notes(w, vnp_tempdir_path(temp), err);
+    if (st == VNP_OK && w->tokenizer != NULL)
+        st = copy_tokenizer(w->tokenizer, vnp_tempdir_path(temp), err);
     if (st == VNP_OK)
         st = write_weights(&j, weights, err);
     free(weights);

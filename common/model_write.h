@@ -1,5 +1,5 @@
 /* Writes a model as a Hugging Face directory: config.json, model.safetensors (the tensors of the forward pass and, for
- * versions of transformers that want them, the rotary frequencies) and, for ESM-2, vocab.txt. */
+ * versions of transformers that want them, the rotary frequencies), for ESM-2 vocab.txt, and a tokenizer.json. */
 #ifndef VNP_MODEL_WRITE_H
 #define VNP_MODEL_WRITE_H
 
@@ -14,6 +14,7 @@ typedef void vnp_fill_fn(void *ctx, enum vnp_role role, int layer, int64_t first
 struct vnp_model_write {
     const char *dir; /* must not exist, or be empty; appears whole or not at all */
     const struct vnp_model_config *config;
+    const char *tokenizer; /* a tokenizer.json to lie beside the weights, or NULL */
     enum vnp_dtype dtype;
     bool saturate; /* values too large for dtype become its largest; otherwise they are an error */
     vnp_fill_fn *fill;

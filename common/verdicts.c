@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "frame_id.h"
 #include "output.h"
@@ -340,6 +341,11 @@ enum vnp_status vnp_verdicts_finish(struct vnp_verdicts *v, struct vnp_verdict_c
     if (st == VNP_OK && v->tables != NULL) {
         st = vnp_tables_commit(v->tables, err);
         v->tables = NULL;
+    }
+    if (st == VNP_OK && v->opt.dir != NULL && v->opt.chunks == NULL) { /* an older run's is not of these results */
+        char *older = xasprintf("%s/prediction_results_viral.gff", v->opt.dir);
+        unlink(older);
+        free(older);
     }
     *counts = v->n;
     if (st == VNP_OK && v->opt.json) {

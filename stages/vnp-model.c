@@ -279,6 +279,7 @@ static int run_convert(const struct options *opt, const char *path)
     struct vnp_model *m = open_or_die(path);
     write_or_die(&(struct vnp_model_write){.dir = opt->output,
                                            .config = vnp_model_config(m),
+                                           .tokenizer = vnp_model_tokenizer(m),
                                            .dtype = dtype_named(opt->dtype),
                                            .saturate = opt->force,
                                            .fill = copy_values,

@@ -65,6 +65,12 @@ group_alive() {
     return 1
 } 2>/dev/null
 
+# killed STATUS: says of a stage that a signal has ended it, where nobody told it to end.
+killed() {
+    case $1 in 129 | 130 | 141 | 143) return 1 ;; esac
+    [ "$1" -gt 128 ] && echo "a stage was killed by signal $(($1 - 128))$([ "$1" != 137 ] || echo ' (out of memory?)')"
+}
+
 # begin COMMAND...: in the background, as $!, and a process group of its own, so that a signal reaches all of it, and nothing
 # of it outlives the command or this shell, whatever ends them. (GNU parallel, when it is killed, leaves processes that sleep
 # for hours.)

@@ -84,15 +84,17 @@ plan_options() {
     [[ ! $gpus =~ ^[0-9,]+$ ]] || on+=(--gpus "$(tr , '\n' <<<"$gpus" | wc -l)")
 }
 
-# model_facts MODEL [PREFIX]: sets $architecture, $fingerprint, $parameters, $width, $model_bytes and $model_file, or says what is
+# model_facts MODEL [PREFIX]: sets $model_name, $architecture, $fingerprint, $parameters, $width, $model_bytes and $model_file, or says what is
 # wrong with it.
-: "${architecture=} ${fingerprint=} ${parameters=} ${width=} ${model_bytes=} ${model_file=}" # for the drivers too
+: "${model_name=} ${architecture=} ${fingerprint=} ${parameters=} ${width=} ${model_bytes=} ${model_file=}" # for the drivers too
 model_facts() {
-    local json
-    json=$(vnp-model inspect -q --json "$1" 2>&1) || die $? "${2-}${json#vnp-model: }"
+    local json model=$1
+    [ ! -e "$model" ] || model=$(realpath -- "$model") # a link's target gives the name, as it does when the run opens it
+    json=$(vnp-model inspect -q --json "$model" 2>&1) || die $? "${2-}${json#vnp-model: }"
     fact() { # fact NAME PATTERN VARIABLE
         [[ $json =~ \"$1\":$2 ]] && printf -v "$3" %s "${BASH_REMATCH[1]}"
     }
+    fact name '"([^"]*)"' model_name # as the streams made with it have it
     fact architecture '"([^"]*)"' architecture
     fact fingerprint '"([^"]*)"' fingerprint
     fact parameters '([0-9]+)' parameters

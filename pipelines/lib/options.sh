@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # The options that vnp-embed and vnp-predict have in common. Sourced by run.sh.
 # shellcheck disable=SC2034,SC2154  # the drivers'
-device=auto budget=8192 quiet='' gpus='' hosts='' block='' log='' restart='' again='' prepare='' dry=''
+device=auto budget=8192 quiet='' gpus='' hosts='' block='' log=${VNP_LOG_JSON-} restart='' again='' prepare='' dry=''
 numbers=() threads=()
+unset VNP_LOG_JSON # what a block's stages say is gathered from the blocks
 
 # read_options SHORT LONG [ARGUMENT ...]: the driver's own options, named as for getopt(1), go to its own_option with what
 # follows them; what is no option is $input.
@@ -37,6 +38,7 @@ read_options() {
     done
     shift
     input=("$@")
+    case $out in -?*) out=./$out ;; *$'\n'*) misuse "-o: a name of one line, please" ;; esac
     number --budget "$budget" 3 16777216
     [ ${#threads[@]} = 0 ] || number "${threads[@]}" 1 1024
 }

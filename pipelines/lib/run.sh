@@ -168,8 +168,8 @@ run_cut() {
     else
         rm -rf -- "$run/blocks" "$run"/blocks.*
         VNP_LOG_JSON=$run/cut.log await "$1" "$run/blocks.whole" || {
-            local rc=$?
-            [ $rc -le 128 ] || echo "$me: a stage that reads the input was killed by signal $((rc - 128))" >&2
+            local rc=$? why
+            why=$(killed $rc) && echo "$me: $why" >&2
             return $rc
         }
         mv -- "$run/blocks.whole" "$run/blocks" || die 73 "$run: can't be written to"

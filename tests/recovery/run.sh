@@ -88,6 +88,8 @@ for changed in residue order names; do
     refuses "changed input ($changed)" "^vnp-embed: $run: was begun with another input .*--restart" $changed.fa
 done
 refuses 'another model' 'another model .*--restart' -m other in.fa
+cp -r model twin
+refuses 'the same weights under another name, which the blocks would have' 'another model .*--restart' -m twin in.fa
 refuses 'another budget' 'another budget .*--restart' -b 4096 in.fa
 refuses 'another layer' 'another forward.*--restart' --layer 0 in.fa
 refuses 'another pooling' 'another pooling .*--restart' --max in.fa
@@ -133,6 +135,10 @@ computed >/dev/null
 rm -f out && echo 71 >"$fake/fail.000005"
 begin_embed -q in.fa
 ends 'a block fails' 71 'block 000005 .* failed on cpu and cpu: ' 2
+goes_on 'it is tried again' 000005 --retry-failed
+rm -f out && echo 137 >"$fake/fail.000005"
+begin_embed -q in.fa
+ends 'a stage is killed' 137 'block 000005 .* failed on cpu and cpu: a stage was killed by signal 9 \(out of memory\?\): ' 2
 goes_on 'it is tried again' 000005 --retry-failed
 
 again && touch "$fake/hang.000006"

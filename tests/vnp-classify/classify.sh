@@ -60,6 +60,8 @@ for chunks in chunks.tsv chunks.tsv.gz; do
     status "--gff with $chunks" 0 vnp-classify -q --model "$G/zip.pth" -o res --gff --chunks $chunks rows
     cp res/prediction_results_viral.gff $chunks.gff
 done
+status 'without --gff, in the same folder' 0 vnp-classify -q --model "$G/zip.pth" -o res rows
+check 'the older GFF is not among the results' [ ! -e res/prediction_results_viral.gff ]
 same '--gff: plain and gzip alike' chunks.tsv.gff chunks.tsv.gz.gff
 awk -F '\t' 'NR > 1 && $2 == "True"' res/prediction_results_highestscore.csv | wc -l >want
 awk -F '\t' '!/^#/ { split($9, a, /[=;]/); n += a[4]; if ($5 - $4 + 1 != a[4] * 450 + 50) bad = 1 } END { print bad ? "lengths" : n }' chunks.tsv.gff >have

@@ -148,6 +148,9 @@ refused 'DNA for an ESM-2' esm batches 'vocabulary bpe-14-[0-9a-f]{8} \(14 ids\)
 refused 'a vocabulary of another size, and no tokenizer to ask' bare batches 'bpe-14-[0-9a-f]{8} \(14 ids\), but bare'
 tokenizer other.json A+A C+G AA+T T+T CG+A
 vnp-fasta2tok -q --tokenizer other.json in.fa 2>/dev/null | vnp-pack -q >others
+refused 'a file of weights, with its tokenizer beside it' model/model.safetensors others 'vocabulary bpe-14-[0-9a-f]{8} '
+check 'vnp-model convert' vnp-model convert -q model --dtype f16 -o half
+same 'takes the tokenizer along' model/tokenizer.json half/tokenizer.json
 refused 'another tokenizer of the same size' model others 'bpe-14-[0-9a-f]{8} .*model/tokenizer.json'
 name=$(vnp-cat --summary batches | grep -o 'bpe-14-[0-9a-f]*' | head -n 1)
 printf 'vocab %s 65536 2\nhead batches 0 - - 0 -\nrow 0 a 1 0 1 60000 2\n' "$name" | "$MKSTREAM" >forged

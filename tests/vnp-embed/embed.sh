@@ -33,7 +33,24 @@ printf '>c\n%s\n' "$(printf 'ACGTTGCAAC%.0s' 1 2 3 4 5 6 7 8 9)" >dna.fa
 check 'a model with a tokenizer.json' vnp-embed -q -d cpu -m dna --all-tokens -o dna.zst dna.fa
 vnp-cat --summary dna.zst >summary 2>&1
 check 'is given the tokens of that' grep -q 'bpe-4096' summary
+check 'and one beside a file of weights' vnp-embed -q -d cpu -m dna/model.safetensors --all-tokens -o dna2.zst dna.fa
+same 'the same result' dna.zst dna2.zst
 status 'ESM-2 tokens for it are refused' 65 vnp-embed -q -d cpu -m dna --tokenizer esm2 -o new.zst dna.fa
+
+# Odd names and surroundings.
+check 'an output that looks like an option' embed -o -odd.zst in.fa
+same 'is written' want.zst ./-odd.zst
+status 'a name of two lines' 2 embed -o $'two\nlines' in.fa
+VNP_LOG_JSON=$PWD/log.json check 'VNP_LOG_JSON' embed -o logged.zst in.fa
+vnp-log <log.json >table 2>&1
+check 'has the stages of the blocks' [ "$(grep -Ec '^vnp-(fasta2tok|split|pack|cpu-forward|pool) ' table)" = 5 ]
+mkdir -p loc && if localedef -i de_DE -f UTF-8 "$PWD/loc/de_DE.UTF-8" 2>/dev/null; then
+    check 'a decimal comma' env LOCPATH="$PWD/loc" LC_ALL=de_DE.UTF-8 vnp-embed -q -d cpu -m model -o comma.zst --log-json comma.json in.fa
+    "$BUILD/tests/telemetry/tool_jsonlines" stage what <comma.json >/dev/null 2>"$T/err"
+    check 'is none in the log' [ $? = 0 ]
+else
+    skip 'a decimal comma' 'no such locale can be made here'
+fi
 
 # All or nothing.
 cp want.zst old.zst

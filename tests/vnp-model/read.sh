@@ -178,6 +178,12 @@ mkdir -p hf/hub/models--facebook--esm2_tiny/{refs,snapshots} torch/hub/checkpoin
 printf abc123 >hf/hub/models--facebook--esm2_tiny/refs/main
 cp -r good hf/hub/models--facebook--esm2_tiny/snapshots/abc123
 prints "a bare name in the cache of Hugging Face" '^model  *esm2_tiny$' env HF_HOME=hf vnp-model inspect esm2_tiny
+prints "by its owner too" '^model  *esm2_tiny$' env HF_HOME=hf vnp-model inspect facebook/esm2_tiny
+mkdir -p hf/hub/models--zhihan1996--DNABERT-S/{refs,snapshots}
+printf def456 >hf/hub/models--zhihan1996--DNABERT-S/refs/main
+vnp-model synth dnabert-s:1x2x32 -q -o hf/hub/models--zhihan1996--DNABERT-S/snapshots/def456
+prints "DNABERT-S by its bare name" '^model  *DNABERT-S$' env HF_HOME=hf vnp-model inspect DNABERT-S
+status "an owner without a model" 66 env HF_HOME=hf vnp-model inspect nobody/DNABERT-S
 cp "$G/fair-esm.pt" torch/hub/checkpoints/esm2_other.pt
 check "a bare name in torch's cache" env HF_HOME=hf TORCH_HOME=torch vnp-model inspect esm2_other
 mkfifo fifo

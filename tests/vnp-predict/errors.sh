@@ -101,6 +101,8 @@ check '--gff without --keep' predict -q --gff -o gff contigs.fa
 same 'gives the same' kept/prediction_results_viral.gff gff/prediction_results_viral.gff
 check '--gff names viral stretches' grep -q viral_sequence gff/prediction_results_viral.gff
 check 'and leaves no table of chunks' [ ! -e gff/chunks.tsv ]
+check 'other results in the same folder' predict -q -o gff contigs.fa
+check 'an older GFF is not among them' [ "$(find gff -mindepth 1 | wc -l)" = 3 ]
 check 'names that begin with a dash' sh -c 'cp contigs.fa ./-c.fa'
 check 'are no options' predict -q -o ./-out -- -c.fa
 check 'names with spaces' sh -c 'cp contigs.fa "a b.fa" && cp -r dnabert "d b"'
