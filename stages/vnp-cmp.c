@@ -292,7 +292,7 @@ static struct result conclude(const struct cmp *c)
     r.std_percent = vnp_percent(r.std[0], r.std[1]);
     r.norm_percent = vnp_percent(r.norm[0], r.norm[1]);
     r.outlier_percent = measured ? vnp_percent((double)r.outliers[0], (double)r.outliers[1]) : NAN;
-    r.agree = c->sequences > 0 && g->nonfinite == 0 && g->min_cosine >= c->opt.min_cosine;
+    r.agree = any && g->nonfinite == 0 && g->min_cosine >= c->opt.min_cosine;
     /* Other lengths matter where there is a vector a residue. */
     bool per_residue = strcmp(vnp_reader_head(c->side[0].reader)->pool, "none") == 0;
     for (int i = 0; i < N_COMPLAINTS; i++)
@@ -330,7 +330,7 @@ static void report_text(struct cmp *c, const struct result *r)
                         c->complaints[i].count > 0 ? c->complaints[i].names.p : "",
                         c->complaints[i].count > NAMED ? ", ..." : "");
     vnp_text_printf(t, "verdict         %s (every cosine >= %.9g wanted)\n",
-                    r->agree ? "agree" : c->sequences == 0 ? "nothing to compare" : "differ", c->opt.min_cosine);
+                    r->agree ? "agree" : g->vectors == 0 ? "nothing to compare" : "differ", c->opt.min_cosine);
 }
 
 static void report_json(struct cmp *c, const struct result *r)

@@ -137,6 +137,12 @@ holds 'a sequence is as good as its worst residue' "$(printf '^0\tr0\t2\t0.89442
 holds 'all vectors count' '^sequences +3 on both sides, 3 vectors of 2$'
 status 'per residue with another length' 1 vnp-cmp none none-longer
 holds 'is named' '^another length +1: 1 \(r1\)$'
+lines "head $N" 'row 0 r0 0 2' 'row 1 r1 0 2' | mk none-empty
+status 'nothing but records without residues' 1 vnp-cmp none-empty none-empty
+holds 'have no vectors' '^sequences +2 on both sides, 0 vectors of 2$'
+holds 'and nothing to compare' '^verdict +nothing to compare '
+status 'as JSON' 1 vnp-cmp --json none-empty none-empty
+holds 'they do not agree' '"agree":false'
 
 # what can't be compared
 for head in 'embeddings 3 f32 mean 2' 'embeddings 4 f32 cls 2' 'embeddings 4 f32 mean 1'; do
