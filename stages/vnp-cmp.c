@@ -45,7 +45,8 @@ struct cmp {
     struct vnp_agreement agreement;
     uint64_t sequences;
     struct complaint complaints[N_COMPLAINTS];
-    uint64_t min_ordinal; /* of the row with the smallest cosine */
+    bool min_known;       /* the row with the smallest cosine is: */
+    uint64_t min_ordinal;
     struct vnp_text min_id, out;
     struct vnp_output *file;
 };
@@ -169,19 +170,19 @@ static const float *vector_of(const struct side *s, const struct vnp_unmatched *
 static void compare(struct cmp *c, const struct vnp_unmatched *a, const struct vnp_unmatched *b)
 {
     int width = vnp_reader_head(c->side[0].reader)->width;
-    double cosine = a->vectors > 0 ? 1 : NAN, diff = a->vectors > 0 ? 0 : NAN;
+    const int64_t n = a->vectors == b->vectors ? a->vectors : 0; /* else nobody knows which belong together */
+    double cosine = n > 0 ? 1 : NAN, diff = n > 0 ? 0 : NAN;
     c->sequences++;
     if (!vnp_str_equal(a->id, b->id))
         complain(c, OTHER_ID, a->ordinal, a->id);
     if (a->residues != b->residues)
         complain(c, OTHER_LENGTH, a->ordinal, a->id);
-    if (a->vectors != b->vectors)
-        return;
-    for (int64_t k = 0; k < a->vectors; k++) {
+    for (int64_t k = 0; k < n; k++) {
         struct vnp_pair p;
         const double before = c->agreement.min_cosine;
         vnp_agreement_add(&c->agreement, vector_of(&c->side[0], a, k), vector_of(&c->side[1], b, k), width, &p);
         if (!(c->agreement.min_cosine >= before) && !isnan(before)) {
+            c->min_known = true;
             c->min_ordinal = a->ordinal;
             c->min_id.n = 0;
             vnp_text_add(&c->min_id, a->id.s, a->id.n);
@@ -308,8 +309,8 @@ static void report_text(struct cmp *c, const struct result *r)
     vnp_text_printf(t, "sequences       %llu on both sides, %lld vectors of %d\n", (unsigned long long)c->sequences,
                     (long long)g->vectors, vnp_reader_head(c->side[0].reader)->width);
     vnp_text_printf(t, "cosine          min %.9g", r->min_cosine);
-    if (c->min_id.n > 0) {
-        vnp_text_printf(t, " (ordinal %llu, ", (unsigned long long)c->min_ordinal);
+    if (c->min_known) {
+        vnp_text_printf(t, " (ordinal %llu%s", (unsigned long long)c->min_ordinal, c->min_id.n > 0 ? ", " : "");
         vnp_text_plain(t, c->min_id.p, c->min_id.n);
         vnp_text_str(t, ")");
     }
@@ -340,7 +341,7 @@ static void report_json(struct cmp *c, const struct result *r)
     vnp_text_printf(t, "{\"sequences\":%llu,\"vectors\":%lld,\"width\":%d", (unsigned long long)c->sequences,
                     (long long)g->vectors, vnp_reader_head(c->side[0].reader)->width);
     put_number(t, "min_cosine", r->min_cosine);
-    if (c->min_id.n > 0) {
+    if (c->min_known) {
         vnp_text_printf(t, ",\"min_cosine_ordinal\":%llu,\"min_cosine_id\":", (unsigned long long)c->min_ordinal);
         vnp_text_json(t, c->min_id.p, c->min_id.n);
     }

@@ -9,7 +9,7 @@
  *   unique DIGEST                                   before the head
  *   vocab NAME SIZE BYTES                           before the head; bytes a token, 1 or 2 (default: esm2 33 1)
  *   fail STATUS MESSAGE                             an err frame in the place of the end
- * In an ID, %XX is a byte. */
+ * In an ID, %XX is a byte; an ID that is - is empty. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,7 +103,7 @@ static void row_line(struct maker *m, bool window, char **rest)
             c += 2;
         id[n++] = (char)byte;
     }
-    row.id = (struct vnp_str){id, n};
+    row.id = (struct vnp_str){id, n == 1 && id[0] == '-' ? 0 : n};
     row.residues = (uint32_t)strtoul(word(rest), NULL, 10);
     row.total = row.residues;
     row.tokens = row.residues + 2;

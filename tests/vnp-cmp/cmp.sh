@@ -50,6 +50,14 @@ done
 status 'an outlier' 0 vnp-cmp --min-cosine 0 big1 big100
 holds 'is counted' '^\|z\| > 3 +0 and 1 values, difference inf %$'
 
+# an id may be empty
+lines "$H" "$R0" 'row 1 - 6 0 0 1 0 -1' | mk nameless
+lines "$H" "$R0" 'row 1 - 6 0 0 1 0.5 -1' | mk nameless-b
+status 'a row without an id' 1 vnp-cmp nameless nameless-b
+holds 'is named by its ordinal' '^cosine +min 0\.942809042 \(ordinal 1\), mean '
+status 'as JSON' 1 vnp-cmp --json nameless nameless-b
+holds 'too' '"min_cosine_ordinal":1,"min_cosine_id":"",'
+
 # rows on one side only
 lines 'first 1' "$H" "$R1" "$R2" | mk short
 status 'a row that B lacks' 1 vnp-cmp a short
@@ -135,8 +143,12 @@ lines "head $N" 'row 0 r0 2 0 1 0 0 1' 'row 1 r1 1 0 1 1' 'row 2 r2 1 0 1 1' | m
 status 'per residue, in two precisions' 1 vnp-cmp --each none none16
 holds 'a sequence is as good as its worst residue' "$(printf '^0\tr0\t2\t0.894427191\t0.5$')"
 holds 'all vectors count' '^sequences +3 on both sides, 3 vectors of 2$'
-status 'per residue with another length' 1 vnp-cmp none none-longer
+status 'per residue with another length' 1 vnp-cmp --each none none-longer
 holds 'is named' '^another length +1: 1 \(r1\)$'
+holds 'has its line, without figures' "$(printf '^1\tr1\t0\tnan\tnan$')"
+holds 'and the others theirs' "$(printf '^2\tr2\t1\t1\t0$')"
+status 'per residue with another length, as JSON' 1 vnp-cmp --each --json none none-longer
+holds 'has its object' '^\{"ordinal":1,"id":"r1","length":0,"cosine":null,"max_abs_diff":null\}$'
 lines "head $N" 'row 0 r0 0 2' 'row 1 r1 0 2' | mk none-empty
 status 'nothing but records without residues' 1 vnp-cmp none-empty none-empty
 holds 'have no vectors' '^sequences +2 on both sides, 0 vectors of 2$'
