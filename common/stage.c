@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "output.h"
 #include "telemetry.h"
 
 /* Opens /dev/null where one of the three standard descriptors is closed, so that no file gets its number; in the wrong
@@ -152,6 +153,12 @@ void vnp_two_streams(const char *path[2], int argc, char **argv, void (*usage)(F
     path[1] = argv[optind + 1];
     if (strcmp(path[0], "-") == 0 && strcmp(path[1], "-") == 0)
         vnp_die(VNP_USAGE, "A and B can't both be stdin");
+}
+
+void vnp_refuse_input(const char *to, const char *input)
+{
+    if (to != NULL && input != NULL && strcmp(to, "-") != 0 && strcmp(input, "-") != 0 && vnp_same_file(to, input))
+        vnp_die(VNP_USAGE, "%s: is the input; choose another name for the output", to);
 }
 
 int vnp_env_true(const char *name)

@@ -128,6 +128,7 @@ static struct options parse(int argc, char **argv)
     if (argc - optind > 1)
         vnp_die(VNP_USAGE, "one stream at a time: %s, %s", argv[optind], argv[optind + 1]);
     o.input = argv[optind];
+    vnp_refuse_input(o.file.path, o.input);
     check_options(&o);
     return o;
 }

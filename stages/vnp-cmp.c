@@ -407,6 +407,8 @@ static void parse_options(struct options *o, int argc, char **argv)
         default: vnp_common_option(c, usage);
         }
     vnp_two_streams(o->path, argc, argv, usage);
+    vnp_refuse_input(o->output, o->path[0]);
+    vnp_refuse_input(o->output, o->path[1]);
 }
 
 static void open_sides(struct cmp *c)

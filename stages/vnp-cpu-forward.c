@@ -75,6 +75,7 @@ static void parse(struct work *w, int argc, char **argv)
                 vnp_common_option(c, usage);
         }
     vnp_forward_check_options(&w->job, argc - optind);
+    vnp_refuse_input(w->job.output, argv[optind]);
 }
 
 static void open_model(struct work *w)

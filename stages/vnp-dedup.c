@@ -46,8 +46,8 @@ static void check_paths(const struct options *o, const char *input)
         vnp_die(VNP_USAGE, "--copies and the stream can't both go to stdout");
     if (!to_stdout && (strcmp(o->copies, o->output) == 0 || vnp_same_file(o->copies, o->output)))
         vnp_die(VNP_USAGE, "--copies and -o are the same, %s", o->copies);
-    if (input != NULL && (vnp_same_file(o->copies, input) || (!to_stdout && vnp_same_file(o->output, input))))
-        vnp_die(VNP_USAGE, "%s: is the input; choose another name for the output", input);
+    vnp_refuse_input(o->copies, input);
+    vnp_refuse_input(o->output, input);
 }
 
 static void parse_options(struct options *o, int argc, char **argv)

@@ -5,7 +5,6 @@
 #include "cutter.h"
 #include "fasta.h"
 #include "nucleotide.h"
-#include "output.h"
 #include "stage.h"
 #include "tokenizer.h"
 
@@ -99,8 +98,7 @@ static struct options parse(int argc, char **argv)
     if (opt.window > 0 && opt.overlap >= opt.window)
         vnp_die(VNP_USAGE, "--overlap must be less than --window");
     for (int i = optind; i < argc; i++)
-        if (opt.output != NULL && vnp_same_file(opt.output, argv[i]))
-            vnp_die(VNP_USAGE, "%s: is the input; choose another name for the output", opt.output);
+        vnp_refuse_input(opt.output, argv[i]);
     return opt;
 }
 

@@ -114,6 +114,7 @@ static void parse(struct options *opt, struct vnp_forward *job, int argc, char *
                 vnp_common_option(c, usage);
         }
     vnp_forward_check_options(job, argc - optind);
+    vnp_refuse_input(job->output, argv[optind]);
     const enum vnp_gemm_type wanted = opt->type;
     opt->type = vnp_type_allowed(wanted);
     if (opt->type != wanted)

@@ -61,6 +61,8 @@ static void parse_options(struct options *o, int argc, char **argv)
         if (!vnp_writer_option(c, &o->file))
             vnp_common_option(c, usage);
     vnp_two_streams(o->path, argc, argv, usage);
+    vnp_refuse_input(o->file.path, o->path[0]);
+    vnp_refuse_input(o->file.path, o->path[1]);
 }
 
 /* --- heads -------------------------------------------------------------------------------------------------------- */

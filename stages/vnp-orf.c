@@ -96,8 +96,7 @@ static void check_outputs(const struct options *opt, char *const *inputs, int n)
                 vnp_die(VNP_USAGE, "%s and %s are the same, %s", names[k], names[i], paths[i]);
     for (int i = 0; i < 3; i++)
         for (int k = 0; k < n; k++)
-            if (paths[i] != NULL && vnp_same_file(paths[i], inputs[k]))
-                vnp_die(VNP_USAGE, "%s: is the input; choose another name for the output", paths[i]);
+            vnp_refuse_input(paths[i], inputs[k]);
 }
 
 static struct options parse(int argc, char **argv)

@@ -55,6 +55,7 @@ static void parse_options(struct options *o, int argc, char **argv)
         }
     if (argc - optind > 1)
         vnp_die(VNP_USAGE, "one stream at a time: %s, %s", argv[optind], argv[optind + 1]);
+    vnp_refuse_input(o->output, argv[optind]);
     if (o->lookahead == 0)
         o->lookahead = default_lookahead(o->budget);
     if (!o->no_packing && vnp_env_true("VIRNUCPRO_DISABLE_PACKING")) {

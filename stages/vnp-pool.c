@@ -87,6 +87,7 @@ static void parse_options(struct options *o, int argc, char **argv)
         }
     if (argc - optind > 1)
         vnp_die(VNP_USAGE, "one stream at a time: %s, %s", argv[optind], argv[optind + 1]);
+    vnp_refuse_input(o->file.path, argv[optind]);
     if (o->all_tokens && (o->pool == VNP_POOL_CLS || o->pool == VNP_POOL_NONE))
         vnp_die(VNP_USAGE, "--all-tokens goes with --mean or --max");
 }

@@ -173,6 +173,13 @@ status 'ids and text into one file' 2 vnp-cat --json --ids one -o one emb
 status 'ids and text on stdout' 2 vnp-cat --json --ids - emb
 check 'ids alone on stdout' sh -c 'vnp-cat --ids - emb | head -n 1 | grep -qx a'
 check 'leave no file' [ ! -e one ]
+cp emb input
+for output in '-o input' '--npy ./input' '--ids input'; do
+    # shellcheck disable=SC2086
+    status "$output over the input" 2 vnp-cat $output emb input
+    says 'says so' '^vnp-cat: (\./)?input: is the input; choose another name for the output$'
+done
+same 'the input is still there' emb input
 check 'a reader that stops early' sh -c 'vnp-cat emb | head -n 1 >/dev/null'
 
 # each file: the whole pipeline's own output, zstd and plain

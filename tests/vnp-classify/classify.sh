@@ -238,6 +238,9 @@ says '--scores: the stage before failed: its cause' 'stopped: .*no GPU left'
 status '--scores: misuse: the next one hears' 2 sh -c "vnp-classify --scores rows 2>first.err | vnp-classify -o new"
 says '--scores: misuse: its cause' 'stopped: vnp-classify: --scores wants a classifier'
 status '--scores onto a full disk' 74 sh -c "vnp-classify -q --model '$G/zip.pth' --scores rows >/dev/full"
+cp rows input
+refused '--scores over the input' 2 'input: is the input; choose another name' --model "$G/zip.pth" --scores -o input input
+same '--scores over the input: it is still there' input rows
 status '--scores into no folder' 73 score -o no/such/file rows
 cp scores older
 status 'a failure leaves older scores' 65 score -q -o older damaged

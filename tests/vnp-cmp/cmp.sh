@@ -180,6 +180,13 @@ status 'no file' 66 vnp-cmp a no.such
 status 'one file' 2 vnp-cmp a
 status 'three files' 2 vnp-cmp a a a
 status 'stdin twice' 2 vnp-cmp - -
+cp a kept
+for input in 'a b' 'b a'; do
+    # shellcheck disable=SC2086
+    status "the report over the input: $input" 2 vnp-cmp -o a $input
+    says 'says so' '^vnp-cmp: a: is the input; choose another name for the output$'
+done
+same 'the input is still there' a kept
 status 'a threshold over 1' 2 vnp-cmp --min-cosine 1.5 a a
 status 'a threshold that is no number' 2 vnp-cmp --min-cosine nan a a
 status 'pairing by luck' 2 vnp-cmp --by luck a a

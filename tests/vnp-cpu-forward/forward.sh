@@ -152,6 +152,10 @@ status 'a model of another kind' 65 vnp-cpu-forward -m dnabert -o out batches
 says 'in one line' 'vocabulary esm2 \(33 ids\), but dnabert is a DNABERT-S with 4096 ids: .*--tokenizer'
 status 'no input file' 66 vnp-cpu-forward -o out no-such-file
 status 'two files' 2 vnp-cpu-forward batches batches
+cp batches input
+status 'the output over the input' 2 vnp-cpu-forward -o input input
+says 'the output over the input: says so' '^vnp-cpu-forward: input: is the input; choose another name for the output$'
+same 'the output over the input: it is still there' input batches
 status 'no such pooling' 2 vnp-cpu-forward --pool none batches
 status 'FP32 again is no choice here' 2 vnp-cpu-forward --on-nonfinite=fp32 batches
 status 'no threads' 2 vnp-cpu-forward --threads 0 batches

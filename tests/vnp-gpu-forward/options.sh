@@ -19,6 +19,9 @@ says 'says with what' '--all-tokens goes with --pool mean or max'
 status 'a device that is no number' 2 vnp-gpu-forward --device one
 status 'an unknown way with NaN' 2 vnp-gpu-forward --on-nonfinite=ignore
 status 'a cosine above 1' 2 vnp-gpu-forward --min-cosine 1.5
+echo old >input
+status 'the output over the input' 2 vnp-gpu-forward -o input input
+says 'says so' '^vnp-gpu-forward: input: is the input; choose another name for the output$'
 if vnp-gpu-forward -q --probe 2>/dev/null; then
     status 'a device that is not there' 69 vnp-gpu-forward --device 999
     says 'is named' '--device 999: there are GPUs 0 to [0-9]+$'

@@ -131,6 +131,11 @@ cp half many
 for _ in 1 2 3 4 5; do vnp-merge -q -o more many half && mv more many; done
 refused 'merges of merges' 'the streams came through 13 stages, and a head can name 12' many half
 status 'two stdins' 2 vnp-merge - -
+cp a input
+status 'over the first' 2 vnp-merge -o input input b
+says 'over the first: says so' '^vnp-merge: input: is the input; choose another name for the output$'
+status 'over the second' 2 vnp-merge -o input a input
+same 'over one of the two: it is still there' input a
 status 'one stream' 2 vnp-merge a
 says 'one stream: two are wanted' '^vnp-merge: wants two streams, A and B, not 1$'
 status 'one stream: the next stage hears' 2 sh -c 'vnp-merge a 2>/dev/null | vnp-cat --check'

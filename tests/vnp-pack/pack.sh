@@ -43,6 +43,10 @@ status 'no stream at all' 65 vnp-pack </dev/null
 status 'no such file' 66 vnp-pack "$T/none"
 status 'not a stream' 65 vnp-pack "$PROTEINS"
 status 'two files' 2 vnp-pack "$T/tok" "$T/tok"
+cp "$T/tok" "$T/input"
+status 'the output over the input' 2 vnp-pack -o "$T/input" "$T/input"
+says 'the output over the input: says so' "^vnp-pack: $T/input: is the input; choose another name for the output\$"
+same 'the output over the input: it is still there' "$T/input" "$T/tok"
 for bad in 2 0 -5 8k '' 99999999999999999999; do
     status "-b '$bad' is refused" 2 vnp-pack -b "$bad" "$T/tok"
 done

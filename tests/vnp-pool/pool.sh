@@ -88,6 +88,10 @@ for bad in 0 20 -1 x ''; do
     status "--level '$bad' is refused" 2 vnp-pool --level "$bad" "$T/hidden"
 done
 status 'two files' 2 vnp-pool "$T/hidden" "$T/hidden"
+cp "$T/hidden" "$T/input"
+status 'the output over the input' 2 vnp-pool -o "$T/input" "$T/input"
+says 'the output over the input: says so' "^vnp-pool: $T/input: is the input; choose another name for the output\$"
+same 'the output over the input: it is still there' "$T/input" "$T/hidden"
 status 'tokens' 65 vnp-pool "$T/tok"
 says 'tokens: says what is wanted' 'holds tokens, but hidden states are wanted'
 status 'no stream' 65 vnp-pool </dev/null
