@@ -70,22 +70,67 @@ static bool is_empty_dir(const char *path)
     return n <= 2;
 }
 
-enum vnp_status vnp_tempdir_open(struct vnp_tempdir **out, const char *target, struct vnp_err *err)
+static bool same_dir(const char *a, const char *b)
 {
-    *out = NULL;
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+static bool is_mount_point(const char *path)
+{
+    struct stat it, above;
+    char *parent = xasprintf("%s/..", path);
+    const bool is = stat(path, &it) == 0 && stat(parent, &above) == 0 && it.st_dev != above.st_dev;
+    free(parent);
+    return is;
+}
+
+/* Why the directory can't take the place of what is there, or NULL. */
+static const char *obstacle(const char *path)
+{
+    if (!is_empty_dir(path))
+        return "already exists and is not an empty directory";
+    if (same_dir(path, ".")) /* the shell would be left in one that is no more */
+        return "is the current directory, whose place the finished one takes: give another name, or run this elsewhere";
+    if (is_mount_point(path))
+        return "is the root of a file system: give the name of a directory in it";
+    return NULL;
+}
+
+/* The name to rename to, in *out, which the caller frees: of a directory that is there its own, as rename() follows no
+ * symbolic link and takes no dot. */
+static enum vnp_status real_target(char **out, const char *target, struct vnp_err *err)
+{
+    struct stat there;
     size_t n = strlen(target);
     while (n > 1 && target[n - 1] == '/')
         n--;
     if (n == 0)
         return vnp_error(err, VNP_CANTCREAT, "the name of the directory to write is empty");
-    if (access(target, F_OK) == 0 && !is_empty_dir(target))
-        return vnp_error(err, VNP_CANTCREAT, "%s: already exists and is not an empty directory", target);
+    *out = xasprintf("%.*s", (int)n, target);
+    if (lstat(*out, &there) != 0)
+        return VNP_OK;
+    const char *why = obstacle(*out);
+    char *real = why == NULL ? realpath(*out, NULL) : NULL;
+    if (why == NULL && real == NULL)
+        why = strerror(errno);
+    free(*out);
+    *out = real;
+    return why == NULL ? VNP_OK : vnp_error(err, VNP_CANTCREAT, "%s: %s", target, why);
+}
+
+enum vnp_status vnp_tempdir_open(struct vnp_tempdir **out, const char *target, struct vnp_err *err)
+{
+    char *real;
+    *out = NULL;
+    enum vnp_status st = real_target(&real, target, err);
+    if (st != VNP_OK)
+        return st;
     struct vnp_tempdir *t = xcalloc(1, sizeof *t);
-    t->target = xasprintf("%.*s", (int)n, target);
+    t->target = real;
     t->path = xasprintf("%s.tmp.XXXXXX", t->target);
     const mode_t mask = umask(0); /* mkdtemp() makes it private; it shall have the user's usual mode */
     umask(mask);
-    enum vnp_status st = VNP_OK;
     if (mkdtemp(t->path) == NULL)
         st = vnp_error(err, VNP_CANTCREAT, "%s: can't be made: %s", target, strerror(errno));
     else if ((t->fd = open(t->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || fchmod(t->fd, 0777 & ~mask) != 0)

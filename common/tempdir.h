@@ -6,9 +6,9 @@
 
 struct vnp_tempdir;
 
-/* Makes a directory beside `target`, which must not exist or be an empty directory (VNP_CANTCREAT), for any number of
- * files, but no directories. Until it is renamed a signal that ends the process (SIGINT, SIGTERM, SIGHUP) removes it
- * and them first. One at a time. */
+/* Makes a directory beside `target`, for any number of files, but no directories. `target` must not exist, or be an empty
+ * directory or a symbolic link to one, but neither the current one nor a mount point (VNP_CANTCREAT). Until it is
+ * renamed a signal that ends the process (SIGINT, SIGTERM, SIGHUP) removes it and them first. One at a time. */
 VNP_MUST_CHECK enum vnp_status vnp_tempdir_open(struct vnp_tempdir **out, const char *target, struct vnp_err *err);
 
 /* Borrowed until the end. */

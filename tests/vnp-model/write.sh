@@ -55,8 +55,25 @@ status "the directory is there already" 73 vnp-model synth 3x4x64 -o a
 same "and stays as it is" a/model.safetensors b/model.safetensors
 mkdir into
 check "an empty one is taken" vnp-model synth 3x4x64 -q -o into/
+mkdir real beside beside/dot && ln -s ../real beside/link && ln -s nothing dangling
+check "and through a symbolic link" vnp-model synth 3x4x64 --seed 5 -q -o beside/link
+same "and through a symbolic link: it is there" real/model.safetensors a/model.safetensors
+check "and through a symbolic link, which stays" [ -L beside/link ]
+check "and by a name that ends in a dot" vnp-model synth 3x4x64 --seed 5 -q -o beside/dot/.
+same "and by a name that ends in a dot: it is there" beside/dot/model.safetensors a/model.safetensors
+status "a symbolic link to nothing" 73 vnp-model synth 3x4x64 -o dangling
+says "a symbolic link to nothing: says so" '^vnp-model: dangling: already exists and is not an empty directory$'
+mkdir here
+for name in . "$PWD/here"; do
+    status "the current directory, $name" 73 env -C here vnp-model synth 3x4x64 -o "$name"
+    says "the current directory, $name: says so" ': is the current directory, .*: give another name'
+    check "the current directory, $name: in one line" [ "$(wc -l <"$T/err")" = 1 ]
+done
+check "nothing is left of these" test -z "$(find . -name '*.tmp.*')$(ls -A here)"
 status "no place for it" 73 vnp-model synth 3x4x64 -o nowhere/x
 if [ "$(id -u)" = 0 ] && mkdir small && mount -t tmpfs -o size=100k tmpfs small 2>/dev/null; then
+    status "a mount point" 73 vnp-model synth 3x4x64 -o small
+    says "a mount point: says so" '^vnp-model: small: is the root of a file system: give the name of a directory in it$'
     status "a full disk" 74 vnp-model synth 3x4x64 -o small/m
     check "a full disk: nothing is left" test -z "$(ls -A small)"
     umount small

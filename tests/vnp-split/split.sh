@@ -83,6 +83,9 @@ check 'from stdin: the same bytes' diff -r stdin blocks
 mkdir empty
 check 'into a directory that is empty' vnp-split -q --records 10 -o empty/ whole
 check 'into an empty one: the same bytes' diff -r empty blocks
+mkdir behind && ln -s behind link
+check 'into an empty one behind a symbolic link' vnp-split -q --records 10 -o link whole
+check 'into an empty one behind a symbolic link: the same bytes' diff -r behind blocks
 split --records 4 -o parts blocks/000002.vnp
 awk 'NR > 1 { print $1, $2, $3 }' parts/blocks.tsv >got
 lines '000000 20 4' '000001 24 4' '000002 28 2' >want
@@ -158,6 +161,10 @@ refused 'a folder that is not there' 73 'nowhere/new: can.t be made' -o nowhere/
 cp -r blocks kept
 refused 'a directory that is there' 73 'blocks: already exists and is not an empty directory' -o blocks whole
 check 'and stays as it was' diff -r kept blocks
+mkdir here
+status 'the current directory' 73 env -C here vnp-split -q -o . ../whole
+says 'the current directory: says so' '^vnp-split: \.: is the current directory, .*: give another name'
+check 'the current directory: stays empty' [ -z "$(ls -A here)" ]
 refused 'a file that is there' 73 'in.fa: already exists' -o in.fa whole
 status 'where to?' 2 vnp-split whole
 says 'where to? says so' '^vnp-split: where to\? Give -o DIR, or --list$'
