@@ -429,14 +429,19 @@ static bool match_map(struct check *k, const struct node *n, const msgpack_objec
     if (used == NULL)
         abort();
     bool ok = match_named(k, n->child, o, used);
-    for (uint32_t i = 0; i < o->via.map.size && ok; i++) {
-        const msgpack_object_kv *kv = &o->via.map.ptr[i];
-        bool matched = used[i];
-        for (const struct node *e = n->child; e != NULL && !matched; e = e->next)
-            matched = e->key != NULL && e->key->kind != N_STRING && match(k, e->key, &kv->key) &&
-                      match_below(k, e->child, &kv->val, ".*");
-        ok = matched || complain(k, "has a key that is not in the schema, or its value is wrong");
+    for (const struct node *e = n->child; e != NULL && ok; e = e->next) {
+        int64_t count = 0;
+        if (e->key == NULL || e->key->kind == N_STRING)
+            continue;
+        for (uint32_t i = 0; i < o->via.map.size; i++) {
+            const msgpack_object_kv *kv = &o->via.map.ptr[i];
+            if (!used[i] && match(k, e->key, &kv->key) && match_below(k, e->child, &kv->val, ".*"))
+                used[i] = true, count++;
+        }
+        ok = (count >= e->lo && count <= e->hi) || complain(k, "has %lld keys, too many or too few", (long long)count);
     }
+    for (uint32_t i = 0; i < o->via.map.size && ok; i++)
+        ok = used[i] || complain(k, "has a key that is not in the schema, or its value is wrong");
     free(used);
     return ok;
 }

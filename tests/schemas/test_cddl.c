@@ -121,6 +121,10 @@ static void values_out_of_range_do_not(void **state)
         {"a head", "vocab", VALUE("\x80"), false},
         {"a head", "vocab", VALUE("\x85\xa4name\xa1x\xa4size\x00\xa6prefix\x01\xa6suffix\x01\xa5""bytes\x01"), false},
         {"a head", "vocab", VALUE("\x85\xa4name\xa1x\xa4size\x09\xa6prefix\x01\xa6suffix\x01\xa5""bytes\x03"), false},
+        {"a head", "vocab", VALUE("\x85\xa4name\xa1x\xa4size\xcd\x01\x01\xa6prefix\x01\xa6suffix\x01\xa5""bytes\x01"),
+         false},
+        {"a head", "vocab", VALUE("\x85\xa4name\xa1x\xa4size\xcd\x01\x01\xa6prefix\x01\xa6suffix\x01\xa5""bytes\x02"),
+         true},
         {"a head", "vocab", VALUE("\x85\xa4name\xa1x\xa4size\x09\xa6prefix\x20\xa6suffix\x01\xa5""bytes\x01"), false},
         {"a head", "vocab", VALUE("\x86\xa4name\xa1x\xa4size\x09\xa6prefix\x01\xa6suffix\x01\xa5""bytes\x01\xa1z\xc0"),
          true},
@@ -147,6 +151,64 @@ static void values_out_of_range_do_not(void **state)
     both_say(false, &s[12 - 2], SPOIL_REPLACE, "dtype", VALUE("\xa3""f64"));
     both_say(false, &s[12 - 2], SPOIL_REPLACE, "layer", VALUE("\xce\x00\x01\x00\x00"));
     both_say(false, &s[12 - 2], SPOIL_REPLACE, "model", VALUE("\x81\xa4name\xa1x"));
+    samples_free(s);
+}
+
+/* A text may have as many bytes as its field holds, and not one more. */
+static void texts_that_are_too_long_do_not(void **state)
+{
+    (void)state;
+    enum { BY = 1, EMBEDDINGS = 10, ERR = SAMPLES - 1 }; /* which sample */
+    static const struct {
+        int sample;
+        const char *key, *before; /* what comes before the text, in the value of this key, and after it */
+        size_t n_before;
+        size_t limit;
+        const char *after;
+        size_t n_after;
+    } cases[] = {
+        {BY, "by", VALUE("\x91\x83\xa5stage"), 31, VALUE("\xa7version\xa1x\xa6params\x80")},
+        {BY, "by", VALUE("\x91\x83\xa5stage\xa1x\xa7version"), 31, VALUE("\xa6params\x80")},
+        {BY, "by", VALUE("\x91\x83\xa5stage\xa1x\xa7version\xa1x\xa6params\x81"), 31, VALUE("\xa1y")},
+        {BY, "by", VALUE("\x91\x83\xa5stage\xa1x\xa7version\xa1x\xa6params\x81\xa1x"), 95, VALUE("")},
+        {BY, "vocab", VALUE("\x85\xa4size\x09\xa6prefix\x01\xa6suffix\x01\xa5""bytes\x01\xa4name"), 63, VALUE("")},
+        {EMBEDDINGS, "model", VALUE("\x82\xa4name"), 127, VALUE("\xab""fingerprint\xa1x")},
+        {EMBEDDINGS, "model", VALUE("\x82\xa4name\xa1x\xab""fingerprint"), 31, VALUE("")},
+        {ERR, "stage", VALUE(""), 31, VALUE("")},
+        {ERR, "message", VALUE(""), 1023, VALUE("")},
+    };
+    struct sample s[SAMPLES];
+    samples_make(s);
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++)
+        for (size_t n = cases[c].limit; n <= cases[c].limit + 1; n++) {
+            const uint8_t header[] = {0xda, (uint8_t)(n >> 8), (uint8_t)n}; /* str 16 */
+            char text[1024];
+            struct vnp_buf value = {0};
+            memset(text, 'x', n);
+            sample_append(&value, cases[c].before, cases[c].n_before);
+            sample_append(&value, header, sizeof header);
+            sample_append(&value, text, n);
+            sample_append(&value, cases[c].after, cases[c].n_after);
+            both_say(n == cases[c].limit, &s[cases[c].sample], SPOIL_REPLACE, cases[c].key, value.p, value.n);
+            vnp_buf_free(&value);
+        }
+    samples_free(s);
+}
+
+static void too_many_parameters_do_not(void **state)
+{
+    (void)state;
+    struct sample s[SAMPLES];
+    samples_make(s);
+    for (uint8_t n = 12; n <= 13; n++) {
+        struct vnp_buf value = {0};
+        sample_append(&value, VALUE("\x91\x83\xa5stage\xa1x\xa7version\xa1x\xa6params"));
+        sample_append(&value, &(uint8_t){0x80 | n}, 1);
+        for (uint8_t i = 0; i < n; i++)
+            sample_append(&value, (const uint8_t[]){0xa1, 'a' + i, 0xa1, 'y'}, 4);
+        both_say(n == 12, &s[1], SPOIL_REPLACE, "by", value.p, value.n);
+        vnp_buf_free(&value);
+    }
     samples_free(s);
 }
 
@@ -206,6 +268,10 @@ static void the_language_itself(void **state)
         {"m = { ? \"a\": uint }", VALUE("\x80"), true},
         {"m = { * tstr => any }", VALUE("\x81\x01\xc0"), false},
         {"m = { * tstr => tstr }", VALUE("\x81\xa1""b\xc0"), false},
+        {"m = { 1*2 tstr => any }", VALUE("\x82\xa1""a\xc0\xa1""b\xc0"), true},
+        {"m = { 1*2 tstr => any }", VALUE("\x80"), false},
+        {"m = { 1*2 tstr => any }", VALUE("\x83\xa1""a\xc0\xa1""b\xc0\xa1""c\xc0"), false},
+        {"m = { * tstr .size 1 => any }", VALUE("\x81\xa2xx\xc0"), false},
         {"m = { ? g } g = (\"a\": uint, \"b\": uint)", VALUE("\x80"), true},
         {"m = { ? g } g = (\"a\": uint, \"b\": uint)", VALUE("\x81\xa1""a\x01"), false},
         {"m = { g } g = (\"a\": uint)", VALUE("\x80"), false},
@@ -234,7 +300,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_language_itself),      cmocka_unit_test(schemas_that_are_refused),
         cmocka_unit_test(frames_as_written_match),  cmocka_unit_test(spoilt_frames_do_not),
-        cmocka_unit_test(values_out_of_range_do_not), cmocka_unit_test(some_window_columns_do_not),
+        cmocka_unit_test(values_out_of_range_do_not), cmocka_unit_test(texts_that_are_too_long_do_not),
+        cmocka_unit_test(too_many_parameters_do_not), cmocka_unit_test(some_window_columns_do_not),
     };
     return cmocka_run_group_tests(tests, load, unload);
 }
