@@ -177,6 +177,8 @@ static void reserve(struct vnp_text *t, size_t more)
 
 void vnp_text_add(struct vnp_text *t, const char *s, size_t n)
 {
+    if (n == 0) /* an empty text may have no memory */
+        return;
     reserve(t, n);
     memcpy(t->p + t->n, s, n);
     t->n += n;
