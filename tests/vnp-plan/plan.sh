@@ -123,7 +123,7 @@ lacks 'takes no disk' '^output' out
 
 # The shape of 3B, in a file that has its size and no weights: what was read would show. In memory where there is room for
 # what the fingerprint looks at, since a disk's read-ahead may fetch all 11 GB of it.
-sparse=$T/work/sparse
+sparse=$PWD/sparse
 if [ "$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)" -gt 1000000 ] 2>/dev/null && memory=$(mktemp -d /dev/shm/vnp-test.XXXXXX); then
     trap 'rm -rf "$T" "$memory"' EXIT
     sparse=$memory/sparse
