@@ -90,17 +90,17 @@ static char *cache_root(const char *variable, const char *fallback)
 }
 
 /* The folder of OWNER/NAME in the Hugging Face cache; NULL when there is no home. */
-static char *hf_cache(const char *owner, int n_owner, const char *name)
+static char *hf_cache(const char *owner, const char *name)
 {
     char *root = cache_root("HF_HOME", "huggingface");
-    char *dir = root != NULL ? xasprintf("%s/hub/models--%.*s--%s", root, n_owner, owner, name) : NULL;
+    char *dir = root != NULL ? xasprintf("%s/hub/models--%s--%s", root, owner, name) : NULL;
     free(root);
     return dir;
 }
 
 char *vnp_model_cache(const char *name)
 {
-    return hf_cache("facebook", 8, name);
+    return hf_cache("facebook", name);
 }
 
 /* The snapshot that refs/main of a cached repository points at. */
@@ -123,9 +123,9 @@ static char *hf_snapshot(const char *cache)
     return NULL;
 }
 
-static char *hf_cached(const char *owner, int n_owner, const char *name)
+static char *hf_cached(const char *owner, const char *name)
 {
-    char *hf = hf_cache(owner, n_owner, name), *found = hf ? hf_snapshot(hf) : NULL;
+    char *hf = hf_cache(owner, name), *found = hf ? hf_snapshot(hf) : NULL;
     free(hf);
     return found;
 }
@@ -134,13 +134,16 @@ static char *hf_cached(const char *owner, int n_owner, const char *name)
 static char *find_cached(const char *name)
 {
     const char *slash = strchr(name, '/');
-    if (name[0] == '\0' || name[0] == '.')
+    if (name[0] == '\0' || name[0] == '.' || (slash != NULL && (slash[1] == '\0' || strchr(slash + 1, '/') != NULL)))
         return NULL;
-    if (slash != NULL)
-        return slash[1] == '\0' || strchr(slash + 1, '/') ? NULL : hf_cached(name, (int)(slash - name), slash + 1);
-    char *found = hf_cached("facebook", 8, name), *torch = cache_root("TORCH_HOME", "torch");
+    if (slash != NULL) {
+        char *owner = xasprintf("%.*s", (int)(slash - name), name), *of_owner = hf_cached(owner, slash + 1);
+        free(owner);
+        return of_owner;
+    }
+    char *found = hf_cached("facebook", name), *torch = cache_root("TORCH_HOME", "torch");
     if (found == NULL)
-        found = hf_cached("zhihan1996", 10, name); /* DNABERT-S */
+        found = hf_cached("zhihan1996", name); /* DNABERT-S */
     if (found == NULL && torch != NULL) {
         char *pt = xasprintf("%s/hub/checkpoints/%s.pt", torch, name);
         if (access(pt, R_OK) == 0)

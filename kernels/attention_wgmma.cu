@@ -59,13 +59,13 @@ static __device__ __forceinline__ void run(const T *qkv, T *out, const vnp_atten
             vnp_copy_wait<1>();
         else
             vnp_copy_wait<0>();
-        asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+        fence_async_shared();
         __syncthreads();
         const uint32_t k = kv + (step & 1) * 2 * bytes, v = k + bytes;
         if (step > 0 && step + 1 < steps)
             fetch(step + 1); /* where the step before lay: all warps are through with it */
         float s[8][4], scale[2];
-        wgmma_begin();
+        wgmma_fence();
 #pragma unroll
         for (int i = 0; i < D / 16; i++) {
             const uint32_t at = i / 4 * PANEL + i % 4 * 32;
@@ -82,7 +82,7 @@ static __device__ __forceinline__ void run(const T *qkv, T *out, const vnp_atten
         }
         uint32_t p[4][4];
         pack_weights<T>(p, s);
-        wgmma_begin();
+        wgmma_fence();
 #pragma unroll
         for (int g = 0; g < 4; g++)
 #pragma unroll

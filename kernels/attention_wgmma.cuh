@@ -71,14 +71,11 @@ template <typename T> static __device__ __forceinline__ void weigh(float (&s)[8]
         WEIGH("bf16");
 }
 
-/* Nothing may move across these: the matrix unit works on the registers meanwhile. */
-static __device__ __forceinline__ void wgmma_begin(void)
-{
-    asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
-}
+/* The end of what wgmma_fence() begins: nothing may move across the two, as the matrix unit works on the registers. */
 static __device__ __forceinline__ void wgmma_end(void)
 {
-    asm volatile("wgmma.commit_group.sync.aligned;\nwgmma.wait_group.sync.aligned 0;" ::: "memory");
+    wgmma_commit();
+    wgmma_wait<0>();
 }
 
 /* A thread's part in loading tiles of 64 rows of one head: one 16-byte chunk of every PASS-th row. */

@@ -53,7 +53,7 @@ static __device__ __forceinline__ void run_whole(const T *qkv, T *out, const vnp
         float s[N / 8][4], top[2] = {-INFINITY, -INFINITY}, unused[2], sum[2] = {};
         if (half == 0)
             await_copies<2>();
-        wgmma_begin();
+        wgmma_fence();
 #pragma unroll
         for (int i = 0; i < 4; i++)
             multiply<T>(s, to_q + half * (PANEL >> 4) + 2 * i, to_k + 2 * i, i);
@@ -68,7 +68,7 @@ static __device__ __forceinline__ void run_whole(const T *qkv, T *out, const vnp
         float o[1][8][4] = {};
         if (half == 0)
             await_copies<0>(); /* the other queries too */
-        wgmma_begin();
+        wgmma_fence();
 #pragma unroll
         for (int g = 0; g < N / 16; g++)
             weigh<T>(o[0], p[g], to_v + g * (2048 >> 4));

@@ -49,10 +49,8 @@ static void check_paths(const struct options *o, const char *input)
         vnp_die(VNP_USAGE, "--copies FILE is wanted: what vnp-dedup wrote of this input");
     if (strcmp(o->copies, "-") == 0 && from_stdin)
         vnp_die(VNP_USAGE, "--copies and the embeddings can't both come from stdin");
-    if (o->file.path == NULL)
-        return;
-    if (vnp_same_file(o->file.path, o->copies) || (!from_stdin && vnp_same_file(o->file.path, input)))
-        vnp_die(VNP_USAGE, "%s: is an input; choose another name for the output", o->file.path);
+    vnp_refuse_input(o->file.path, o->copies);
+    vnp_refuse_input(o->file.path, input);
 }
 
 static void parse_options(struct options *o, int argc, char **argv)

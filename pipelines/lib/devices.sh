@@ -84,8 +84,8 @@ plan_options() {
     [[ ! $gpus =~ ^[0-9,]+$ ]] || on+=(--gpus "$(tr , '\n' <<<"$gpus" | wc -l)")
 }
 
-# model_facts MODEL [PREFIX]: sets $model_name, $architecture, $fingerprint, $parameters, $width, $model_bytes and $model_file, or says what is
-# wrong with it.
+# model_facts MODEL [PREFIX]: sets $model_name, $architecture, $fingerprint, $parameters, $width, $model_bytes and $model_file,
+# or says what is wrong with it.
 : "${model_name=} ${architecture=} ${fingerprint=} ${parameters=} ${width=} ${model_bytes=} ${model_file=}" # for the drivers too
 model_facts() {
     local json model=$1
@@ -110,9 +110,6 @@ takes() {
     shift 2
     while [ "$1" != -- ]; do tokens+=("$1") && shift; done
     shift
-    (
-        unset VNP_LOG_JSON
-        vnp-fasta2tok -q --allow-empty "${tokens[@]}" | vnp-pack -q | "$stage" -q --model "$model" "$@" >/dev/null
-        first_failure "${PIPESTATUS[@]}"
-    )
+    vnp-fasta2tok -q --allow-empty "${tokens[@]}" | vnp-pack -q | "$stage" -q --model "$model" "$@" >/dev/null
+    first_failure "${PIPESTATUS[@]}"
 }

@@ -38,7 +38,8 @@ read_options() {
     done
     shift
     input=("$@")
-    case $out in -?*) out=./$out ;; *$'\n'*) misuse "-o: a name of one line, please" ;; esac
+    [[ $out != *$'\n'* ]] || misuse '-o: a name of one line, please'
+    [[ $out != -?* ]] || out=./$out
     number --budget "$budget" 3 16777216
     [ ${#threads[@]} = 0 ] || number "${threads[@]}" 1 1024
 }

@@ -22,7 +22,7 @@ for device in cpu gpu; do
     cp "$T/out" "$T/plan"
     check 'the plan has that one alone' [ "$(grep -Ec '^(CPU|GPU) memory' "$T/plan")" = 1 ]
 done
-status 'with --dedup' 0 vnp-embed -q --dry-run -m model --dedup in.fa
+status 'with --dedup' 0 vnp-embed --dry-run -m model --dedup in.fa
 says 'the output is of more rows than planned' '^vnp-embed: warning: --dedup: planned for each sequence once'
 status 'numbers of the GPU' 0 vnp-embed -q --dry-run -m model -d gpu --bf16 in.fa
 cp "$T/out" "$T/plan"
