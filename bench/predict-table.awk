@@ -5,6 +5,7 @@ what("predict") {
     seconds = num("seconds"); whole = get("whole") == "true"; frames = num("frames")
 }
 what("blocks") { models = sprintf("both models and the scores: %d of %d frames, %d tokens/s of proteins, %.1f s", num("frames"), num("of"), num("tokens_s"), num("seconds")) }
+what("sitting") { sittings = sittings sprintf("sitting %d, %s: %.1f s, then %d of %d frames were done\n", ++sat, get("device"), num("seconds"), num("frames"), num("of")) }
 what("stage") {
     s = get("stage"); names[++n] = s; busy[s] = num("busy_s"); sequences[s] = num("sequences"); tokens[s] = num("tokens")
     kind = s ~ /orf/ ? "chunk, translate" : s ~ /forward dna/ ? "DNABERT-S" : s ~ /forward/ ? "ESM-2 3B" : s ~ /merge/ ? "merge" : \
@@ -22,6 +23,7 @@ function published(kind, gpus) {
 END {
     print all
     if (models != "") print models
+    printf "%s", sittings
     if (n) printf "%-32s %10s %24s %24s\n", "seconds busy (they overlap here)", "here", "published, one RTX 4090", "published, two"
     for (i = 1; i <= k; i++)
         printf("%-32s %10.1f %24s %24s\n", kinds[i], of[kinds[i]], (published(kinds[i], 1) ? published(kinds[i], 1) : ""), (published(kinds[i], 2) ? published(kinds[i], 2) : ""))

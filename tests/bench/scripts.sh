@@ -74,9 +74,24 @@ has 'a kill and a restart' '"what":"kill",.*"lost_s":[0-9.-]+,.*"same_bytes":tru
 bench scaling VNP_BENCH_MODELS=2x4x64 VNP_BENCH_RATE=2000 VNP_BENCH_SECONDS=1 VNP_BENCH_PARTS=scale
 has 'the same on the GPU' '"what":"scale","model":"2x4x64","devices":1,"at_work":1' "$json"
 
-bench predict VNP_BENCH_READS=100 VNP_BENCH_ESM=2x4x64 VNP_BENCH_DNABERT=dnabert-s:2x4x64 VNP_BENCH_CLASSIFIER=classifier:128 VNP_BENCH_DEVICE=cpu
+predict=(VNP_BENCH_ESM=2x4x64 VNP_BENCH_DNABERT=dnabert-s:2x4x64 VNP_BENCH_CLASSIFIER=classifier:128 VNP_BENCH_DEVICE=cpu VNP_BENCH_READS=100)
+bench predict "${predict[@]}"
 has 'every read is a frame' '"what":"predict",.*"reads":100,"length":500,"frames":1[0-9][0-9],.*"whole":true' "$json"
 has 'both models' '^DNABERT-S +[0-9.]+ +501.9 +523.5$' "$table"
+predict+=(VNP_BENCH_BLOCK=10 VNP_BENCH_OUT_DIR="$T/verdicts")
+program path/timeout <<'EOF'
+#!/usr/bin/env bash
+"${@:4}" &
+until ls "$VNP_BENCH_OUT_DIR".run/done/*.vnp >/dev/null 2>&1 || ! kill -0 $!; do sleep 0.05; done
+kill $!
+wait $!
+EOF
+status 'a sitting is ended after its first block' 1 env VNP_BUILD="$fake" "${predict[@]}" "$ROOT/bench/predict.sh"
+rm "$fake/path/timeout"
+bench predict "${predict[@]}"
+has 'the next goes on' '^sitting 2, NVIDIA H200, .*: [0-9.]+ s, then 1[0-9][0-9] of 1[0-9][0-9] frames were done$' "$table"
+check 'and the seconds are of both' awk -F '[:,]' '$2 == "\"sitting\"" { n++; s += $4 } $2 == "\"predict\"" { match($0, /"seconds":[0-9.]+/); all = substr($0, RSTART + 10, RLENGTH - 10) }
+    END { exit !(n == 2 && all > 0 && (all - s) ^ 2 < 1e-6) }' "$json"
 
 rm -rf "$RESULTS"
 status 'a test that fails is kept' 1 env VNP_BUILD="$fake" VNP_BENCH_PARTS=kernels "$ROOT/bench/proof.sh"
