@@ -28,11 +28,12 @@ struct vnp_attention_work vnp_attention_tiles(const int32_t *cu, int64_t n, int3
         order[at[63 - bucket(cu, i)]++] = (int32_t)i;
     for (int64_t i = 0; i < n; i++) {
         const int32_t first = cu[order[i]], length = cu[order[i] + 1] - first;
-        if (length > VNP_ATTENTION_ROWS && length <= 2 * VNP_ATTENTION_ROWS) {
-            if (work.whole++ == 0)
-                work.whole_at = work.tiles;
-            if (work.longest_whole < length)
-                work.longest_whole = length;
+        const int blocks = (length + 63) / 64;
+        if (blocks == 2 || blocks == 3) {
+            if (work.whole[blocks].n++ == 0)
+                work.whole[blocks].at = work.tiles;
+            if (work.whole[blocks].longest < length)
+                work.whole[blocks].longest = length;
         }
         for (int32_t query = 0; query < length; query += VNP_ATTENTION_ROWS)
             tiles[work.tiles++] = (struct vnp_attention_tile){.first = first, .length = length, .query = query};

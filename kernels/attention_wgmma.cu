@@ -118,14 +118,17 @@ static void launch(const vnp_attention_params *p, Scores scores, cudaStream_t st
     if (smem > 48 * 1024)
         CUDA_CHECK(
             cudaFuncSetAttribute(attention_wgmma<T, D, Scores>, cudaFuncAttributeMaxDynamicSharedMemorySize, smem));
-    const int64_t gap = D == 64 ? 2 * p->work.whole : 0, rest = p->work.tiles - gap;
+    const struct vnp_attention_whole *w = p->work.whole;
+    const int64_t gap = D == 64 ? 2 * w[2].n + 3 * w[3].n : 0, rest = p->work.tiles - gap;
     if (rest > 0)
         CUDA_CHECK(vnp_launch(vnp_attention_is_brief(p), attention_wgmma<T, D, Scores>,
                               static_cast<unsigned>(rest * p->heads), 128, smem, stream,
                               static_cast<const T *>(p->d_qkv), static_cast<T *>(p->d_out), p->d_tiles, p->heads,
-                              static_cast<int>(p->work.whole_at), static_cast<int>(gap), scores));
-    if (gap > 0)
-        CUDA_CHECK((launch_whole<T>(p, scores, rest > 0, stream)));
+                              static_cast<int>(w[3].n ? w[3].at : w[2].at), static_cast<int>(gap), scores));
+    if (gap > 0 && w[3].n > 0)
+        CUDA_CHECK((launch_whole<T, 192>(p, scores, rest > 0, stream)));
+    if (gap > 0 && w[2].n > 0)
+        CUDA_CHECK((launch_whole<T, 128>(p, scores, rest > 0 || w[3].n > 0, stream)));
 }
 
 template <typename T, class Scores>

@@ -28,6 +28,10 @@ static __device__ __forceinline__ uint64_t descriptor(uint32_t addr)
 #define S48 S40, S4(10), S4(11)
 #define S56 S48, S4(12), S4(13)
 #define S64 S56, S4(14), S4(15)
+#define S72 S64, S4(16), S4(17)
+#define S80 S72, S4(18), S4(19)
+#define S88 S80, S4(20), S4(21)
+#define S96 S88, S4(22), S4(23)
 #define R32                                                                                                            \
     "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,"   \
     "%30,%31"
@@ -35,6 +39,10 @@ static __device__ __forceinline__ uint64_t descriptor(uint32_t addr)
 #define R48 R40 ",%40,%41,%42,%43,%44,%45,%46,%47"
 #define R56 R48 ",%48,%49,%50,%51,%52,%53,%54,%55"
 #define R64 R56 ",%56,%57,%58,%59,%60,%61,%62,%63"
+#define R72 R64 ",%64,%65,%66,%67,%68,%69,%70,%71"
+#define R80 R72 ",%72,%73,%74,%75,%76,%77,%78,%79"
+#define R88 R80 ",%80,%81,%82,%83,%84,%85,%86,%87"
+#define R96 R88 ",%88,%89,%90,%91,%92,%93,%94,%95"
 #define MULTIPLY(n, type, registers, ia, ib, iadd, ...)                                                                \
     asm volatile("{.reg .pred p; setp.ne.b32 p, %" #iadd ", 0;\n"                                                      \
                  "wgmma.mma_async.sync.aligned.m64n" #n "k16.f32." type "." type " {" registers "}, %" #ia ", %" #ib   \
@@ -56,6 +64,10 @@ SCORES(80, R40, 40, 41, 42, S40)
 SCORES(96, R48, 48, 49, 50, S48)
 SCORES(112, R56, 56, 57, 58, S56)
 SCORES(128, R64, 64, 65, 66, S64)
+SCORES(144, R72, 72, 73, 74, S72)
+SCORES(160, R80, 80, 81, 82, S80)
+SCORES(176, R88, 88, 89, 90, S88)
+SCORES(192, R96, 96, 97, 98, S96)
 
 /* s += A B: A of 64 queries and 16 keys from registers, B with its keys in rows, 64 dimensions. */
 #define WEIGH(type)                                                                                                    \

@@ -35,11 +35,9 @@ static __device__ __forceinline__ void run_whole(const T *qkv, T *out, const vnp
     const uint32_t q = vnp_smem(smem), k = q + N * 128, v = k + N * 128;
     const vnp_loader<T, 64> load(stride);
     load.start(q, from, stride, 64);
-    load.start(k, from + width, stride, 64);
-    load.template start<N - 64>(k + PANEL, from + width + 64 * stride, stride, tile.length - 64);
+    load.template start<N>(k, from + width, stride, tile.length);
     vnp_copy_commit();
-    load.start(v, from + 2 * width, stride, 64);
-    load.template start<N - 64>(v + PANEL, from + 2 * width + 64 * stride, stride, tile.length - 64);
+    load.template start<N>(v, from + 2 * width, stride, tile.length);
     vnp_copy_commit();
     load.template start<N - 64>(q + PANEL, from + 64 * stride, stride, tile.length - 64);
     vnp_copy_commit();
@@ -48,25 +46,25 @@ static __device__ __forceinline__ void run_whole(const T *qkv, T *out, const vnp
     const uint64_t to_q = descriptor(q), to_k = descriptor(k), to_v = descriptor(v);
     T *to = out + tile.first * width + head * 64;
 #pragma unroll 1 /* twice the code would take more registers, and no less time */
-    for (int half = 0; half < 2; half++) {
-        const int rows = half == 0 ? 64 : tile.length - 64;
+    for (int part = 0; 64 * part < tile.length; part++) {
+        const int rows = min(64, tile.length - 64 * part);
         float s[N / 8][4], top[2] = {-INFINITY, -INFINITY}, unused[2], sum[2] = {};
-        if (half == 0)
+        if (part == 0)
             await_copies<2>();
         wgmma_fence();
 #pragma unroll
         for (int i = 0; i < 4; i++)
-            multiply<T>(s, to_q + half * (PANEL >> 4) + 2 * i, to_k + 2 * i, i);
+            multiply<T>(s, to_q + part * (PANEL >> 4) + 2 * i, to_k + 2 * i, i);
         wgmma_end();
         if (row < rows) {
-            scores.finish(s, slope, 64 * half + row, 0);
+            scores.finish(s, slope, 64 * part + row, 0);
             vnp_softmax_step<N / 8, N / 8 - 2>(s, tile.length, scores.unit(), top, unused);
             sum_exponentials(sum, s);
         }
         uint32_t p[N / 16][4];
         pack_weights<T>(p, s);
         float o[1][8][4] = {};
-        if (half == 0)
+        if (part == 0)
             await_copies<0>(); /* the other queries too */
         wgmma_fence();
 #pragma unroll
@@ -74,32 +72,31 @@ static __device__ __forceinline__ void run_whole(const T *qkv, T *out, const vnp
             weigh<T>(o[0], p[g], to_v + g * (2048 >> 4));
         wgmma_end();
         if (row < rows)
-            store<T, 64>(to + 64 * half * width, width, o, sum, q + half * PANEL, row, rows);
+            store<T, 64>(to + 64 * part * width, width, o, sum, q + part * PANEL, row, rows);
     }
 }
 #endif
 
-template <typename T, class Scores>
-static __global__ void __launch_bounds__(128, 4)
+template <typename T, int MOST, class Scores>
+static __global__ void __launch_bounds__(128, MOST == 128 ? 4 : 3)
     attention_whole(const T *__restrict__ qkv, T *__restrict__ out, const vnp_attention_tile *__restrict__ tiles,
                     int heads, bool last, Scores scores)
 {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
     extern __shared__ __align__(1024) uint8_t smem[];
-    if (!last) {
-        vnp_let_next_start();
+    vnp_let_next_start();
+    if (!last)
         vnp_await_results();
-    }
     const int head = blockIdx.x % heads;
-    const vnp_attention_tile tile = tiles[2 * (blockIdx.x / heads)];
-    if (tile.length <= 80)
-        run_whole<T, 80>(qkv, out, tile, head, heads, scores, smem);
-    else if (tile.length <= 96)
-        run_whole<T, 96>(qkv, out, tile, head, heads, scores, smem);
-    else if (tile.length <= 112)
-        run_whole<T, 112>(qkv, out, tile, head, heads, scores, smem);
+    const vnp_attention_tile tile = tiles[MOST / 64 * (blockIdx.x / heads)];
+    if (tile.length <= MOST - 48)
+        run_whole<T, MOST - 48>(qkv, out, tile, head, heads, scores, smem);
+    else if (tile.length <= MOST - 32)
+        run_whole<T, MOST - 32>(qkv, out, tile, head, heads, scores, smem);
+    else if (tile.length <= MOST - 16)
+        run_whole<T, MOST - 16>(qkv, out, tile, head, heads, scores, smem);
     else
-        run_whole<T, 128>(qkv, out, tile, head, heads, scores, smem);
+        run_whole<T, MOST>(qkv, out, tile, head, heads, scores, smem);
     if (last)
         vnp_await_results(); /* what began before it: for whom its end is the end of both */
 #endif
@@ -107,13 +104,20 @@ static __global__ void __launch_bounds__(128, 4)
 
 /* `last`: the other tiles' kernel was launched just before, and says that q, k and v are there when it lets this one
  * start. The two run beside each other, and this one ends last. */
-template <typename T, class Scores>
+template <typename T, int MOST, class Scores>
 static cudaError_t launch_whole(const vnp_attention_params *p, Scores scores, bool last, cudaStream_t stream)
 {
-    const int rows = (p->work.longest_whole + 15) / 16 * 16;
-    return vnp_launch(last || vnp_attention_is_brief(p), attention_whole<T, Scores>,
-                      static_cast<unsigned>(p->work.whole * p->heads), 128, 3 * 128 * rows, stream,
-                      static_cast<const T *>(p->d_qkv), static_cast<T *>(p->d_out), p->d_tiles + p->work.whole_at,
+    const struct vnp_attention_whole *w = &p->work.whole[MOST / 64];
+    const int rows = (w->longest + 15) / 16 * 16, shared = 3 * 128 * rows;
+    if (MOST > 128) {
+        const cudaError_t status = cudaFuncSetAttribute(attention_whole<T, MOST, Scores>,
+                                                        cudaFuncAttributeMaxDynamicSharedMemorySize, 3 * 128 * MOST);
+        if (status != cudaSuccess)
+            return status;
+    }
+    return vnp_launch(last || vnp_attention_is_brief(p), attention_whole<T, MOST, Scores>,
+                      static_cast<unsigned>(w->n * p->heads), 128, shared, stream,
+                      static_cast<const T *>(p->d_qkv), static_cast<T *>(p->d_out), p->d_tiles + w->at,
                       p->heads, last, scores);
 }
 

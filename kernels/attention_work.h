@@ -14,11 +14,16 @@ struct vnp_attention_tile {
     int32_t unused; /* 16 bytes: one load */
 };
 
+/* Sequences of as many tiles. */
+struct vnp_attention_whole {
+    int64_t n, at;   /* and the first tile of the first: all are next to each other */
+    int32_t longest; /* tokens */
+};
+
 /* The tiles of a batch. */
 struct vnp_attention_work {
-    int64_t tiles;           /* all */
-    int64_t whole, whole_at; /* sequences of two tiles, and the first of these: all are next to each other */
-    int32_t longest_whole;   /* tokens of the longest of them */
+    int64_t tiles;                       /* all */
+    struct vnp_attention_whole whole[4]; /* [2] and [3]: sequences of two tiles and of three */
 };
 
 #endif

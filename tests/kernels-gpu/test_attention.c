@@ -252,9 +252,9 @@ static void tiles_cover_each_row_once(void **state)
     assert_int_equal(n, 1 + 1 + 2 + 1 + 313);
     const struct vnp_attention_work work = vnp_attention_tiles(cu, 5, order, tiles);
     assert_int_equal(work.tiles, n);
-    assert_int_equal(work.whole, 1);
-    assert_int_equal(work.whole_at, 313);
-    assert_int_equal(work.longest_whole, 65);
+    assert_int_equal(work.whole[2].n, 1);
+    assert_int_equal(work.whole[2].at, 313);
+    assert_int_equal(work.whole[2].longest, 65);
     for (int64_t i = 0; i < n; i++) {
         assert_true(i == 0 || (tiles[i].length + 63) / 64 <= (tiles[i - 1].length + 63) / 64);
         for (int r = tiles[i].query; r < tiles[i].length && r < tiles[i].query + VNP_ATTENTION_ROWS; r++, seen++)
