@@ -4,7 +4,7 @@
  *   with ALiBi: softmax_j(scale q[t, h] . k[j, h] - slope[h] |t - j|)
  *
  * qkv [tokens, 3, heads, D], out [tokens, heads, D], both T = __half or __nv_bfloat16, rows dense, 16-byte aligned.
- * Sequences of 65 to 128 tokens with heads of 64 are taken whole (attention_whole.cuh), the others in tiles:
+ * Sequences of 65 to 192 tokens with heads of 64 are taken whole (attention_whole.cuh), the others in tiles:
  * Block: one warpgroup, 64 query rows of one head. Grid: tiles * heads, heads fastest.
  * Shared memory: q of the tile and two stages of 64 keys and values, 5 * 64 * D * 2 bytes in panels of 64 dimensions
  * with the 128-byte swizzle: the matrix unit reads k and v there once for all 64 rows, which is what mma.sync can't.

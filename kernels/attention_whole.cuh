@@ -1,10 +1,10 @@
-/* attention over whole sequences of 65 to 128 tokens, 16-bit storage, wgmma, head dimension 64: Hopper (sm_90a). What
- * it computes, and of what: attention_wgmma.cu.
+/* attention over whole sequences of 65 to 192 tokens, 16-bit storage, wgmma, head dimension 64: Hopper (sm_90a). What
+ * it computes, and of what: attention_wgmma.cu. Those of up to 128 tokens have a kernel of their own, of fewer registers.
  *
- * Block: one warpgroup, one sequence and head: its first 64 queries, then the others. Grid: sequences * heads, heads
+ * Block: one warpgroup, one sequence and head: its first 64 queries, then the next. Grid: sequences * heads, heads
  * fastest. All keys are one step, their number rounded up to 16: one softmax, and the sums begin when the scores have
  * become weights, so that they have the same registers.
- * Shared memory: q, k and v whole, up to 3 * 128 * 64 * 2 bytes, in panels (attention_wgmma.cuh).
+ * Shared memory: q, k and v whole, up to 3 * 192 * 64 * 2 bytes, in panels (attention_wgmma.cuh).
  * Reads q, k and v once, which is what tiles of 64 queries don't: with them the L2 gives k and v twice, and it was the
  * limit. Writes out once.
  * Rows behind the end of the sequence are zeros in shared memory and -inf as scores: nothing crosses a border, NaN
@@ -24,7 +24,7 @@ template <int PENDING> static __device__ __forceinline__ void await_copies(void)
     __syncthreads();
 }
 
-/* A sequence of N - 15 to N tokens, N at most 128. */
+/* A sequence of N - 15 to N tokens, N at most 192. */
 template <typename T, int N, class Scores>
 static __device__ __forceinline__ void run_whole(const T *qkv, T *out, const vnp_attention_tile tile, int head,
                                                  int heads, Scores scores, uint8_t *smem)
@@ -45,7 +45,7 @@ static __device__ __forceinline__ void run_whole(const T *qkv, T *out, const vnp
     const float slope = scores.slope(head);
     const uint64_t to_q = descriptor(q), to_k = descriptor(k), to_v = descriptor(v);
     T *to = out + tile.first * width + head * 64;
-#pragma unroll 1 /* twice the code would take more registers, and no less time */
+#pragma unroll 1 /* more code would take more registers, and no less time */
     for (int part = 0; 64 * part < tile.length; part++) {
         const int rows = min(64, tile.length - 64 * part);
         float s[N / 8][4], top[2] = {-INFINITY, -INFINITY}, unused[2], sum[2] = {};
@@ -77,6 +77,7 @@ static __device__ __forceinline__ void run_whole(const T *qkv, T *out, const vnp
 }
 #endif
 
+/* Sequences of MOST - 63 to MOST tokens; MOST: 128 or 192. */
 template <typename T, int MOST, class Scores>
 static __global__ void __launch_bounds__(128, MOST == 128 ? 4 : 3)
     attention_whole(const T *__restrict__ qkv, T *__restrict__ out, const vnp_attention_tile *__restrict__ tiles,
@@ -84,9 +85,9 @@ static __global__ void __launch_bounds__(128, MOST == 128 ? 4 : 3)
 {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
     extern __shared__ __align__(1024) uint8_t smem[];
-    vnp_let_next_start();
     if (!last)
         vnp_await_results();
+    vnp_let_next_start(); /* not before: the kernel of the shorter ones begins with q, k and v at hand */
     const int head = blockIdx.x % heads;
     const vnp_attention_tile tile = tiles[MOST / 64 * (blockIdx.x / heads)];
     if (tile.length <= MOST - 48)
@@ -102,8 +103,8 @@ static __global__ void __launch_bounds__(128, MOST == 128 ? 4 : 3)
 #endif
 }
 
-/* `last`: the other tiles' kernel was launched just before, and says that q, k and v are there when it lets this one
- * start. The two run beside each other, and this one ends last. */
+/* `last`: another kernel of the same attention was launched just before, and says that q, k and v are there when it lets
+ * this one start. They run beside each other, and this one ends last. */
 template <typename T, int MOST, class Scores>
 static cudaError_t launch_whole(const vnp_attention_params *p, Scores scores, bool last, cudaStream_t stream)
 {

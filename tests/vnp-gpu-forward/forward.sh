@@ -76,6 +76,17 @@ for numbers in fp32:0.999999 fp16:0.9999; do
     cosine "3x20x1280: ${numbers%:*} agrees with the CPU" "${numbers#*:}" cpu gpu
 done
 
+# --- small batches of sequences that attention takes whole, all of them: two kernels then, and none before that waits for both -
+awk 'BEGIN { for (i = 0; i < 128; i++) { s = ""; for (j = 0; j < 63 + (i * 37) % 128; j++) s = s substr("LAGVSERTIDPKQNFYMHWC", (i * j + j) % 20 + 1, 1)
+             print ">w" i "\n" s } }' >whole.fa
+export VNP_MODEL=$PWD/large
+vnp-fasta2tok -q whole.fa | vnp-pack -q --no-packing | rows >alone
+for budget in 1024 3000; do
+    vnp-fasta2tok -q whole.fa | vnp-pack -q -b $budget | rows >packed
+    same "sequences of 65 to 192 tokens: the same bytes in batches of $budget" alone packed
+done
+export VNP_MODEL=$PWD/model
+
 # --- numbers ---------------------------------------------------------------------------------------------------------
 VIRNUCPRO_DISABLE_FP16=true status 'FP16 can be turned off from outside' 0 vnp-gpu-forward --fp16 -o off batches
 says 'and says so' 'VIRNUCPRO_DISABLE_FP16 is set: FP32 instead of fp16'
