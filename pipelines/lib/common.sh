@@ -3,6 +3,11 @@
 # $me is the name in front of messages; with $quiet only errors are shown.
 # shellcheck disable=SC2154  # me
 
+# Where one of the three standard descriptors is closed no file may get its number; using it still fails, as in the stages.
+[ -e /dev/fd/0 ] || exec 0>/dev/null
+[ -e /dev/fd/1 ] || exec 1</dev/null
+[ -e /dev/fd/2 ] || exec 2</dev/null
+
 die() { # die STATUS TEXT
     echo "$me: $2" >&2
     exit "$1"
@@ -32,6 +37,7 @@ seal() { # of a stream in a file: its end frame carries its checksum; nothing wh
     local mark
     mark=$(tail -c 64 -- "$1" | cksum) && echo "${mark%% *}"
 }
+env_true() { [[ ${!1-} =~ ^(1|[Tt][Rr][Uu][Ee]|[Yy][Ee][Ss])$ ]]; } # env_true NAME: as the stages take it
 say() { [ -n "${quiet-}" ] || echo "$me: $1" >&2; }
 
 # In front of a command: it is killed when the shell that started it dies, even by SIGKILL.

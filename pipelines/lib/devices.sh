@@ -6,28 +6,33 @@
 # N GPUs of each, : for this one; empty for this host alone.
 run_slots() {
     local device=$1 gpus=$2 hosts=$3 n host i slots=() numbers visible
-    local_gpus() { # into slots: where the environment names GPUs, --gpus counts among these, as CUDA does
+    # local_gpus all | NUMBER,... WHO: into slots. Where the environment names GPUs, numbers count among these, as CUDA does.
+    local_gpus() {
         IFS=, read -r -a visible <<<"${CUDA_VISIBLE_DEVICES-}"
-        IFS=, read -r -a numbers <<<"$gpus"
+        IFS=, read -r -a numbers <<<"$1"
         n=${#visible[@]}
-        if [ "$gpus" = all ]; then
+        if [ "$1" = all ]; then
             [ "$n" -gt 0 ] || n=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU')
             mapfile -t numbers < <(seq 0 $((n > 0 ? n - 1 : 0)))
         fi
         for i in "${numbers[@]}"; do
             i=$((10#$i))
-            [ ${#visible[@]} = 0 ] || [ "$i" -lt "$n" ] || die 2 "--gpus: there is no GPU $i: CUDA_VISIBLE_DEVICES names $n, counted from 0"
+            [ ${#visible[@]} = 0 ] || [ "$i" -lt "$n" ] || die 2 "$2: there is no GPU $i: CUDA_VISIBLE_DEVICES names $n, counted from 0"
             slots+=("gpu${visible[i]:-$i}")
         done
     }
     if [ -z "$hosts" ]; then
-        if [ "$device" = cpu ]; then slots=(cpu); else local_gpus; fi
+        if [ "$device" = cpu ]; then slots=(cpu); else local_gpus "$gpus" --gpus; fi
     else
         while read -r host _ || [ -n "$host" ]; do # the last line may have no end
             host=${host%$'\r'}
             case $host in '' | \#*) continue ;; */*) n=${host%%/*} host=${host#*/} ;; *) n=1 ;; esac
             [[ $n =~ ^[1-9][0-9]{0,3}$ ]] || die 65 "$hosts: not [N/]HOST: $n/$host"
             [[ $host != *[{}]* ]] || die 65 "$hosts: a host's name has no braces: $host"
+            if [ "$device/$host" = gpu/: ]; then
+                local_gpus "$(seq -s , 0 $((n - 1)))" "$hosts"
+                continue
+            fi
             for ((i = 0; i < n; i++)); do
                 [ "$device" = cpu ] && slots+=("cpu$i@$host") || slots+=("gpu$i@$host")
             done
@@ -50,6 +55,7 @@ check_devices() { # $device, $gpus and $hosts, as far as that goes without looki
     [ -z "$gpus" ] || [[ $gpus =~ ^(all|[0-9]{1,4}(,[0-9]{1,4})*)$ ]] || misuse "--gpus: all, or numbers as 0,2, not $gpus"
     [ -z "$gpus" ] || [ "$device" != cpu ] || misuse "--gpus $gpus goes with --device gpu"
     [[ ! $gpus =~ ^[0-9] ]] || device=gpu # who names one does not want the CPU
+    [ -z "$gpus" ] || [ -z "$hosts" ] || misuse '--gpus goes without --hosts: the file says how many GPUs of each host, as 2/HOST'
     [ -z "$hosts" ] || [ -r "$hosts" ] || die 66 "$hosts: no such file, or not readable"
 }
 # --prepare: the blocks are computed later, and it may be elsewhere; the input is read again then. In the last job of

@@ -88,6 +88,12 @@ check 'is used' [ "$(cut -d ' ' -f 2 "$fake/computed" | sort -u)" = gpu7 ]
 status 'a third' 2 some 0,2
 says 'is not there' '^vnp-embed: --gpus: there is no GPU 2: CUDA_VISIBLE_DEVICES names 2'
 
+afresh && echo 2/: >here
+status '--gpus beside --hosts' 2 embed -q --gpus 1 --hosts here in.fa
+says 'is refused' '^vnp-embed: --gpus goes without --hosts: '
+check 'this host, as one of several' env CUDA_VISIBLE_DEVICES=5,7 timeout 120 vnp-embed -q -d gpu --hosts here -m model --block 5 -o out in.fa
+check 'has the GPUs that are visible' [ "$(cut -d ' ' -f 2 "$fake/computed" | sort -u | paste -sd ' ')" = 'gpu5 gpu7' ]
+
 # One GPU of another host: a block that fails there is asked after by ssh, which takes what is on its standard input.
 cat >ssh <<'END'
 #!/usr/bin/env bash

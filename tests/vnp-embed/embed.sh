@@ -52,6 +52,12 @@ else
     skip 'a decimal comma' 'no such locale can be made here'
 fi
 
+for closed in '>&- 2>&-' '<&- >&- 2>&-'; do # as for a daemon
+    check "started with $closed" sh -c "exec timeout 60 vnp-embed -q -d cpu -m model -o closed.zst in.fa $closed"
+    same 'gives the same' want.zst closed.zst
+    rm -f closed.zst
+done
+
 # All or nothing.
 cp want.zst old.zst
 printf '>a\nMKV\n>b\nMK\0V\n' >bad.fa

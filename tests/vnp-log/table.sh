@@ -73,6 +73,7 @@ done
 status 'no such file' 66 vnp-log one nowhere
 says 'no such file: says so' '^vnp-log: nowhere: no such file'
 status 'a directory' 66 vnp-log .
+status 'standard input is closed' 74 timeout 10 sh -c 'exec vnp-log <&-'
 status 'a full disk' 74 sh -c 'vnp-log one >/dev/full'
 
 # What stages write is what it reads.

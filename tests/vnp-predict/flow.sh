@@ -24,6 +24,9 @@ for budget in 1024 65536; do
     check 'every frame has a score' [ "$(sed 1d "tiny$budget/prediction_results.txt" | wc -l)" = "$(cat n.tiny)" ]
 done
 check 'the budget changes no byte' diff -r tiny1024 tiny65536
+head -n 200 tiny.fa >few.fa
+check 'quietly, with a log' predict --log-json log.json -o few few.fa
+check 'that has the whole run' [ "$(grep -Ec '"stage":"vnp-(orf|fasta2tok|split)",.*"what":"summary"|"stage":"vnp-predict","what":"run"' log.json)" = 6 ]
 check 'few long contigs, a budget of 4096' predict -b 4096 -o long long.fa
 for input in "${orders[@]}"; do
     check "$input, chunks of 30, a budget of 65536" predict -b 65536 -l 30 -o $input $input.fa
