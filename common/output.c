@@ -32,6 +32,50 @@ static const char *name_of(const struct vnp_output *o)
     return o->path != NULL ? o->path : "stdout";
 }
 
+/* A temporary name beside `path`: with the process's number, and for all but the first try one of its own. A long name is cut
+ * short, so that what can be a file's name has one. */
+static char *temporary_name(const char *path, int attempt)
+{
+    char suffix[48];
+    if (attempt == 0)
+        snprintf(suffix, sizeof suffix, ".%ld.tmp", (long)getpid());
+    else
+        snprintf(suffix, sizeof suffix, ".%ld%03d.tmp", (long)getpid(), attempt);
+    const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+    const size_t most = NAME_MAX - strlen(suffix), n = strlen(name);
+    return xasprintf("%.*s%s", (int)(name - path) + (int)(n < most ? n : most), path, suffix);
+}
+
+static int create(const struct vnp_output *o, const char *name)
+{
+    (void)o;
+    return open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+}
+
+static int link_nameless(const struct vnp_output *o, const char *name)
+{
+    char proc[64];
+    snprintf(proc, sizeof proc, "/proc/self/fd/%d", o->fd);
+    return linkat(AT_FDCWD, proc, AT_FDCWD, name, AT_SYMLINK_FOLLOW);
+}
+
+/* make() under a temporary name that nothing has, which is o->temp then. What make() gives; on failure -1 and errno. */
+static int make_temporary(struct vnp_output *o, int (*make)(const struct vnp_output *o, const char *name))
+{
+    for (int attempt = 0;; attempt++) {
+        char *name = temporary_name(o->path, attempt);
+        const int made = make(o, name), why = errno;
+        if (made >= 0) {
+            o->temp = name;
+            return made;
+        }
+        free(name);
+        errno = why;
+        if (why != EEXIST || attempt == 999)
+            return -1;
+    }
+}
+
 /* A file without a name in the folder of `path`, or one under a temporary name where that can't be had. */
 static int open_unfinished(struct vnp_output *o)
 {
@@ -41,15 +85,7 @@ static int open_unfinished(struct vnp_output *o)
         slash[slash == folder] = '\0';
     int fd = open(slash != NULL ? folder : ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
     free(folder);
-    if (fd >= 0)
-        return fd;
-    o->temp = xasprintf("%s.%ld.tmp", o->path, (long)getpid());
-    fd = open(o->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        free(o->temp);
-        o->temp = NULL;
-    }
-    return fd;
+    return fd >= 0 ? fd : make_temporary(o, create);
 }
 
 /* The descriptor that the path names, -1 for none: what is behind it may be a file, but not one to be renamed. */
@@ -66,13 +102,31 @@ static int descriptor_of(const char *path)
     return sscanf(path, "/proc/self/fd/%d%n", &fd, &n) == 1 && path[n] == '\0' ? fd : -1;
 }
 
+/* Where links lead that end at a file which is yet to be made. */
+static char *missing_target(const char *path)
+{
+    char *at = xstrdup(path), to[PATH_MAX];
+    ssize_t n;
+    while ((n = readlink(at, to, sizeof to)) >= 0) { /* to an end: the kernel has followed them */
+        const char *slash = to[0] == '/' ? NULL : strrchr(at, '/');
+        char *next = xasprintf("%.*s%.*s", slash != NULL ? (int)(slash + 1 - at) : 0, at, (int)n, to);
+        free(at);
+        at = next;
+    }
+    return at;
+}
+
 /* The file that a path means: a link is followed, so that the rename at the end replaces the file and not the link. */
 static char *target_of(const char *path)
 {
     struct stat st;
     char *target = NULL;
-    if (descriptor_of(path) < 0 && lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
-        target = realpath(path, NULL);
+    if (descriptor_of(path) < 0 && lstat(path, &st) == 0 && S_ISLNK(st.st_mode)) {
+        if (stat(path, &st) == 0)
+            target = realpath(path, NULL);
+        else if (errno == ENOENT)
+            target = missing_target(path);
+    }
     return target != NULL ? target : xstrdup(path);
 }
 
@@ -205,13 +259,9 @@ static enum vnp_status name_file(struct vnp_output *o, struct vnp_err *err)
 {
     if (!o->sync_later && fsync(o->fd) != 0)
         return vnp_error(err, VNP_IO, "%s: can't be written: %s", o->path, strerror(errno));
-    if (o->temp == NULL) {
-        char proc[64];
-        snprintf(proc, sizeof proc, "/proc/self/fd/%d", o->fd);
-        o->temp = xasprintf("%s.%ld.tmp", o->path, (long)getpid());
-        if (linkat(AT_FDCWD, proc, AT_FDCWD, o->temp, AT_SYMLINK_FOLLOW) != 0)
-            return vnp_error(err, VNP_CANTCREAT, "%s: can't be created: %s", o->temp, strerror(errno));
-    }
+    if (o->temp == NULL && make_temporary(o, link_nameless) < 0)
+        return vnp_error(err, VNP_CANTCREAT, "%s: can't be created under a temporary name beside it: %s", o->path,
+                         strerror(errno));
     if (rename(o->temp, o->path) != 0)
         return vnp_error(err, VNP_CANTCREAT, "%s: can't be created: %s", o->path, strerror(errno));
     free(o->temp);

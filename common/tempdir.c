@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,9 @@ struct vnp_tempdir {
 };
 
 static const int fatal_signals[] = {SIGINT, SIGTERM, SIGHUP};
-static struct vnp_tempdir *volatile unfinished; /* what the handler removes */
+/* What the handler removes. Whoever takes it from here, the handler or what ends the directory's making, has it alone. */
+static _Atomic(struct vnp_tempdir *) unfinished;
+static volatile sig_atomic_t held_back; /* a signal that came when it had been taken */
 
 /* Called from the handler too: system calls alone, so no readdir(). A pass may miss what others remove or add
  * meanwhile. */
@@ -42,8 +45,12 @@ static void remove_all(const struct vnp_tempdir *t)
 
 static void on_signal(int sig)
 {
-    if (unfinished != NULL)
-        remove_all(unfinished);
+    const struct vnp_tempdir *t = atomic_exchange(&unfinished, NULL);
+    if (t == NULL) {
+        held_back = sig;
+        return;
+    }
+    remove_all(t);
     signal(sig, SIG_DFL);
     raise(sig);
 }
@@ -153,14 +160,22 @@ const char *vnp_tempdir_path(const struct vnp_tempdir *t)
     return t->path;
 }
 
+static void take(void)
+{
+    if (atomic_exchange(&unfinished, NULL) == NULL)
+        for (;;)
+            pause(); /* the handler has it, in another thread, and ends the process */
+}
+
 static void forget(struct vnp_tempdir *t)
 {
     watch_signals(false);
-    unfinished = NULL;
     close(t->fd);
     free(t->path);
     free(t->target);
     free(t);
+    if (held_back != 0)
+        raise(held_back);
 }
 
 enum vnp_status vnp_tempdir_sync(struct vnp_tempdir *t, struct vnp_err *err)
@@ -175,7 +190,8 @@ enum vnp_status vnp_tempdir_commit(struct vnp_tempdir *t, struct vnp_err *err)
     enum vnp_status st = VNP_OK;
     if (fsync(t->fd) != 0 && errno != EINVAL)
         st = vnp_error(err, VNP_IO, "%s: can't be written: %s", t->path, strerror(errno));
-    else if (rename(t->path, t->target) != 0)
+    take();
+    if (st == VNP_OK && rename(t->path, t->target) != 0)
         st = vnp_error(err, VNP_CANTCREAT, "%s: can't be renamed to %s: %s", t->path, t->target, strerror(errno));
     if (st != VNP_OK)
         remove_all(t);
@@ -185,6 +201,7 @@ enum vnp_status vnp_tempdir_commit(struct vnp_tempdir *t, struct vnp_err *err)
 
 void vnp_tempdir_discard(struct vnp_tempdir *t)
 {
+    take();
     remove_all(t);
     forget(t);
 }

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 
 #include "npy.h"
 #include "output.h"
+#include "tempdir.h"
 
 static char folder[64], path[96];
 static struct vnp_err err;
@@ -113,6 +115,89 @@ static void an_older_file_stays_until_then(void **state)
         assert_int_equal(entries(), 1);
     }
     assert_int_equal(contents(text, sizeof text), 4);
+}
+
+static void a_link_to_what_is_yet_to_be_made_is_followed(void **state)
+{
+    (void)state;
+    struct vnp_output *o;
+    char links[2][96], text[64];
+    for (int i = 0; i < 2; i++)
+        snprintf(links[i], sizeof links[i], "%s/link%d", folder, i);
+    assert_int_equal(symlink("link1", links[0]), 0); /* relative, and to another */
+    assert_int_equal(symlink(path, links[1]), 0);
+    assert_int_equal(vnp_output_open(&o, links[0], 0, &err), VNP_OK);
+    put(o, "there", "");
+    assert_int_equal(vnp_output_commit(o, &err), VNP_OK);
+    assert_int_equal(contents(text, sizeof text), 5);
+    for (int i = 0; i < 2; i++) {
+        assert_true(readlink(links[i], text, sizeof text) > 0);
+        unlink(links[i]);
+    }
+    assert_int_equal(symlink("no/out", links[0]), 0);
+    assert_int_equal(vnp_output_open(&o, links[0], 0, &err), VNP_CANTCREAT);
+    unlink(links[0]);
+    assert_int_equal(entries(), 1);
+}
+
+static void the_longest_name_is_one(void **state)
+{
+    (void)state;
+    struct vnp_output *o;
+    char name[512];
+    snprintf(name, sizeof name, "%s/%0255d", folder, 0);
+    assert_int_equal(vnp_output_open(&o, name, 0, &err), VNP_OK);
+    put(o, "long", "");
+    assert_int_equal(vnp_output_commit(o, &err), VNP_OK);
+    assert_int_equal(entries(), 1);
+    assert_int_equal(unlink(name), 0);
+}
+
+static void a_temporary_name_that_is_taken_is_left_alone(void **state)
+{
+    (void)state;
+    struct vnp_output *o;
+    char taken[128];
+    snprintf(taken, sizeof taken, "%s.%ld.tmp", path, (long)getpid());
+    int other = open(taken, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    assert_true(other >= 0);
+    close(other);
+    assert_int_equal(vnp_output_open(&o, path, 0, &err), VNP_OK);
+    put(o, "x", "");
+    assert_int_equal(vnp_output_commit(o, &err), VNP_OK);
+    assert_int_equal(entries(), 2);
+    assert_int_equal(unlink(taken), 0);
+}
+
+static bool interrupted;
+int rename(const char *from, const char *to) /* in the place of the C library's */
+{
+    const int status = renameat(AT_FDCWD, from, AT_FDCWD, to);
+    if (interrupted)
+        raise(SIGTERM);
+    return status;
+}
+
+static void a_signal_after_the_last_step_leaves_a_directory_whole(void **state)
+{
+    (void)state;
+    struct vnp_tempdir *t;
+    char file[128];
+    const pid_t child = fork();
+    if (child == 0) {
+        if (vnp_tempdir_open(&t, path, &err) != VNP_OK)
+            _exit(1);
+        snprintf(file, sizeof file, "%s/file", vnp_tempdir_path(t));
+        close(open(file, O_WRONLY | O_CREAT, 0600));
+        interrupted = true;
+        _exit(vnp_tempdir_commit(t, &err) == VNP_OK ? 2 : 3);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+    snprintf(file, sizeof file, "%s/file", path);
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(rmdir(path), 0);
 }
 
 static void a_discarded_file_leaves_nothing(void **state)
@@ -238,6 +323,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_name_that_no_file_can_have_is_refused_at_once),
         TEST(a_file_appears_when_it_is_whole),
+        TEST(a_link_to_what_is_yet_to_be_made_is_followed),
+        TEST(the_longest_name_is_one),
+        TEST(a_temporary_name_that_is_taken_is_left_alone),
+        TEST(a_signal_after_the_last_step_leaves_a_directory_whole),
         TEST(an_older_file_stays_until_then),
         TEST(a_discarded_file_leaves_nothing),
         TEST(a_killed_writer_leaves_nothing),
