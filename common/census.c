@@ -8,16 +8,19 @@ static uint64_t larger(uint64_t a, uint64_t b)
 /* When the sample is full, every other one is dropped and half as many are taken from there on. */
 static void sample(struct vnp_census *c, uint32_t tokens)
 {
+    if (tokens == 0) /* there is nothing to compute */
+        return;
+    const uint64_t row = c->filled++;
     if (c->stride == 0)
         c->stride = 1;
-    if (c->rows % c->stride != 0)
+    if (row % c->stride != 0)
         return;
     if (c->n_sample == VNP_CENSUS_SAMPLE) {
         c->n_sample /= 2;
         for (int64_t i = 0; i < c->n_sample; i++)
             c->sample[i] = c->sample[2 * i];
         c->stride *= 2;
-        if (c->rows % c->stride != 0)
+        if (row % c->stride != 0)
             return;
     }
     c->sample[c->n_sample++] = tokens;
@@ -62,6 +65,14 @@ void vnp_census_add(struct vnp_census *c, const struct vnp_block *batch, uint64_
         c->batches++;
         c->packed_tokens += tokens;
     }
+}
+
+uint32_t vnp_census_sampled(const struct vnp_census *c, int64_t i)
+{
+    /* Both are prime, and no sample is a multiple of both: the one is prime to its size, and steps through all of it. */
+    const int64_t step = c->n_sample % 97 != 0 ? 97 : 101;
+    _Static_assert(VNP_CENSUS_SAMPLE < 97 * 101, "another step is wanted");
+    return c->sample[i * step % c->n_sample];
 }
 
 double vnp_census_used(const struct vnp_census *c, uint64_t budget)

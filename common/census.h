@@ -18,7 +18,8 @@ struct vnp_census {
     /* Batches, those of one row larger than the budget apart, as in packer.h. */
     uint64_t batches, packed_tokens, oversize;
     uint64_t largest_batch, longest_row; /* tokens */
-    /* Tokens of rows evenly spread over the stream: every `stride`-th. */
+    /* Tokens of rows evenly spread over the stream: every `stride`-th of the `filled`, those with any. */
+    uint64_t filled;
     uint32_t sample[VNP_CENSUS_SAMPLE];
     int64_t n_sample;
     uint64_t stride; /* 0 before the first row */
@@ -26,6 +27,10 @@ struct vnp_census {
 
 /* Adds a batch. `budget`: its tokens at most, but for a row larger than that. */
 void vnp_census_add(struct vnp_census *c, const struct vnp_block *batch, uint64_t budget);
+
+/* The tokens of a row of the sample, for i = 0, 1, ...: each once before one comes again, in no order. There is one when
+ * the census has tokens. */
+uint32_t vnp_census_sampled(const struct vnp_census *c, int64_t i);
 
 /* Share of the budget that the batches use; 1 when there are none. */
 double vnp_census_used(const struct vnp_census *c, uint64_t budget);

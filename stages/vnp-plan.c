@@ -264,8 +264,7 @@ static void try_cpu(struct work *w)
     if (threads == NULL)
         vnp_die(VNP_OS, "the system gives no %lld threads: try fewer with --threads", (long long)w->opt.threads);
     do {
-        /* 97 is prime to the size of the sample: rows from all of it, in no order */
-        const uint32_t row = c->sample[n * 97 % c->n_sample];
+        const uint32_t row = vnp_census_sampled(c, n);
         rows = xreallocarray(rows, (size_t)n + 1, sizeof *rows);
         rows[n++] = row;
         tokens += row;

@@ -166,6 +166,16 @@ check 'it is not known' grep -q '^GPU time    not known: no DNABERT-S was measur
 planned 'for people' vnp-plan -q -m dna dna.vnp
 check 'bases are called so' grep -q '^input       1 sequence, 13 bases' out
 
+# A tokenizer without special tokens makes nothing of an empty record, which is the first row that may be tried.
+cp -r dna bare
+sed 's/"post_processor":{.*},"decoder"/"post_processor":null,"decoder"/' dna/tokenizer.json >bare/tokenizer.json
+for n in 1 97 98 194; do
+    awk -v n=$n 'BEGIN { print ">none\n"; while (--n > 0) print ">c" n "\nACGTTGCAACGGT" }' |
+        vnp-fasta2tok -q --allow-empty --tokenizer bare 2>err | vnp-pack -q -o empty-first
+    planned "the first of $n without tokens" timeout 5 vnp-plan -q -m bare -d cpu --threads 1 --json empty-first
+    equals sequences $n
+done
+
 # What goes wrong.
 status 'tokens instead of batches' 65 vnp-plan -m model <(vnp-fasta2tok -q "$PROTEINS")
 says 'the way out is named' 'tokens, but batches are wanted here'

@@ -197,12 +197,31 @@ static void test_sample(void **state)
         const uint64_t total = i;
         const struct vnp_block b = {1, &zero, &id, &i, &total, &none, &i, NULL, NULL, NULL, NULL, 0};
         vnp_census_add(&c, &b, 1 << 30);
-        assert_true(c.n_sample <= VNP_CENSUS_SAMPLE && c.n_sample >= 1);
+        assert_true(c.n_sample <= VNP_CENSUS_SAMPLE && c.n_sample >= (i > 0));
         assert_true(i < 1000 || c.n_sample >= VNP_CENSUS_SAMPLE / 2);
     }
+    assert_int_equal(c.filled, 99999); /* the first row has no tokens */
     for (int64_t i = 0; i < c.n_sample; i++)
-        assert_int_equal(c.sample[i], (uint64_t)i * c.stride);
-    assert_true((uint64_t)c.n_sample * c.stride >= 100000);
+        assert_int_equal(c.sample[i], (uint64_t)i * c.stride + 1);
+    assert_true((uint64_t)c.n_sample * c.stride >= 99999);
+}
+
+/* Whatever the size of the sample: each of its rows once, then again. */
+static void test_sampled(void **state)
+{
+    (void)state;
+    struct vnp_census c = {0};
+    for (uint32_t i = 0; i < VNP_CENSUS_SAMPLE; i++)
+        c.sample[i] = i + 1;
+    for (c.n_sample = 1; c.n_sample <= VNP_CENSUS_SAMPLE; c.n_sample++) {
+        bool seen[VNP_CENSUS_SAMPLE] = {false};
+        for (int64_t i = 0; i < c.n_sample; i++) {
+            const uint32_t row = vnp_census_sampled(&c, i) - 1;
+            assert_true(row < c.n_sample && !seen[row]);
+            assert_int_equal(vnp_census_sampled(&c, i + c.n_sample) - 1, row);
+            seen[row] = true;
+        }
+    }
 }
 
 static void test_trial(void **state)
@@ -254,6 +273,7 @@ int main(void)
                                        cmocka_unit_test(test_gpu_speed),
                                        cmocka_unit_test(test_census),
                                        cmocka_unit_test(test_sample),
+                                       cmocka_unit_test(test_sampled),
                                        cmocka_unit_test(test_trial),
                                        cmocka_unit_test(test_texts)};
     return cmocka_run_group_tests(tests, NULL, NULL);
