@@ -37,13 +37,12 @@ enum vnp_status vnp_tables_open(struct vnp_tables **out, const char *dir, struct
     return VNP_OK;
 }
 
-enum vnp_status vnp_tables_add(struct vnp_tables *t, const char *name, int *number, struct vnp_err *err)
+enum vnp_status vnp_tables_add(struct vnp_tables *t, const char *name, struct vnp_err *err)
 {
     char *path = xasprintf("%s/%s", t->dir, name);
     enum vnp_status st = vnp_output_open(&t->v[t->n].file, path, 0, err);
     free(path);
-    if (st == VNP_OK)
-        *number = t->n++;
+    t->n += st == VNP_OK;
     return st;
 }
 

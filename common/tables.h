@@ -12,8 +12,8 @@ struct vnp_tables;
 /* Makes the directory when it does not exist; its parent must. */
 VNP_MUST_CHECK enum vnp_status vnp_tables_open(struct vnp_tables **out, const char *dir, struct vnp_err *err);
 
-/* Begins a file; *number is what the others below call it, from 0. */
-VNP_MUST_CHECK enum vnp_status vnp_tables_add(struct vnp_tables *t, const char *name, int *number, struct vnp_err *err);
+/* Begins a file; the others below call it by its number: 0 for the first that was added, then 1, ... */
+VNP_MUST_CHECK enum vnp_status vnp_tables_add(struct vnp_tables *t, const char *name, struct vnp_err *err);
 
 /* What has been put into the file and not written: append to it, then vnp_tables_flush(). */
 struct vnp_text *vnp_tables_text(struct vnp_tables *t, int number);

@@ -27,11 +27,15 @@ struct contig_data {
     bool is_viral;
 };
 
+const char *const vnp_verdict_tables[VNP_VERDICT_TABLES] = {
+    "prediction_results.txt", "prediction_results_highestscore.csv", "prediction_results_contigs.tsv",
+    "prediction_results_viral.gff"};
+enum { RESULTS, HIGHEST, CONTIGS, VIRAL }; /* among them, and among `tables` below */
+
 struct vnp_verdicts {
     struct vnp_verdict_options opt;
     struct vnp_verdict_counts n;
     struct vnp_tables *tables;
-    int results, highest, contigs, viral; /* their numbers */
     struct vnp_viral_gff *gff;
     struct vnp_text json;
     struct vnp_sorter *by_chunk, *by_contig;
@@ -57,22 +61,16 @@ void vnp_score_text(struct vnp_text *t, float x)
 static enum vnp_status open_tables(struct vnp_verdicts *v, struct vnp_err *err)
 {
     enum vnp_status st = vnp_tables_open(&v->tables, v->opt.dir, err);
-    if (st == VNP_OK)
-        st = vnp_tables_add(v->tables, "prediction_results.txt", &v->results, err);
-    if (st == VNP_OK)
-        st = vnp_tables_add(v->tables, "prediction_results_highestscore.csv", &v->highest, err);
-    if (st == VNP_OK)
-        st = vnp_tables_add(v->tables, "prediction_results_contigs.tsv", &v->contigs, err);
-    if (st == VNP_OK && v->opt.chunks != NULL)
-        st = vnp_tables_add(v->tables, "prediction_results_viral.gff", &v->viral, err);
+    for (int i = 0; i <= (v->opt.chunks != NULL ? VIRAL : CONTIGS) && st == VNP_OK; i++)
+        st = vnp_tables_add(v->tables, vnp_verdict_tables[i], err);
     if (st == VNP_OK && v->opt.chunks != NULL)
         st = vnp_viral_gff_new(&v->gff, err);
     if (st != VNP_OK)
         return st;
-    vnp_text_str(vnp_tables_text(v->tables, v->results), "Sequence_ID\tPrediction\tscore1\tscore2\n");
-    vnp_text_printf(vnp_tables_text(v->tables, v->highest), "Modified_ID\tIs_Virus%s\n",
+    vnp_text_str(vnp_tables_text(v->tables, RESULTS), "Sequence_ID\tPrediction\tscore1\tscore2\n");
+    vnp_text_printf(vnp_tables_text(v->tables, HIGHEST), "Modified_ID\tIs_Virus%s\n",
                     v->opt.max_scores ? "\tmax_score_0\tmax_score_1" : "");
-    vnp_text_str(vnp_tables_text(v->tables, v->contigs),
+    vnp_text_str(vnp_tables_text(v->tables, CONTIGS),
                  "contig\tchunks\tviral_chunks\tmean_score\tmax_score\tverdict\n");
     return VNP_OK;
 }
@@ -140,14 +138,14 @@ static enum vnp_status put_frame(struct vnp_verdicts *v, struct vnp_str id, cons
     }
     if (v->tables == NULL)
         return VNP_OK;
-    struct vnp_text *t = vnp_tables_text(v->tables, v->results);
+    struct vnp_text *t = vnp_tables_text(v->tables, RESULTS);
     vnp_text_add(t, id.s, id.n);
     vnp_text_printf(t, "\t%s\t", prediction);
     vnp_score_text(t, scores[0]);
     vnp_text_str(t, "\t");
     vnp_score_text(t, scores[1]);
     vnp_text_str(t, "\n");
-    return vnp_tables_flush(v->tables, v->results, 0, err);
+    return vnp_tables_flush(v->tables, RESULTS, 0, err);
 }
 
 /* --- chunks and contigs ------------------------------------------------------------------------------------------- */
@@ -256,7 +254,7 @@ static enum vnp_status put_chunk(struct vnp_verdicts *v, const struct vnp_keyed 
     }
     if (v->tables == NULL)
         return VNP_OK;
-    struct vnp_text *t = vnp_tables_text(v->tables, v->highest);
+    struct vnp_text *t = vnp_tables_text(v->tables, HIGHEST);
     put_csv(t, r->key, r->n_key);
     vnp_text_str(t, is_viral(&c) ? "\tTrue" : "\tFalse");
     for (int k = 0; k < 2 && v->opt.max_scores; k++) {
@@ -264,7 +262,7 @@ static enum vnp_status put_chunk(struct vnp_verdicts *v, const struct vnp_keyed 
         vnp_score_text(t, c.max[k]);
     }
     vnp_text_str(t, "\n");
-    return vnp_tables_flush(v->tables, v->highest, 0, err);
+    return vnp_tables_flush(v->tables, HIGHEST, 0, err);
 }
 
 static enum vnp_status put_contig(struct vnp_verdicts *v, const struct vnp_keyed *r, struct vnp_err *err)
@@ -285,14 +283,14 @@ static enum vnp_status put_contig(struct vnp_verdicts *v, const struct vnp_keyed
     }
     if (v->tables == NULL)
         return VNP_OK;
-    struct vnp_text *t = vnp_tables_text(v->tables, v->contigs);
+    struct vnp_text *t = vnp_tables_text(v->tables, CONTIGS);
     vnp_text_add(t, r->key, r->n_key);
     vnp_text_printf(t, "\t%" PRIu64 "\t%" PRIu64 "\t", c.chunks, c.viral);
     vnp_score_text(t, mean);
     vnp_text_str(t, "\t");
     vnp_score_text(t, c.max);
     vnp_text_printf(t, "\t%s\n", verdict);
-    return vnp_tables_flush(v->tables, v->contigs, 0, err);
+    return vnp_tables_flush(v->tables, CONTIGS, 0, err);
 }
 
 /* All records of a sorter, each through `put`; a key that comes twice is an error. */
@@ -331,7 +329,7 @@ static enum vnp_status write_tables(struct vnp_verdicts *v, struct vnp_err *err)
     if (st == VNP_OK)
         st = put_sorted(v, v->by_contig, put_contig, err);
     if (st == VNP_OK && v->gff != NULL)
-        st = vnp_viral_gff_write(v->gff, v->opt.chunks, v->tables, v->viral, &v->n.runs, err);
+        st = vnp_viral_gff_write(v->gff, v->opt.chunks, v->tables, VIRAL, &v->n.runs, err);
     return st == VNP_OK ? flush_json(v, 0, err) : st;
 }
 
@@ -343,7 +341,7 @@ enum vnp_status vnp_verdicts_finish(struct vnp_verdicts *v, struct vnp_verdict_c
         v->tables = NULL;
     }
     if (st == VNP_OK && v->opt.dir != NULL && v->opt.chunks == NULL) { /* an older run's is not of these results */
-        char *older = xasprintf("%s/prediction_results_viral.gff", v->opt.dir);
+        char *older = xasprintf("%s/%s", v->opt.dir, vnp_verdict_tables[VIRAL]);
         unlink(older);
         free(older);
     }

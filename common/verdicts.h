@@ -9,6 +9,10 @@
 #include "block.h"
 #include "jsonout.h"
 
+/* The files in `dir` that are written or, the last one without `chunks`, removed. */
+#define VNP_VERDICT_TABLES 4
+extern const char *const vnp_verdict_tables[VNP_VERDICT_TABLES];
+
 struct vnp_verdict_options {
     const char *dir;    /* where the tables go; NULL: none */
     const char *chunks; /* the table of chunks of vnp-orf; NULL: no GFF */

@@ -90,6 +90,21 @@ static void check_options(struct options *o)
     v->dir = o->scores ? NULL : o->file.path;
 }
 
+/* Exits 2 when one of the files to be written would take the place of one that is read. */
+static void check_paths(const struct options *o)
+{
+    const char *const inputs[] = {o->input, o->model, o->verdicts.chunks};
+    for (int i = 0; i < 3; i++) {
+        if (o->scores)
+            vnp_refuse_input(o->file.path, inputs[i]);
+        for (int t = 0; t < VNP_VERDICT_TABLES && o->verdicts.dir != NULL; t++) {
+            char *table = xasprintf("%s/%s", o->verdicts.dir, vnp_verdict_tables[t]);
+            vnp_refuse_input(table, inputs[i]);
+            free(table);
+        }
+    }
+}
+
 static struct options parse(int argc, char **argv)
 {
     enum { MODEL = VNP_OPT_OWN, JSON, MAX_SCORES, MIN_VIRAL, GFF, CHUNKS, SCORES, THREADS };
@@ -128,8 +143,8 @@ static struct options parse(int argc, char **argv)
     if (argc - optind > 1)
         vnp_die(VNP_USAGE, "one stream at a time: %s, %s", argv[optind], argv[optind + 1]);
     o.input = argv[optind];
-    vnp_refuse_input(o.file.path, o.input);
     check_options(&o);
+    check_paths(&o);
     return o;
 }
 

@@ -241,6 +241,20 @@ status '--scores onto a full disk' 74 sh -c "vnp-classify -q --model '$G/zip.pth
 cp rows input
 refused '--scores over the input' 2 'input: is the input; choose another name' --model "$G/zip.pth" --scores -o input input
 same '--scores over the input: it is still there' input rows
+cp "$G/zip.pth" classifier.pth
+refused '--scores over the classifier' 2 'classifier.pth: is the input; choose another name' --model classifier.pth --scores -o classifier.pth rows
+same '--scores over the classifier: it is still there' classifier.pth "$G/zip.pth"
+mkdir mine && cp rows mine/prediction_results.txt && cp rows mine/prediction_results_viral.gff && cp "$G/zip.pth" mine/prediction_results_contigs.tsv
+cp chunks.tsv mine/prediction_results_highestscore.csv && cp -r mine was
+mine() { # NAME FILE ARGUMENT...
+    status "a table over $1" 2 vnp-classify -o mine "${@:3}"
+    says "a table over $1: says so" "^vnp-classify: mine/prediction_results$2: is the input; choose another name for the output\$"
+    check "a table over $1: all is still there" diff -r mine was
+}
+mine 'the embeddings' .txt --model "$G/zip.pth" mine/prediction_results.txt
+mine 'the classifier' _contigs.tsv --model mine/prediction_results_contigs.tsv rows
+mine 'the table of chunks' _highestscore.csv --model "$G/zip.pth" --gff --chunks mine/prediction_results_highestscore.csv rows
+mine 'the embeddings, where it would be removed' _viral.gff --model "$G/zip.pth" mine/prediction_results_viral.gff
 status '--scores into no folder' 73 score -o no/such/file rows
 cp scores older
 status 'a failure leaves older scores' 65 score -q -o older damaged
