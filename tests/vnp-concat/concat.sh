@@ -121,6 +121,7 @@ same 'a list from stdin, its last line not ended' together whole
 cp $a over
 check 'over one of them' vnp-concat -q -o over over $b $c $d
 same 'over one of them: the whole' over whole
+check 'over one of them: the help says that it may be' sh -c 'vnp-concat -h | grep -q "^-o may name one of them: "'
 mkdir many
 for ((i = 0; i < 300; i++)); do
     lines "first $i" 'head embeddings 1 f32 mean 2 abc' "row $i r$i 1 0 $i" | mk many/$((1000 + i))
