@@ -20,6 +20,8 @@
 #define CHUNK_MOST 1000000
 #define FLUSH_BYTES ((size_t)256 << 10) /* of any output: all are written then, so that they keep step */
 #define LABEL_BYTES (VNP_ID_LIMIT + 64) /* ">ID_chunk_N" */
+/* Bytes of a contig's id: its frames' ids are longer, and none may be longer than the next stage takes. */
+#define ID_MOST ((size_t)VNP_ID_LIMIT - (sizeof "_chunk_18446744073709551615F1" - 1))
 
 struct options {
     int64_t chunk;
@@ -293,17 +295,30 @@ static void check_letters(struct work *w, const struct vnp_record *rec)
     fail(w, &err);
 }
 
+/* That the contig has an id, and one to which a chunk's number can be added. */
+static void check_id_bytes(struct work *w, const struct vnp_record *rec)
+{
+    char place[256];
+    struct vnp_err err;
+    if (rec->id.n > 0 && rec->id.n <= ID_MOST)
+        return;
+    vnp_fasta_place(w->in, rec, place, sizeof place);
+    if (rec->id.n == 0)
+        vnp_error(&err, VNP_DATA, "%s: has no id: give it one, for results go by id", place);
+    else
+        vnp_error(&err, VNP_DATA,
+                  "%s: its id has %u bytes, and at most %zu leave room for the chunk's number: give it a shorter one",
+                  place, rec->id.n, ID_MOST);
+    fail(w, &err);
+}
+
 /* Chunks and scores are joined by id from here on: contigs of one id would become one. */
 static void check_id(struct work *w, const struct vnp_record *rec)
 {
     char place[256];
     uint64_t earlier;
     struct vnp_err err;
-    if (rec->id.n == 0) {
-        vnp_error(&err, VNP_DATA, "%s: has no id: give it one, for results go by id",
-                  vnp_fasta_place(w->in, rec, place, sizeof place));
-        fail(w, &err);
-    }
+    check_id_bytes(w, rec);
     const enum vnp_status st = vnp_idset_add(w->ids, rec->id, w->n.records, &earlier, &err);
     if (st == VNP_OK)
         return;

@@ -50,6 +50,14 @@ refuses 'an id in another file' 65 'more.fa:5: record 3 \(x\): has the id of rec
 printf '>x\nACGT\n>\nACGTACG\n' >none.fa
 refuses 'a record without an id' 65 'none.fa:3: record 2 \(\): has no id: give it one, .*' none.fa
 
+# Frames must have ids that the next stage takes, those of a chunk of any number.
+id_of() { head -c "$1" /dev/zero | tr '\0' i; }
+{ printf '>x\nACGT\n>' && id_of 65507 && printf '\nGGGGGGGG\n'; } >long.fa
+refuses 'an id too long' 65 \
+    'long.fa:3: record 2 \(i+.*\): its id has 65507 bytes, and at most 65506 leave room .*: give it a shorter one' long.fa
+printf '>%s\nGGGGGGGG\n' "$(id_of 65506)" >longest.fa
+check 'the longest id' sh -c 'vnp-orf -q longest.fa | vnp-fasta2tok -q >longest.tok'
+
 # What the reader complains of comes through.
 refuses 'a missing file' 66 'nowhere.fa: No such file or directory' nowhere.fa
 refuses 'a missing second file' 66 'nowhere.fa: No such file or directory' other.fa nowhere.fa

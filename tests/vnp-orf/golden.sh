@@ -77,7 +77,7 @@ says 'an empty record is not counted' \
 check 'no open frame: an empty file' test -f p.fa -a ! -s p.fa
 
 # An id of the largest length, and chunks as long as they may be.
-{ printf '>%065535d words\n' 7 && head -c 30000 /dev/zero | tr '\0' G; } >long.fa
+{ printf '>%065506d words\n' 7 && head -c 30000 /dev/zero | tr '\0' G; } >long.fa
 status 'the longest id' 0 vnp-orf long.fa -o p.fa
 check 'the longest id: all frames' sh -c '[ "$(grep -c "^>0*7_chunk_[0-9]*[FR][123]$" p.fa)" = 360 ]'
 { echo '>c' && head -c 2000001 /dev/zero | tr '\0' C; } >long.fa
