@@ -182,9 +182,21 @@ static struct vnp_str copy_id(struct vnp_str id)
 
 static enum vnp_status lacks(const struct merge *m, int k, struct vnp_str id, const char *more, struct vnp_err *err)
 {
-    return vnp_error(err, VNP_DATA, "%s: has no row for %.*s, which is row %" PRIu64 " of %s%s",
-                     vnp_reader_name(m->side[k].reader), VNP_SHOWN(id), m->n, vnp_reader_name(m->side[1 - k].reader),
-                     more);
+    char among[40] = "";
+    if (!m->side[k].end) /* there are rows that were not looked at */
+        snprintf(among, sizeof among, " among the next %d", LOOK_AHEAD);
+    return vnp_error(err, VNP_DATA, "%s: has no row%s for %.*s, which is row %" PRIu64 " of %s%s",
+                     vnp_reader_name(m->side[k].reader), among, VNP_SHOWN(id), m->n,
+                     vnp_reader_name(m->side[1 - k].reader), more);
+}
+
+/* Why two rows have different ids, when both are on the other side or neither was seen there. */
+static const char *why_different(const struct merge *m, bool both)
+{
+    if (both)
+        return "the orders differ";
+    return m->side[0].end && m->side[1].end ? "each is missing on the other side, or the inputs differ"
+                                            : "neither comes soon on the other side: other inputs, or another order";
 }
 
 /* The two rows have different ids: which side lacks which? */
@@ -201,8 +213,7 @@ static enum vnp_status name_the_missing(struct merge *m, struct vnp_err *err)
         st = lacks(m, found[0] ? 0 : 1, id[found[0] ? 1 : 0], "", err);
     else if (st == VNP_OK)
         st = vnp_error(err, VNP_DATA, "row %" PRIu64 " is %.*s in %s but %.*s in %s: %s", m->n, VNP_SHOWN(id[0]),
-                       names[0], VNP_SHOWN(id[1]), names[1],
-                       found[0] ? "the orders differ" : "each is missing on the other side, or the inputs differ");
+                       names[0], VNP_SHOWN(id[1]), names[1], why_different(m, found[0]));
     free((char *)(uintptr_t)id[0].s);
     free((char *)(uintptr_t)id[1].s);
     return st;

@@ -82,7 +82,16 @@ refused() { # NAME PATTERN A B: status 65, one line, and the next stage hears of
 { lines "$protein"; rows 3 31 1 0; } | mk b-first
 { lines "$protein"; rows 3 31 1 4999; } | mk b-last
 refused 'A lacks a row' '^vnp-merge: a-short: has no row for c2500_chunk_1F1, which is row 2500 of b$' a-short b
-refused 'B lacks the first row' '^vnp-merge: b-first: has no row for c0_chunk_1F1, which is row 0 of a$' a b-first
+refused 'B lacks the first row' '^vnp-merge: b-first: has no row among the next 4096 for c0_chunk_1F1, which is row 0 of a$' a b-first
+sorted() { seq -f 'c%05g_chunk_1F1' "$1" "$2" | "$BUILD/tests/vnp-classify/tool_embeddings" 1; }
+sorted 0 4095 >a-window
+sorted 1 4096 >b-window
+refused 'B lacks a row, of all that it has' '^vnp-merge: b-window: has no row for c00000_chunk_1F1, which is row 0 of a-window$' a-window b-window
+sorted 0 9999 >a-far
+{ seq -f 'c%05g_chunk_1F1' 1 9999 && echo c00000_chunk_1F1; } | "$BUILD/tests/vnp-classify/tool_embeddings" 1 >b-far
+refused 'a row far behind' '^vnp-merge: b-far: has no row among the next 4096 for c00000_chunk_1F1, which is row 0 of a-far$' a-far b-far
+sorted 20000 29999 >c-far
+refused 'other ids, in long streams' '^vnp-merge: row 0 is c00000_chunk_1F1 in a-far but c20000_chunk_1F1 in c-far: neither comes soon on the other side' a-far c-far
 refused 'B lacks the last row' '^vnp-merge: b-last: has no row for c4999_chunk_1F1, which is row 4999 of a, nor for what follows it$' a b-last
 lines "$protein" 'row 0 x 4 0 1 2 3' 'row 1 y 4 0 1 2 3' 'row 2 z 4 0 1 2 3' | mk xyz
 lines "$dna" 'row 0 x 4 0 1 2' 'row 1 z 4 0 1 2' 'row 2 y 4 0 1 2' | mk xzy
