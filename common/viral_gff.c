@@ -110,6 +110,13 @@ static enum vnp_status line_error(const struct table *t, struct vnp_err *err, co
     return vnp_error(err, VNP_DATA, "%s:%" PRIu64 ": %s", vnp_source_name(t->source), t->line, what);
 }
 
+/* The line is not what it should be. */
+static enum vnp_status bad_line(const struct table *t, struct vnp_str line, struct vnp_err *err, const char *what)
+{
+    const bool crlf = line.n > 0 && line.s[line.n - 1] == '\r';
+    return line_error(t, err, crlf ? "its line end is CRLF, that of Windows (tr -d '\\r' <FILE)" : what);
+}
+
 /* The next line without its end; VNP_END when there is none. */
 static enum vnp_status next_line(struct table *t, struct vnp_str *line, struct vnp_err *err)
 {
@@ -168,19 +175,19 @@ static enum vnp_status next_chunk(struct table *t, struct vnp_err *err)
         }
     if (n != 4 || !vnp_chunk_id(&t->id, field[0]) || !equal(field[1], t->id.contig.s, t->id.contig.n) ||
         !number(field[2], &t->start) || !number(field[3], &t->end) || t->start >= t->end)
-        return line_error(t, err, "not a chunk's id, its contig, start and end, as vnp-orf --chunks writes them");
+        return bad_line(t, line, err, "not a chunk's id, its contig, start and end, as vnp-orf --chunks writes them");
     return VNP_OK;
 }
 
 static enum vnp_status open_table(struct table *t, const char *path, struct vnp_err *err)
 {
     static const char head[] = "chunk_id\tcontig\tstart\tend";
-    struct vnp_str line;
+    struct vnp_str line = {NULL, 0};
     enum vnp_status st = vnp_source_open(&t->source, path, err);
     if (st == VNP_OK)
         st = next_line(t, &line, err);
     if (st == VNP_END || (st == VNP_OK && !equal(line, head, sizeof head - 1)))
-        st = line_error(t, err, "does not begin with the line \"chunk_id contig start end\" of vnp-orf --chunks");
+        st = bad_line(t, line, err, "does not begin with the line \"chunk_id contig start end\" of vnp-orf --chunks");
     return st;
 }
 

@@ -90,10 +90,13 @@ static void check_options(struct options *o)
     v->dir = o->scores ? NULL : o->file.path;
 }
 
-/* Exits 2 when one of the files to be written would take the place of one that is read. */
+/* Exits 2 when stdin is wanted twice, or one of the files to be written would take the place of one that is read. */
 static void check_paths(const struct options *o)
 {
     const char *const inputs[] = {o->input, o->model, o->verdicts.chunks};
+    const bool from_stdin = o->input == NULL || strcmp(o->input, "-") == 0;
+    if (from_stdin && o->verdicts.chunks != NULL && strcmp(o->verdicts.chunks, "-") == 0)
+        vnp_die(VNP_USAGE, "--chunks and the stream can't both come from stdin");
     for (int i = 0; i < 3; i++) {
         if (o->scores)
             vnp_refuse_input(o->file.path, inputs[i]);

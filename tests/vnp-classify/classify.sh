@@ -188,6 +188,12 @@ printf 'head embeddings 48 f32 mean 1 x\nfail 69 no GPU left\n' | mk failed
 refused 'the stage before failed' 69 'stopped: .*no GPU left' --model "$G/zip.pth" failed
 head -n 3 chunks.tsv >few.tsv
 refused 'a chunk that is not in the table' 65 'few.tsv: has no chunk ' --model "$G/zip.pth" --gff --chunks few.tsv rows
+sed 's/$/\r/' chunks.tsv >crlf.tsv
+refused 'a table of chunks from Windows' 65 '^vnp-classify: crlf.tsv:1: its line end is CRLF, ' --model "$G/zip.pth" --gff --chunks crlf.tsv rows
+{ head -n 1 chunks.tsv && tail -n +2 crlf.tsv; } >half.tsv
+refused 'a table of chunks, half of it from Windows' 65 '^vnp-classify: half.tsv:2: its line end is CRLF, ' --model "$G/zip.pth" --gff --chunks half.tsv rows
+refused 'stdin for the chunks and the stream' 2 '^vnp-classify: --chunks and the stream can.t both come from stdin$' \
+    --model nowhere --gff --chunks - - <rows
 refused 'no table of chunks' 66 'none.tsv: ' --model "$G/zip.pth" --gff --chunks none.tsv rows
 refused '--gff without --chunks' 2 '--gff goes with' --model "$G/zip.pth" --gff rows
 refused '--chunks without --gff' 2 '--gff goes with' --model "$G/zip.pth" --chunks chunks.tsv rows
