@@ -34,7 +34,8 @@ struct work {
     struct vnp_head head;      /* of the output, and of the first file */
     char *first_name, *before; /* the first file, and the one before; NULL: none yet */
     uint64_t next;             /* the ordinal that the next file must begin with */
-    uint64_t files, rows;
+    struct vnp_totals read;    /* of the files so far: sequences, rows, tokens */
+    uint64_t files;
 };
 
 static void usage(FILE *f)
@@ -179,8 +180,11 @@ static enum vnp_status append(struct work *w, struct vnp_reader *in, struct vnp_
             st = vnp_cutter_put_block(&w->cutter, &w->head, &b, err);
     if (st != VNP_END)
         return st;
-    w->next += vnp_reader_totals(in)->sequences;
-    w->rows += vnp_reader_totals(in)->rows;
+    const struct vnp_totals *n = vnp_reader_totals(in);
+    w->next += n->sequences;
+    w->read.sequences += n->sequences;
+    w->read.rows += n->rows;
+    w->read.tokens += n->tokens;
     w->files++;
     free(w->before);
     w->before = xstrdup(vnp_reader_name(in));
@@ -191,8 +195,8 @@ static enum vnp_status append(struct work *w, struct vnp_reader *in, struct vnp_
 static enum vnp_status check_result(const struct work *w, struct vnp_err *err)
 {
     const struct vnp_totals *n = vnp_writer_totals(w->out);
-    if (n->sequences != w->next - w->head.first || n->rows != w->rows)
-        return vnp_error(err, VNP_SOFTWARE, "%" PRIu64 " rows came in, %" PRIu64 " went out", w->rows, n->rows);
+    if (!vnp_totals_match(&w->read, n))
+        return vnp_totals_differ(w->before, &w->read, n, err);
     if (w->opt.sequences >= 0 && n->sequences != (uint64_t)w->opt.sequences)
         return vnp_error(err, VNP_DATA, "%s: ends at %" PRIu64 " sequence%s, not the %" PRId64 " of --sequences: %s",
                          w->before, n->sequences, vnp_plural(n->sequences), w->opt.sequences,

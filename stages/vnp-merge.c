@@ -89,7 +89,8 @@ static enum vnp_status check_heads(const struct merge *m, struct vnp_err *err)
                          "wanted",
                          names[0], a->first, names[1], b->first);
     if (a->width > MAX_WIDTH - b->width)
-        return vnp_error(err, VNP_DATA, "%d and %d: vectors of more than %d values", a->width, b->width, MAX_WIDTH);
+        return vnp_error(err, VNP_DATA, "%s has vectors of %d values, and %s of %d: together more than %d", names[0],
+                         a->width, names[1], b->width, MAX_WIDTH);
     return VNP_OK;
 }
 

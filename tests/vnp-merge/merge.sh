@@ -128,6 +128,8 @@ status 'the stage before failed: the next one hears' 69 sh -c 'vnp-merge broken 
 head -c 90000 a >damaged
 refused 'A is cut' '^vnp-merge: damaged: ends after [0-9]+ whole frames without an end frame' damaged b
 lines 'head embeddings 2 f32 max 1 aaa' | mk max
+for k in a b; do lines "head embeddings 600000 f32 mean 1 $k" | mk wide-$k; done
+refused 'vectors too wide' '^vnp-merge: wide-a has vectors of 600000 values, and wide-b of 600000: together more than 1048576$' wide-a wide-b
 refused 'other pooling' 'max was pooled by max, but b by mean' max b
 lines 'head embeddings 2 f32 none 1 aaa' | mk residues
 refused 'a vector a residue' 'residues: has a vector for each residue' residues b
