@@ -97,6 +97,19 @@ static enum vnp_status open_names(struct names *n, const struct options *o, char
     return VNP_OK;
 }
 
+/* A line of the list without its end and, of one that Windows wrote, without the byte order mark. Returns its bytes. */
+static size_t trim(struct names *n, size_t got)
+{
+    static const char mark[] = "\xef\xbb\xbf";
+    const size_t skip = n->n == 1 && got >= 3 && memcmp(n->line, mark, 3) == 0 ? 3 : 0;
+    got -= skip;
+    memmove(n->line, n->line + skip, got);
+    got -= got > 0 && n->line[got - 1] == '\n';
+    got -= got > 0 && n->line[got - 1] == '\r';
+    n->line[got] = '\0';
+    return got;
+}
+
 /* The next name, borrowed until the next call; VNP_END after the last. */
 static enum vnp_status next_name(struct names *n, const char **name, struct vnp_err *err)
 {
@@ -110,8 +123,7 @@ static enum vnp_status next_name(struct names *n, const char **name, struct vnp_
             return errno == 0 ? VNP_END
                               : vnp_error(err, VNP_IO, "%s: can't be read: %s", n->list_name, strerror(errno));
         n->n++;
-        if (n->line[got - 1] == '\n')
-            n->line[--got] = '\0';
+        got = (ssize_t)trim(n, (size_t)got);
     } while (got == 0);
     if (strlen(n->line) != (size_t)got)
         return vnp_error(err, VNP_DATA, "%s:%" PRIu64 ": holds a NUL: names are wanted, one a line", n->list_name,

@@ -118,6 +118,9 @@ check 'a list' vnp-concat -q --files-from list -o together
 same 'a list: the whole' together whole
 printf '%s\n%s\n%s\n%s' $a $b $c $d | concat --files-from - >together
 same 'a list from stdin, its last line not ended' together whole
+{ printf '\xef\xbb\xbf' && printf '%s\r\n' $a '' $b $c $d; } >list
+check 'a list from Windows' vnp-concat -q --files-from list -o together
+same 'a list from Windows: the whole' together whole
 cp $a over
 check 'over one of them' vnp-concat -q -o over over $b $c $d
 same 'over one of them: the whole' over whole
