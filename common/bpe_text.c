@@ -109,10 +109,8 @@ enum vnp_status vnp_bpe_text_open(struct vnp_bpe_text **out, const char *path, s
     if (t == NULL)
         return vnp_error(err, VNP_OS, "%s: out of memory", path);
     enum vnp_status st = vnp_tokenizer_json_load(&t->file, path, err);
-    if (st == VNP_OK && (st = prepare(t, err)) != VNP_OK) {
-        const struct vnp_err why = *err;
-        vnp_error(err, st, "%s: %.900s", path, why.msg);
-    }
+    if (st == VNP_OK && (st = prepare(t, err)) != VNP_OK)
+        vnp_error_in(err, "%s", path);
     if (st != VNP_OK) {
         vnp_bpe_text_close(t);
         *out = NULL;

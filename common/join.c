@@ -1,6 +1,5 @@
 #include "join.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,12 +63,7 @@ static void begin(struct vnp_join *j)
 /* That the window belongs to the record and goes on where the one before it ended. */
 static enum vnp_status check(struct vnp_join *j, const struct vnp_row *row, struct vnp_err *err)
 {
-    char what[sizeof err->msg];
-    enum vnp_status st = vnp_cover_add(&j->cover, row, err);
-    if (st == VNP_OK)
-        return VNP_OK;
-    snprintf(what, sizeof what, "%s", err->msg);
-    return vnp_error(err, st, "%s: %.900s", j->name, what);
+    return vnp_cover_add(&j->cover, row, err) == VNP_OK ? VNP_OK : vnp_error_in(err, "%s", j->name);
 }
 
 static void add_weighted(struct vnp_join *j, const float *v, uint32_t residues)

@@ -28,6 +28,9 @@ struct vnp_err {
 enum vnp_status vnp_error(struct vnp_err *err, enum vnp_status status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Puts "where: " in front of the message. Returns its status, which stays. */
+enum vnp_status vnp_error_in(struct vnp_err *err, const char *where, ...) __attribute__((format(printf, 2, 3)));
+
 #define VNP_MUST_CHECK __attribute__((warn_unused_result))
 
 #endif

@@ -1,6 +1,5 @@
 #include "stream.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -25,13 +24,9 @@ struct vnp_reader {
     uint32_t crc, crc_before; /* with and without the newest frame */
 };
 
-/* "file: frame 3: " in front of what went wrong there. */
 static enum vnp_status in_frame(const struct vnp_reader *r, struct vnp_err *err)
 {
-    char what[sizeof err->msg];
-    snprintf(what, sizeof what, "%s", err->msg);
-    return vnp_error(err, err->status, "%s: frame %llu: %.900s", vnp_source_name(r->source),
-                     (unsigned long long)r->frames, what);
+    return vnp_error_in(err, "%s: frame %llu", vnp_source_name(r->source), (unsigned long long)r->frames);
 }
 
 static enum vnp_status cut_short(const struct vnp_reader *r, struct vnp_err *err)

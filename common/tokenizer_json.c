@@ -270,9 +270,8 @@ enum vnp_status vnp_tokenizer_json_load(struct vnp_tokenizer_json *t, const char
         st = read_root(t, t->json, err);
     vnp_map_close(&map);
     if (st != VNP_OK) {
-        const struct vnp_err why = *err;
         vnp_tokenizer_json_free(t);
-        vnp_error(err, st, "%s: %.900s", path, why.msg);
+        vnp_error_in(err, "%s", path);
     }
     return st;
 }
