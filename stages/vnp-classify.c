@@ -65,11 +65,10 @@ static void usage(FILE *f)
             "      --min-viral X     share of its chunks that makes a contig a virus (default: %g)\n"
             "      --gff             ..._viral.gff too: where the viral stretches are\n"
             "      --chunks FILE     for --gff: where the chunks are, from vnp-orf --chunks\n"
-            "      --scores          no verdicts: the scores as a stream, to -o FILE (default: stdout)\n"
-            "      --level N         zstd level of --scores, 1 to 19 (default: %d)\n"
-            "      --plain           no compression of --scores\n"
-            "      --threads N       threads (default: %" PRId64 ", the CPUs this process may use)\n" VNP_HELP_COMMON,
-            d.verdicts.min_viral, d.file.zstd_level, d.threads);
+            "      --threads N       threads (default: %" PRId64 ", the CPUs this process may use)\n"
+            "      --scores          no verdicts: the scores as a stream, to -o FILE (default: stdout), and with these:\n"
+            VNP_HELP_ZSTD VNP_HELP_COMMON,
+            d.verdicts.min_viral, d.threads);
 }
 
 static void check_options(struct options *o)

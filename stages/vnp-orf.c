@@ -74,16 +74,14 @@ static void usage(FILE *to)
         "Cuts contigs (FASTA or FASTQ; plain, gzip or zstd; no FILE or -: stdin) into chunks and writes each\n"
         "chunk's open reading frames, of six, as FASTA.\n"
         "\n"
-        "  -l, --length N          letters of a chunk: 500, 300, or what the model was trained with (default: %lld)\n"
-        "      --nucleotides FILE  write the frames' nucleotides to FILE\n"
-        "      --proteins FILE     write the frames' proteins to FILE\n"
-        "  -o, --output FILE       the same as --proteins\n"
-        "      --chunks FILE       write where each chunk lies in its contig, for vnp-classify --gff\n"
-        "                          a FILE appears when it is whole; -: stdout; without any: the proteins to stdout\n"
-        "  -q, --quiet             errors only\n"
-        "  -v, --verbose           more on stderr\n"
-        "  -h, --help              this text\n"
-        "      --version           version and build\n",
+        "  -l, --length N        letters of a chunk: 500, 300, or what the model was trained with (default: %lld)\n"
+        "      --nucleotides FILE\n"
+        "                        write the frames' nucleotides to FILE\n"
+        "      --proteins FILE   write the frames' proteins to FILE\n"
+        "  -o, --output FILE     the same as --proteins\n"
+        "      --chunks FILE     write where each chunk lies in its contig, for vnp-classify --gff\n"
+        "                        a FILE appears when it is whole; -: stdout; without any: the proteins to stdout\n"
+        VNP_HELP_COMMON,
         (long long)defaults.chunk);
 }
 
