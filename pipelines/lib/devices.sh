@@ -30,7 +30,7 @@ run_slots() {
             [[ $n =~ ^[1-9][0-9]{0,3}$ ]] || die 65 "$hosts: not [N/]HOST: $n/$host"
             [[ $host != *[{}]* ]] || die 65 "$hosts: a host's name has no braces: $host"
             if [ "$device/$host" = gpu/: ]; then
-                local_gpus "$(seq -s , 0 $((n - 1)))" "$hosts"
+                local_gpus "$(seq -s , 0 $((n - 1)))" --hosts
                 continue
             fi
             for ((i = 0; i < n; i++)); do
