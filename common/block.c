@@ -11,8 +11,9 @@
 #error "streams are little-endian and columns are used in place: this host would need conversions"
 #endif
 
-static const char *const kind_names[] = {"tokens", "batches", "hidden", "embeddings", "copies"};
-static const char *const dtype_names[] = {"f32", "f16", "bf16"};
+const char *const vnp_kind_names[VNP_KINDS] = {"tokens", "batches", "hidden", "embeddings", "copies"};
+const char *const vnp_frame_names[VNP_KINDS] = {"tokens", "batch", "hidden", "embeddings", "copies"};
+const char *const vnp_dtype_names[VNP_DTYPES] = {"f32", "f16", "bf16"};
 
 size_t vnp_dtype_bytes(enum vnp_dtype dtype)
 {
@@ -21,17 +22,17 @@ size_t vnp_dtype_bytes(enum vnp_dtype dtype)
 
 const char *vnp_dtype_name(enum vnp_dtype dtype)
 {
-    return dtype_names[dtype];
+    return vnp_dtype_names[dtype];
 }
 
 const char *vnp_kind_name(enum vnp_kind kind)
 {
-    return kind_names[kind];
+    return vnp_kind_names[kind];
 }
 
 const char *vnp_kind_noun(enum vnp_kind kind)
 {
-    return kind == VNP_HIDDEN ? "hidden states" : kind_names[kind];
+    return kind == VNP_HIDDEN ? "hidden states" : vnp_kind_names[kind];
 }
 
 const char *vnp_bulk_key(enum vnp_kind kind)

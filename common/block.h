@@ -103,6 +103,10 @@ struct vnp_block {
     int64_t bulk_bytes;
 };
 
+/* Their names in the format: of kinds of streams, of the frames with their rows, and of dtypes. */
+enum { VNP_KINDS = 5, VNP_DTYPES = 3 };
+extern const char *const vnp_kind_names[VNP_KINDS], *const vnp_frame_names[VNP_KINDS], *const vnp_dtype_names[VNP_DTYPES];
+
 /* Bytes of one element; its name in the format ("f32", "f16", "bf16"). */
 size_t vnp_dtype_bytes(enum vnp_dtype dtype);
 const char *vnp_dtype_name(enum vnp_dtype dtype);

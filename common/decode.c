@@ -5,6 +5,7 @@
 
 #include "block.h"
 #include "msgscan.h"
+#include "pool.h"
 
 /* One key that a map may hold. `out` is left NULL when an optional key is absent. */
 struct field {
@@ -137,8 +138,6 @@ static enum vnp_status decode_vectors(struct vnp_head *h, const msgpack_object *
                                       const msgpack_object *dtype, const msgpack_object *width,
                                       const msgpack_object *pool, const msgpack_object *ordered, struct vnp_err *err)
 {
-    static const char *const dtypes[] = {"f32", "f16", "bf16"};
-    static const char *const pools[] = {"mean", "cls", "max", "none"};
     const msgpack_object *name, *fingerprint;
     struct field f[] = {{"name", MSGPACK_OBJECT_STR, true, &name},
                         {"fingerprint", MSGPACK_OBJECT_STR, true, &fingerprint}};
@@ -157,12 +156,12 @@ static enum vnp_status decode_vectors(struct vnp_head *h, const msgpack_object *
     if (st == VNP_OK)
         st = get_int(&h->width, width, 1, 1 << 20, "width", err);
     if (st == VNP_OK)
-        st = get_choice(&choice, dtype, dtypes, 3, "dtype", err);
+        st = get_choice(&choice, dtype, vnp_dtype_names, VNP_DTYPES, "dtype", err);
     h->dtype = (enum vnp_dtype)choice;
     if (st == VNP_OK && h->kind == VNP_EMBEDDINGS) {
-        st = get_choice(&choice, pool, pools, 4, "pool", err);
+        st = get_choice(&choice, pool, vnp_pool_names, VNP_POOLS, "pool", err);
         if (st == VNP_OK)
-            snprintf(h->pool, sizeof h->pool, "%s", pools[choice]);
+            snprintf(h->pool, sizeof h->pool, "%s", vnp_pool_names[choice]);
         h->ordered = ordered->via.boolean;
     }
     return st;
@@ -170,7 +169,6 @@ static enum vnp_status decode_vectors(struct vnp_head *h, const msgpack_object *
 
 static enum vnp_status decode_head(const msgpack_object *map, struct vnp_decoded *out, struct vnp_err *err)
 {
-    static const char *const kinds[] = {"tokens", "batches", "hidden", "embeddings", "copies"};
     const msgpack_object *v, *kind, *first, *by, *vocab, *model, *layer, *dtype, *width, *pool, *ordered, *unique;
     struct field f[] = {{"v", MSGPACK_OBJECT_ARRAY, true, &v},
                         {"kind", MSGPACK_OBJECT_STR, true, &kind},
@@ -196,7 +194,7 @@ static enum vnp_status decode_head(const msgpack_object *map, struct vnp_decoded
         return vnp_error(err, VNP_DATA, "the stream has format version %llu, this program reads version %d; use stages of one release",
                          (unsigned long long)v->via.array.ptr[0].via.u64, VNP_FORMAT_MAJOR);
     int choice;
-    st = get_choice(&choice, kind, kinds, 5, "the kind of stream", err);
+    st = get_choice(&choice, kind, vnp_kind_names, VNP_KINDS, "the kind of stream", err);
     h->kind = (enum vnp_kind)choice;
     h->first = first != NULL ? first->via.u64 : 0;
     if (st == VNP_OK)
@@ -421,7 +419,6 @@ static enum vnp_status decode_err(const msgpack_object *map, struct vnp_decoded 
 static enum vnp_status decode_map(const msgpack_object *map, const struct vnp_head *head, struct vnp_buf *scratch,
                                   struct vnp_decoded *out, struct vnp_err *err)
 {
-    static const char *const blocks[] = {"tokens", "batch", "hidden", "embeddings", "copies"};
     const msgpack_object *t = NULL;
     struct field f[] = {{"t", MSGPACK_OBJECT_STR, true, &t}};
     enum vnp_status st = get_fields(map, "the frame", f, 1, err);
@@ -441,7 +438,7 @@ static enum vnp_status decode_map(const msgpack_object *map, const struct vnp_he
         out->frame = VNP_FRAME_END;
         return decode_end(map, out, err);
     }
-    if (!str_is(t, blocks[head->kind]))
+    if (!str_is(t, vnp_frame_names[head->kind]))
         return vnp_error(err, VNP_DATA, "a frame \"%.*s\" in a stream of %s", (int)(t->via.str.size < 20 ? t->via.str.size : 20),
                          t->via.str.ptr, vnp_kind_noun(head->kind));
     out->frame = VNP_FRAME_BLOCK;

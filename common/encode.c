@@ -136,14 +136,13 @@ static void put_pad(struct vnp_buf *b, msgpack_packer *pk, const char *bulk_key,
 enum vnp_status vnp_encode_block(struct vnp_buf *b, const struct vnp_head *head, const struct vnp_block *block,
                                  uint64_t limit, struct vnp_err *err)
 {
-    static const char *const names[] = {"tokens", "batch", "hidden", "embeddings", "copies"};
     const char *bulk_key = vnp_bulk_key(head->kind);
     size_t n = (size_t)block->n;
     uint64_t bulk_bytes = (uint64_t)block->bulk_bytes;
     if (bulk_bytes <= limit) {
         msgpack_packer pk;
         frame_open(b, &pk, block->window != NULL ? 13 : 10);
-        put_text(&pk, "t", names[head->kind]);
+        put_text(&pk, "t", vnp_frame_names[head->kind]);
         put_uint(&pk, "n", n);
         put_column(&pk, "ord", block->ordinal, 8 * n);
         put_ids(&pk, block);

@@ -6,17 +6,17 @@
 
 #define TILE 512 /* columns at a time: the sums (8 KiB) and four rows of floats (8 KiB) stay in the L1 cache */
 
-static const char *const names[] = {"mean", "cls", "max", "none"};
+const char *const vnp_pool_names[VNP_POOLS] = {"mean", "cls", "max", "none"};
 
 const char *vnp_pool_name(enum vnp_pool pool)
 {
-    return names[pool];
+    return vnp_pool_names[pool];
 }
 
 bool vnp_pool_parse(const char *name, enum vnp_pool *pool)
 {
-    for (int i = 0; i < 4; i++)
-        if (strcmp(name, names[i]) == 0) {
+    for (int i = 0; i < VNP_POOLS; i++)
+        if (strcmp(name, vnp_pool_names[i]) == 0) {
             *pool = (enum vnp_pool)i;
             return true;
         }

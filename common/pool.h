@@ -8,6 +8,8 @@
 enum vnp_pool { VNP_POOL_MEAN, VNP_POOL_CLS, VNP_POOL_MAX, VNP_POOL_NONE };
 
 /* "mean", "cls", "max", "none"; the other way round false for anything else. */
+enum { VNP_POOLS = 4 };
+extern const char *const vnp_pool_names[VNP_POOLS];
 const char *vnp_pool_name(enum vnp_pool pool);
 bool vnp_pool_parse(const char *name, enum vnp_pool *pool);
 
