@@ -27,6 +27,7 @@ static uint64_t size_of(const char *path)
     return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
+/* The path is not empty. */
 static enum vnp_status make_dirs(const char *path, struct vnp_err *err)
 {
     char *copy = xstrdup(path);
@@ -225,6 +226,9 @@ static enum vnp_status fetch_files(const struct vnp_fetch *f, const struct vnp_k
     char *cache = f->dir == NULL ? vnp_model_cache(files[0].model) : NULL;
     if (f->dir == NULL && cache == NULL)
         return vnp_error(err, VNP_CANTCREAT, "no cache to put the model in: give --dir DIR, or set HF_HOME or HOME");
+    if (f->dir != NULL && f->dir[0] == '\0')
+        return vnp_error(err, VNP_CANTCREAT,
+                         "the name of the directory to fetch to is empty: give --dir DIR, or no --dir for the cache");
     *path = f->dir != NULL ? xstrdup(f->dir) : xasprintf("%s/snapshots/%s", cache, files[0].revision);
     enum vnp_status st = make_dirs(*path, err);
     for (size_t i = 0; i < n && st == VNP_OK; i++)

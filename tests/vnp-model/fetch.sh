@@ -9,6 +9,8 @@ says "it says which are" 'not in the built-in list, which has esm2_t6_8M_UR50D, 
 status "no server" 69 env VNP_FETCH_BASE=http://127.0.0.1:9 vnp-model fetch esm2_t6_8M_UR50D --dir none
 says "no server: the address" 'http://127.0.0.1:9/facebook/esm2_t6_8M_UR50D/resolve/[0-9a-f]{40}/config.json'
 check "no server: nothing is left" test -z "$(ls -A none)"
+status "an empty --dir" 73 env VNP_FETCH_BASE=http://127.0.0.1:9 vnp-model fetch esm2_t6_8M_UR50D --dir ''
+says "an empty --dir: is said to be one" '^vnp-model: the name of the directory to fetch to is empty: give --dir DIR, or no --dir for the cache$'
 while IFS=$'\t' read -r name line; do
     printf '%s\n' "$line" >list
     status "a list with $name" 65 vnp-model fetch m --models list --dir none
