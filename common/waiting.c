@@ -5,10 +5,14 @@
 
 #include "xmalloc.h"
 
-/* In a bucket's chain and in the list of arrival, both oldest first. The copy of the row follows. */
+/* In the list of arrival, and among the rows of its key (side, id and window), both oldest first. Only the first of a
+ * key is in a bucket's chain: any number of rows may have one id, and none of them is gone by to find another. The copy
+ * of the row follows. */
 struct entry {
     struct vnp_unmatched row; /* first: a taken row is freed by its address */
-    struct entry *next, *older, *newer;
+    struct entry *older, *newer;
+    struct entry *twin;        /* the next of the key, or NULL */
+    struct entry *next, *last; /* of the first of a key: the first of another in the bucket, the last of its own */
     uint64_t hash;
     int side;
 };
@@ -45,42 +49,62 @@ static uint64_t hash_of(const struct vnp_unmatched *row)
     return h ^ h >> 32;
 }
 
-static void append(struct vnp_waiting *w, struct entry *e)
+/* Where the first row of a key is linked into its bucket's chain; where the chain ends when none waits. */
+static struct entry **find(struct vnp_waiting *w, uint64_t hash, int side, const struct vnp_unmatched *row)
 {
-    struct entry **at = &w->heads[e->hash & (w->buckets - 1)];
-    while (*at != NULL)
-        at = &(*at)->next;
-    e->next = NULL;
-    *at = e;
+    struct entry **at = &w->heads[hash & (w->buckets - 1)];
+    for (struct entry *e; (e = *at) != NULL; at = &e->next)
+        if (e->hash == hash && e->side == side && e->row.window == row->window && vnp_str_equal(e->row.id, row->id))
+            break;
+    return at;
 }
 
-/* Arrival order keeps each chain oldest first. Without memory for more buckets, the chains get longer instead. */
+static void append(struct vnp_waiting *w, struct entry *e)
+{
+    struct entry **at = find(w, e->hash, e->side, &e->row), *first = *at;
+    e->twin = e->next = NULL;
+    e->last = e;
+    if (first == NULL) {
+        *at = e;
+    } else {
+        first->last->twin = e;
+        first->last = e;
+    }
+}
+
+/* Without memory for more buckets, the chains get longer instead. */
 static void grow(struct vnp_waiting *w)
 {
-    struct entry **heads = calloc(2 * w->buckets, sizeof *heads);
+    const size_t buckets = 2 * w->buckets;
+    struct entry **heads = calloc(buckets, sizeof *heads);
     if (heads == NULL)
         return;
+    for (size_t i = 0; i < w->buckets; i++)
+        for (struct entry *e = w->heads[i], *next; e != NULL; e = next) {
+            struct entry **to = &heads[e->hash & (buckets - 1)];
+            next = e->next;
+            e->next = *to;
+            *to = e;
+        }
     free(w->heads);
     w->heads = heads;
-    w->buckets *= 2;
-    for (struct entry *e = w->oldest; e != NULL; e = e->newer)
-        append(w, e);
+    w->buckets = buckets;
 }
 
 struct vnp_unmatched *vnp_waiting_take(struct vnp_waiting *w, int side, const struct vnp_unmatched *row)
 {
-    uint64_t hash = hash_of(row);
-    for (struct entry **at = &w->heads[hash & (w->buckets - 1)]; *at != NULL; at = &(*at)->next) {
-        struct entry *e = *at;
-        if (e->hash != hash || e->side != side || e->row.window != row->window || !vnp_str_equal(e->row.id, row->id))
-            continue;
-        *at = e->next;
-        *(e->older != NULL ? &e->older->newer : &w->oldest) = e->newer;
-        *(e->newer != NULL ? &e->newer->older : &w->newest) = e->older;
-        w->n--;
-        return &e->row;
+    struct entry **at = find(w, hash_of(row), side, row), *e = *at;
+    if (e == NULL)
+        return NULL;
+    if (e->twin != NULL) {
+        e->twin->next = e->next;
+        e->twin->last = e->last;
     }
-    return NULL;
+    *at = e->twin != NULL ? e->twin : e->next;
+    *(e->older != NULL ? &e->older->newer : &w->oldest) = e->newer;
+    *(e->newer != NULL ? &e->newer->older : &w->newest) = e->older;
+    w->n--;
+    return &e->row;
 }
 
 enum vnp_status vnp_waiting_add(struct vnp_waiting *w, int side, const struct vnp_unmatched *row, size_t bytes,

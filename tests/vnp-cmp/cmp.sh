@@ -116,6 +116,19 @@ done
 status 'thousands in reverse' 0 vnp-cmp --by id many-n many-rn
 holds 'all are found' '^sequences +5000 on both'
 holds 'each with its own' '^cosine +min 1, mean 1$'
+seq 0 7 | awk '{ print "row", $1, "x" $1 % 3, 1, 0, $1 + 1, 1 - $1, 1, 1 }' | cat <(echo "$H unordered") - | mk threes
+seq 0 7 | awk '{ print $1 % 3, $1 }' | sort -k 1,1nr -k 2,2n |
+    awk '{ print "row", $2, "x" $1, 1, 0, $2 + 1, 1 - $2, 1, 1 }' | cat <(echo "$H unordered") - | mk threes-moved
+for pair in 'threes threes-moved' 'threes-moved threes'; do
+    # shellcheck disable=SC2086
+    status "ids that come several times pair in order: $pair" 0 vnp-cmp --by id $pair
+    holds 'all are found' '^sequences +8 on both'
+    holds 'each with its own' '^cosine +min 1, mean 1$'
+done
+# As many rows of one id as would take minutes if each went by those that wait before it.
+seq 0 149999 | sed 's/.*/row & - 1 0 1 1 1 1/' | cat <(echo "$H unordered") - | mk nameless
+status 'many rows without an id that find no others' 1 timeout 20 vnp-cmp --by id nameless short
+holds 'wait at no cost' '^only in A +150000: 0 \(\), 1 \(\), '
 
 # not a number
 for bad in nan inf -inf; do
