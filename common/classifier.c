@@ -13,9 +13,6 @@
 #include "torchfile.h"
 #include "xmalloc.h"
 
-#define MAX_WIDTH (1 << 16)
-#define MAX_HIDDEN (1 << 16)
-
 static const char *const names[VNP_CLASSIFIER_TENSORS] = {[VNP_HIDDEN_W] = "hidden_layer.weight",
                                                           [VNP_HIDDEN_B] = "hidden_layer.bias",
                                                           [VNP_BN_W] = "bn1.weight",
@@ -130,9 +127,10 @@ static enum vnp_status read_sizes(struct vnp_classifier *c, struct vnp_err *err)
     if (s == NULL)
         return vnp_error(err, VNP_DATA, "%s: tensor %s is missing: not VirNucPro's classifier", c->files.weights[0],
                          names[VNP_HIDDEN_W]);
-    if (s->ndim != 2 || s->shape[0] < 1 || s->shape[0] > MAX_HIDDEN || s->shape[1] < 1 || s->shape[1] > MAX_WIDTH)
+    if (s->ndim != 2 || s->shape[0] < 1 || s->shape[0] > VNP_CLASSIFIER_LIMIT || s->shape[1] < 1 ||
+        s->shape[1] > VNP_CLASSIFIER_LIMIT)
         return vnp_error(err, VNP_DATA, "%s: tensor %s is no matrix of 1 to %d x 1 to %d", s->file, names[VNP_HIDDEN_W],
-                         MAX_HIDDEN, MAX_WIDTH);
+                         VNP_CLASSIFIER_LIMIT, VNP_CLASSIFIER_LIMIT);
     c->hidden = (int)s->shape[0];
     c->width = (int)s->shape[1];
     return VNP_OK;

@@ -12,7 +12,8 @@
 #include "stored.h"
 
 #define VNP_CLASSES 2
-#define VNP_PANEL 8 /* hidden units that are computed together */
+#define VNP_PANEL 8                    /* hidden units that are computed together */
+#define VNP_CLASSIFIER_LIMIT (1 << 16) /* input values; hidden units */
 
 /* Its tensors, in the order of vnp_classifier_tensors(). */
 enum vnp_classifier_tensor {

@@ -26,9 +26,12 @@ enum vnp_status vnp_classifier_shape(bool *is, int *width, int *hidden, const ch
     const bool both = sscanf(shape + n + 1, "%5dx%5d%n", width, hidden, &end) == 2;
     if (!both)
         (void)sscanf(shape + n + 1, "%5d%n", width, &end);
-    if (end > 0 && shape[n + 1 + (size_t)end] == '\0' && *width > 0 && *hidden > 0)
+    if (end > 0 && shape[n + 1 + (size_t)end] == '\0' && *width > 0 && *width <= VNP_CLASSIFIER_LIMIT && *hidden > 0 &&
+        *hidden <= VNP_CLASSIFIER_LIMIT)
         return VNP_OK;
-    return vnp_error(err, VNP_USAGE, "%.60s: not classifier, classifier:WIDTH or classifier:WIDTHxHIDDEN", shape);
+    return vnp_error(err, VNP_USAGE,
+                     "%.60s: not classifier, classifier:WIDTH or classifier:WIDTHxHIDDEN of at most %d each", shape,
+                     VNP_CLASSIFIER_LIMIT);
 }
 
 static void fill(int tensor, int width, int hidden, uint64_t seed, float *dst)

@@ -6,7 +6,8 @@
 #include "jsonout.h"
 
 /* Whether a shape that `vnp-model synth` is given is one of a classifier: "classifier", "classifier:WIDTH" or
- * "classifier:WIDTHxHIDDEN"; 3328 and 512 where it does not say. VNP_USAGE for one with wrong sizes. */
+ * "classifier:WIDTHxHIDDEN"; 3328 and 512 where it does not say. VNP_USAGE for one with sizes that are wrong or
+ * beyond VNP_CLASSIFIER_LIMIT. */
 VNP_MUST_CHECK enum vnp_status vnp_classifier_shape(bool *is, int *width, int *hidden, const char *shape,
                                                     struct vnp_err *err);
 

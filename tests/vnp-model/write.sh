@@ -25,6 +25,16 @@ for shape in 7M 3x4 3x4x65 0x4x64 3x4x64x 3x4x-64 3x40x40 esm 1e9x1x2 dnabert-s:
     status "synth $shape" 2 vnp-model synth "$shape" -o bad
     check "synth $shape leaves nothing" test ! -e bad
 done
+for shape in classifier:65537 classifier:65537x1 classifier:1x65537 classifier:99999; do
+    status "synth $shape" 2 vnp-model synth "$shape" -o bad
+    says "synth $shape: what there can be" "^vnp-model: $shape: .* of at most 65536 each\$"
+    check "synth $shape leaves nothing" test ! -e bad
+done
+for shape in classifier:65536x1 classifier:1x65536; do
+    check "synth $shape" vnp-model synth $shape -q -o wide
+    check "verify $shape" vnp-model verify wide
+    rm -r wide
+done
 
 # --- converting -----------------------------------------------------------------------------------------------------
 for dtype in f32 f16 bf16; do
