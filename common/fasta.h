@@ -40,7 +40,8 @@ void vnp_fasta_allow_empty(struct vnp_fasta *f);
  * VNP_NOINPUT; VNP_OS when a record does not fit into memory. A record without letters is no error: rec->n is 0. */
 VNP_MUST_CHECK enum vnp_status vnp_fasta_next(struct vnp_fasta *f, struct vnp_record *rec, struct vnp_err *err);
 
-/* The file that the last record came from, and where in it that record is: "file:line: record N (id)", cut to fit. */
+/* The file that the last record came from, and where in it that record is: "file:line: record N (id)". A path too long
+ * for `text`, of 128 bytes or more, loses its beginning: "...file:line: record N (id)". */
 const char *vnp_fasta_name(const struct vnp_fasta *f);
 const char *vnp_fasta_place(const struct vnp_fasta *f, const struct vnp_record *rec, char *text, size_t cap);
 

@@ -3,6 +3,7 @@
 #include "helper.h"
 
 #include <signal.h>
+#include <sys/stat.h>
 
 #include "fasta.h"
 #include "guess.h"
@@ -300,7 +301,7 @@ static void several_files_and_lines_of_each(void **state)
     char place[300];
     snprintf(text, sizeof text, "%s:1: record 1 (c)", paths[1]);
     assert_string_equal(vnp_fasta_place(f, &rec, place, sizeof place), text);
-    assert_string_equal(vnp_fasta_place(f, &rec, place, 5), (text[4] = '\0', text));
+    assert_string_equal(vnp_fasta_place(f, &rec, place, strlen(text) + 1), text);
     assert_int_equal(vnp_fasta_next(f, &rec, &err), VNP_DATA);
     vnp_fasta_close(f);
     char *missing[] = {paths[0], (char *)(uintptr_t) "/nonexistent"};
@@ -309,6 +310,49 @@ static void several_files_and_lines_of_each(void **state)
     for (int i = 0; i < 2; i++) {
         unlink(paths[i]);
         free(paths[i]);
+    }
+}
+
+/* Of a path that is too long for a message its end is there, and all of the place. */
+static void long_path(void **state)
+{
+    (void)state;
+    enum { LEVELS = 12 };
+    static const char end[] = ":1: record 1 (a)";
+    char path[2000] = "/tmp/vnp-input.XXXXXX", text[128], *const paths[] = {path};
+    size_t n = strlen(path);
+    struct vnp_fasta *f;
+    struct vnp_record rec;
+    struct vnp_err err;
+    assert_non_null(mkdtemp(path));
+    for (int i = 0; i < LEVELS; i++) {
+        n += (size_t)snprintf(path + n, sizeof path - n, "/%0100d", i);
+        assert_int_equal(mkdir(path, 0700), 0);
+    }
+    n += (size_t)snprintf(path + n, sizeof path - n, "/\xc3\xa9.fa");
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(">a\nM\n>b\nM>c\n", file);
+    fclose(file);
+    assert_int_equal(vnp_fasta_open(&f, paths, 1, &err), VNP_OK);
+    assert_int_equal(vnp_fasta_next(f, &rec, &err), VNP_OK);
+    for (size_t cap = 24; cap <= sizeof text; cap++) {
+        const char *place = vnp_fasta_place(f, &rec, text, cap);
+        assert_in_range(strlen(place), cap - 2, cap - 1); /* no half of a letter at its beginning */
+        const size_t tail = strlen(place) - 3 - strlen(end);
+        assert_memory_equal(place, "...", 3);
+        assert_true((place[3] & 0xc0) != 0x80);
+        assert_memory_equal(place + 3, path + n - tail, tail);
+        assert_string_equal(place + 3 + tail, end);
+    }
+    assert_int_equal(vnp_fasta_next(f, &rec, &err), VNP_DATA);
+    assert_memory_equal(err.msg, "...00", 5);
+    assert_non_null(strstr(err.msg, "011/\xc3\xa9.fa:4: record 2 (b): '>' inside a line of sequence (were"));
+    vnp_fasta_close(f);
+    unlink(path);
+    for (int i = LEVELS; i >= 0; i--) {
+        *strrchr(path, '/') = '\0';
+        assert_int_equal(rmdir(path), 0);
     }
 }
 
@@ -359,6 +403,7 @@ int main(void)
         cmocka_unit_test(truncated_gzip_names_the_record),
         cmocka_unit_test(records_across_every_buffer_edge),
         cmocka_unit_test(several_files_and_lines_of_each),
+        cmocka_unit_test(long_path),
         cmocka_unit_test(limits),
     };
     return cmocka_run_group_tests_name("fasta", tests, ignore_sigpipe, NULL);

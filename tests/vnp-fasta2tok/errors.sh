@@ -42,6 +42,19 @@ refuses 'a program' 65 '.*: neither FASTA nor FASTQ: looks like a program' "$BUI
 file '>a\nM\n' && vnp-fasta2tok -q bad.fa >own.tok && refuses 'its own output' 65 \
     'own.tok:1: .*looks like a stream of frames \(vnp-cat shows what is in it\)' own.tok
 
+deep=$(printf '%0200d/' 1 2 3)
+mkdir -p "$deep"
+printf '>a\nMK\n>b\nM\0K\n' >"${deep}bad.fa"
+refuses 'NUL byte in a file with a path of 600 characters' 65 '\.\.\.[0-9/]+3/bad.fa:4: record 2 \(b\): NUL byte.*' "${deep}bad.fa"
+printf '\3757zXZ\0\0' >"${deep}bad.fa"
+refuses 'xz, with a path of 600 characters' 65 '\.\.\.[0-9/]+3/bad.fa:1: .*looks like xz data \(xz -dc FILE \|\)' "${deep}bad.fa"
+printf '>a\nMK\n>\nM@K\n' >"${deep}odd.fa"
+status 'warnings, with a path of 600 characters' 0 vnp-fasta2tok -o out.tok "${deep}odd.fa"
+says 'warnings, with a path of 600 characters: of a letter' 'the first in \.\.\.[0-9/]+3/odd.fa:3: record 2 \(\)$'
+says 'warnings, with a path of 600 characters: of a record without an id' \
+    'without an id; the first: \.\.\.[0-9/]+3/odd.fa:3: record 2 \(\)$'
+rm out.tok
+
 file '>a\nMK\n'
 refuses 'missing file' 66 'nowhere.fa: No such file or directory' nowhere.fa
 refuses 'missing second file' 66 'nowhere.fa: No such file or directory' bad.fa nowhere.fa

@@ -40,6 +40,16 @@ printf '>a\nRYSWKMBDHVNXU-.ryswkmbdhvnxu\n' >iupac.fa
 status 'IUPAC codes alone are no protein' 0 vnp-orf iupac.fa
 lacks 'IUPAC codes: no warning of strays' 'no nucleotide' "$T/err"
 
+deep=$(printf '%0200d/' 1 2 3)
+mkdir -p "$deep" && cp tenth.fa "$deep"
+status 'a path of 600 characters' 0 vnp-orf "${deep}tenth.fa"
+says 'a path of 600 characters: the record is named' \
+    '^vnp-orf: warning: 1 letter is no nucleotide: E \(1\); the first in \.\.\.[0-9/]+3/tenth.fa:1: record 1 \(a\)$'
+printf '>a\nACGT\n>a\nACGT\n' >"${deep}twice.fa"
+status 'a path of 600 characters, of bad input' 65 vnp-orf "${deep}twice.fa"
+says 'a path of 600 characters, of bad input: both records are named' \
+    '^vnp-orf: \.\.\.[0-9/]+3/twice.fa:3: record 2 \(a\): has the id of record 1 of .*/twice.fa: rename one, '
+
 # Ids must differ.
 printf '>a\nACGT\n>b x\nACGT\n>c\n>a y\nACGT\n' >twice.fa
 refuses 'an id that comes twice' 65 \
