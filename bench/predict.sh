@@ -51,7 +51,8 @@ else
         END { printf "%d %d %d %s\n", frames, of, tokens / s, s }' - "$to.run/blocks/blocks.tsv"
 fi >"$t/came"
 read -r frames of rate blocks_s <"$t/came"
-object what sitting seconds "$seconds" frames "$frames" of "$of" date "$(date -u +%FT%TZ)" device "$(head -n 1 "$t/gpus")" >>"$to.sittings"
+object what sitting seconds "$seconds" frames "$frames" of "$of" date "$(date -u +%FT%TZ)" commit "$(commit | paste -sd ' ')" \
+    device "$(head -n 1 "$t/gpus")" >>"$to.sittings"
 {
     grep -h 'warning: \|runs on the CPU' "$t/said" | sort -u | head -n 3
     if [ "$(wc -l <"$to.sittings")" -gt 1 ]; then cat "$to.sittings"; else

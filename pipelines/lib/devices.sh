@@ -90,11 +90,12 @@ plan_options() {
     [[ ! $gpus =~ ^[0-9,]+$ ]] || on+=(--gpus "$(tr , '\n' <<<"$gpus" | wc -l)")
 }
 
-# model_facts MODEL [PREFIX]: sets $model_name, $architecture, $fingerprint, $parameters, $width, $model_bytes and $model_file,
-# or says what is wrong with it.
+# model_facts MODEL [PREFIX]: sets $model_name, $architecture, $fingerprint, $parameters, $width, $model_file and, but for a
+# classifier, $model_bytes, or says what is wrong with it.
 : "${model_name=} ${architecture=} ${fingerprint=} ${parameters=} ${width=} ${model_bytes=} ${model_file=}" # for the drivers too
 model_facts() {
     local json model=$1
+    model_bytes=''
     [ ! -e "$model" ] || model=$(realpath -- "$model") # a link's target gives the name, as it does when the run opens it
     json=$(vnp-model inspect -q --json "$model" 2>&1) || die $? "${2-}${json#vnp-model: }"
     fact() { # fact NAME PATTERN VARIABLE
