@@ -330,8 +330,11 @@ bool vnp_same_file(const char *a, const char *b)
     const bool has_a = stat(a, &x) == 0, has_b = stat(b, &y) == 0;
     if (has_a || has_b)
         return has_a && has_b && S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-    char in_a[PATH_MAX], in_b[PATH_MAX];
-    return strcmp(a, "-") != 0 && strcmp(b, "-") != 0 &&
-           strcmp(split(a, in_a, sizeof in_a), split(b, in_b, sizeof in_b)) == 0 && stat(in_a, &x) == 0 &&
-           stat(in_b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    char in_a[PATH_MAX], in_b[PATH_MAX], *to_a = target_of(a), *to_b = target_of(b);
+    const bool same = strcmp(a, "-") != 0 && strcmp(b, "-") != 0 &&
+                      strcmp(split(to_a, in_a, sizeof in_a), split(to_b, in_b, sizeof in_b)) == 0 &&
+                      stat(in_a, &x) == 0 && stat(in_b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    free(to_a);
+    free(to_b);
+    return same;
 }

@@ -126,6 +126,7 @@ static void a_link_to_what_is_yet_to_be_made_is_followed(void **state)
         snprintf(links[i], sizeof links[i], "%s/link%d", folder, i);
     assert_int_equal(symlink("link1", links[0]), 0); /* relative, and to another */
     assert_int_equal(symlink(path, links[1]), 0);
+    assert_true(vnp_same_file(links[0], path)); /* before there is a file */
     assert_int_equal(vnp_output_open(&o, links[0], 0, &err), VNP_OK);
     put(o, "there", "");
     assert_int_equal(vnp_output_commit(o, &err), VNP_OK);

@@ -97,6 +97,13 @@ touch target && ln -s target link
 check 'a link as output' embed -o link in.fa
 check 'is still a link' test -L link
 same 'and its target is written' want.zst target
+mkdir scratch && ln -s scratch/first first && ln -s nowhere/emb.zst astray
+check 'a link to no file yet as output' embed -o first in.fa
+check 'is still a link' test -L first
+same 'and its target is made' want.zst scratch/first
+status 'a link into no folder' 73 embed -o astray in.fa
+says 'is named, with where it leads' '^vnp-embed: astray: is a link to nowhere/emb.zst, and there is no such folder$'
+check 'and nothing is begun' [ ! -e astray.run ]
 cp in.fa same.fa
 status 'input and output the same file' 2 embed -o same.fa same.fa
 same 'the input is untouched' in.fa same.fa

@@ -77,6 +77,9 @@ check 'no open frame anywhere' predict -o closed closed.fa
 says 'is said' '^vnp-orf: warning: no open frame in all the input'
 says 'and counted' '^vnp-predict: 1 contig, 0 viral \(0.0%\); 1 chunk of 500 letters, 0 with an open frame, 0 viral; 0 frames'
 check 'the tables have their headers alone' [ "$(cat closed/* | wc -l)" = 3 ]
+ln -s made link
+check 'a link to no folder yet' predict -q -o link closed.fa
+check 'is followed' diff -r closed made
 
 # Older results stay when a run fails, and go when it succeeds.
 check 'a run' predict -q -o results contigs.fa
