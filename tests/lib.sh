@@ -98,4 +98,10 @@ until_true() {
         sleep 0.1
     done
 }
+group_with() { # group_with PID STAGE: sets $group to the process group in which a driver has the stage at work
+    for group in $(pgrep -P "$1"); do
+        if pgrep -g "$group" "^$2" >/dev/null; then return; fi
+    done
+    return 1
+}
 finish() { echo "1..$n_tap"; }

@@ -110,12 +110,6 @@ same 'the input is untouched' in.fa same.fa
 
 check '--fp32 on the CPU, which computes in nothing else' embed --fp32 -o fp32.zst in.fa
 same 'changes nothing' want.zst fp32.zst
-stages_of() { # stages_of PID: sets $group to the process group in which a vnp-embed has its stages
-    for group in $(pgrep -P "$1"); do
-        if pgrep -g "$group" '^vnp-fasta2tok' >/dev/null; then return; fi
-    done
-    return 1
-}
 suspended() { # status of a vnp-embed whose stages are stopped for a while, as a batch system does it
     local pid group
     mkfifo held
@@ -123,7 +117,7 @@ suspended() { # status of a vnp-embed whose stages are stopped for a while, as a
     pid=$!
     exec 7>held
     cat in.fa >&7
-    until_true 60 stages_of $pid || return 97
+    until_true 60 group_with $pid vnp-fasta2tok || return 97
     kill -STOP -- "-$group" && sleep 0.3 && kill -CONT -- "-$group" || return 98
     exec 7>&-
     wait $pid

@@ -66,10 +66,9 @@ check 'what it had begun is kept' [ -e new.run/blocks/dna/blocks.tsv ]
 cat long-tiny.fa long-tiny.fa | sed 's/^>/>again_/' | awk '/^>/ { $0 = $0 "_" NR } 1' >longer.fa
 cut_short() { # the death of vnp-orf, which has all the input to read still
     vnp-predict -q -d cpu --esm esm --dnabert dnabert --classifier classifier -o dead <(cat longer.fa; sleep 3) &
-    local pid=$! target
-    sleep 1.5
-    target=$(ps -o pid=,args= -p "$(descendants $pid | paste -sd ,)" | awk '/--nucleotides/ && !/bash/ { print $1; exit }')
-    kill -KILL "$target" || return 98
+    local pid=$! group
+    until_true 20 group_with $pid vnp-orf || return 97
+    pkill -KILL -g "$group" '^vnp-orf' || return 98
     wait $pid
 }
 status 'a death of vnp-orf' 137 cut_short
@@ -78,8 +77,7 @@ check 'and leaves nothing' [ -z "$(find . -maxdepth 1 -name 'dead*')" ]
 suspended() { # status of a run whose stages are stopped for a while, as a batch system does it
     { cat long.fa && sleep 2; } | vnp-predict -q -d cpu --esm esm --dnabert dnabert --classifier classifier -o suspended &
     local pid=$! group
-    sleep 1
-    group=$(pgrep -P $pid)
+    until_true 20 group_with $pid vnp-orf || return 97
     kill -STOP -- "-$group" && sleep 0.3 && kill -CONT -- "-$group" || return 98
     wait $pid
 }
