@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "log.h"
+#include "model_detail.h"
 #include "packer.h"
 #include "rows.h"
+#include "stage.h"
 #include "tokenizer.h"
 
 static enum vnp_status find_layer(struct vnp_forward *f, struct vnp_err *err)
@@ -28,6 +30,8 @@ enum vnp_status vnp_forward_open_model(struct vnp_forward *f, struct vnp_err *er
     if (st != VNP_OK)
         return st;
     f->config = vnp_model_config(f->model);
+    const struct vnp_model_files *files = vnp_model_files(f->model);
+    vnp_refuse_inputs(f->output, files->weights, files->n_weights);
     return find_layer(f, err);
 }
 

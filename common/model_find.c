@@ -305,7 +305,7 @@ enum vnp_status vnp_model_find(struct vnp_model_files *f, const char *path, stru
     if (found == NULL)
         return vnp_error(err, VNP_NOINPUT,
                          "%s: no such file or directory, nor a model of that name in the caches of Hugging "
-                         "Face or torch",
+                         "Face or torch: vnp-model fetch gets those of ESM-2",
                          path);
     name_of(f->name, sizeof f->name, found);
     enum vnp_status st = VNP_OK;

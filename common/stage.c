@@ -157,8 +157,18 @@ void vnp_two_streams(const char *path[2], int argc, char **argv, void (*usage)(F
 
 void vnp_refuse_input(const char *to, const char *input)
 {
-    if (to != NULL && input != NULL && strcmp(to, "-") != 0 && strcmp(input, "-") != 0 && vnp_same_file(to, input))
+    if (input == NULL || strcmp(input, "-") == 0)
+        input = "/dev/stdin"; /* which may be a file, by the shell's < */
+    if (to != NULL && strcmp(to, "-") != 0 && vnp_same_file(to, input))
         vnp_die(VNP_USAGE, "%s: is the input; choose another name for the output", to);
+}
+
+void vnp_refuse_inputs(const char *to, char *const *inputs, int n)
+{
+    for (int i = 0; i < n; i++)
+        vnp_refuse_input(to, inputs[i]);
+    if (n == 0)
+        vnp_refuse_input(to, NULL);
 }
 
 int vnp_env_true(const char *name)

@@ -55,8 +55,11 @@ int64_t vnp_option_threads(const char *text);
  * are read. */
 void vnp_two_streams(const char *path[2], int argc, char **argv, void (*usage)(FILE *));
 
-/* Exits 2 when the output `to` would take the place of the file `input`. Either may be NULL or "-". */
+/* Exits 2 when the output `to` would take the place of the file `input`. NULL and "-" are stdout, and stdin. */
 void vnp_refuse_input(const char *to, const char *input);
+
+/* The same for `n` inputs; stdin where there are none. */
+void vnp_refuse_inputs(const char *to, char *const *inputs, int n);
 
 /* 1, true or yes in any case: the environment variables VirNucPro's users know. */
 int vnp_env_true(const char *name);

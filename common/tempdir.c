@@ -65,6 +65,16 @@ static void watch_signals(bool on)
     }
 }
 
+/* In this thread; a stage has no other when it opens its output. */
+static void block_signals(sigset_t *before)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof fatal_signals / sizeof *fatal_signals; i++)
+        sigaddset(&set, fatal_signals[i]);
+    pthread_sigmask(SIG_BLOCK, &set, before);
+}
+
 static bool is_empty_dir(const char *path)
 {
     DIR *d = opendir(path);
@@ -136,23 +146,26 @@ enum vnp_status vnp_tempdir_open(struct vnp_tempdir **out, const char *target, s
     struct vnp_tempdir *t = xcalloc(1, sizeof *t);
     t->target = real;
     t->path = xasprintf("%s.tmp.XXXXXX", t->target);
+    sigset_t before;
+    block_signals(&before); /* until the handler knows what to remove */
     const mode_t mask = umask(0); /* mkdtemp() makes it private; it shall have the user's usual mode */
     umask(mask);
     if (mkdtemp(t->path) == NULL)
         st = vnp_error(err, VNP_CANTCREAT, "%s: can't be made: %s", target, strerror(errno));
     else if ((t->fd = open(t->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || fchmod(t->fd, 0777 & ~mask) != 0)
         st = vnp_error(err, VNP_CANTCREAT, "%s: %s", t->path, strerror(errno));
-    if (st != VNP_OK) {
+    if (st == VNP_OK) {
+        unfinished = t;
+        watch_signals(true);
+        *out = t;
+    } else {
         rmdir(t->path);
         free(t->path);
         free(t->target);
         free(t);
-        return st;
     }
-    unfinished = t;
-    watch_signals(true);
-    *out = t;
-    return VNP_OK;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return st;
 }
 
 const char *vnp_tempdir_path(const struct vnp_tempdir *t)

@@ -402,11 +402,9 @@ static void parse_options(struct options *o, int argc, char **argv)
     refuse_equal("--npy", o->npy, "-o", o->output);
     if (o->mode != MODE_NONE || o->output != NULL)
         refuse_equal("--ids", o->ids, "-o", o->output != NULL ? o->output : "-");
-    for (int i = optind; i < argc; i++) {
-        vnp_refuse_input(o->output, argv[i]);
-        vnp_refuse_input(o->npy, argv[i]);
-        vnp_refuse_input(o->ids, argv[i]);
-    }
+    const char *const outputs[] = {o->output, o->npy, o->ids};
+    for (int i = 0; i < 3; i++)
+        vnp_refuse_inputs(outputs[i], argv + optind, argc - optind);
 }
 
 int main(int argc, char **argv)

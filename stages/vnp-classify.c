@@ -97,6 +97,8 @@ static void check_paths(const struct options *o)
     if (from_stdin && o->verdicts.chunks != NULL && strcmp(o->verdicts.chunks, "-") == 0)
         vnp_die(VNP_USAGE, "--chunks and the stream can't both come from stdin");
     for (int i = 0; i < 3; i++) {
+        if (i > 0 && inputs[i] == NULL)
+            continue;
         if (o->scores)
             vnp_refuse_input(o->file.path, inputs[i]);
         for (int t = 0; t < VNP_VERDICT_TABLES && o->verdicts.dir != NULL; t++) {
@@ -177,6 +179,8 @@ static enum vnp_status check_head(const struct work *w, struct vnp_err *err)
 static enum vnp_status open_input(struct work *w, struct vnp_err *err)
 {
     enum vnp_status st = w->opt.model != NULL ? vnp_classifier_open(&w->classifier, w->opt.model, err) : VNP_OK;
+    if (st == VNP_OK && w->classifier != NULL && w->opt.scores)
+        vnp_refuse_inputs(w->opt.file.path, w->classifier->files.weights, w->classifier->files.n_weights);
     if (st == VNP_OK)
         st = vnp_reader_open_embeddings(&w->in, w->opt.input, true, err);
     if (st != VNP_OK)

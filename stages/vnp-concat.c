@@ -79,6 +79,8 @@ static void parse_options(struct options *o, int argc, char **argv)
         }
     if (o->files_from != NULL && optind < argc)
         vnp_die(VNP_USAGE, "--files-from, or files on the command line: one of them");
+    if (o->files_from != NULL)
+        vnp_refuse_input(o->file.path, o->files_from);
 }
 
 /* --- names -------------------------------------------------------------------------------------------------------- */

@@ -97,8 +97,8 @@ static struct options parse(int argc, char **argv)
         vnp_die(VNP_USAGE, "--overlap says how far windows overlap: give --window too");
     if (opt.window > 0 && opt.overlap >= opt.window)
         vnp_die(VNP_USAGE, "--overlap must be less than --window");
-    for (int i = optind; i < argc; i++)
-        vnp_refuse_input(opt.output, argv[i]);
+    vnp_refuse_inputs(opt.output, argv + optind, argc - optind);
+    vnp_refuse_input(opt.output, opt.tokenizer);
     return opt;
 }
 

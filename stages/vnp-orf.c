@@ -95,8 +95,7 @@ static void check_outputs(const struct options *opt, char *const *inputs, int n)
                 (strcmp(paths[i], paths[k]) == 0 || vnp_same_file(paths[i], paths[k])))
                 vnp_die(VNP_USAGE, "%s and %s are the same, %s", names[k], names[i], paths[i]);
     for (int i = 0; i < 3; i++)
-        for (int k = 0; k < n; k++)
-            vnp_refuse_input(paths[i], inputs[k]);
+        vnp_refuse_inputs(paths[i], inputs, n);
 }
 
 static struct options parse(int argc, char **argv)

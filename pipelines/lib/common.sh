@@ -26,10 +26,13 @@ check_input() { # check_input [FILE ...]: they are there, and are not the output
     for f; do
         if [ "$f" = - ]; then # the stages could not read a terminal: they run in the background
             [ ! -t 0 ] || misuse 'no input: name the files, or pipe one in'
+            [ ! -f /dev/stdin ] || [ ! /dev/stdin -ef "$out" ] || die 2 "$out: is both input and output"
         elif [ ! -r "$f" ]; then
             die 66 "$f: no such file, or not readable"
         elif [ "$f" -ef "$out" ]; then
             die 2 "$f: is both input and output"
+        elif [ "$f" -ef "$log" ]; then
+            die 2 "$f: is both input and the file of --log-json"
         fi
     done
 }

@@ -25,7 +25,7 @@ run_slots() {
         if [ "$device" = cpu ]; then slots=(cpu); else local_gpus "$gpus" --gpus; fi
     else
         while read -r host _ || [ -n "$host" ]; do # the last line may have no end
-            host=${host%$'\r'}
+            host=${host#$'\xef\xbb\xbf'} host=${host%$'\r'} # as Windows writes text
             case $host in '' | \#*) continue ;; */*) n=${host%%/*} host=${host#*/} ;; *) n=1 ;; esac
             [[ $n =~ ^[1-9][0-9]{0,3}$ ]] || die 65 "$hosts: not [N/]HOST: $n/$host"
             [[ $host != *[{}]* ]] || die 65 "$hosts: a host's name has no braces: $host"
@@ -56,7 +56,7 @@ check_devices() { # $device, $gpus and $hosts, as far as that goes without looki
     [ -z "$gpus" ] || [ "$device" != cpu ] || misuse "--gpus $gpus goes with --device gpu"
     [[ ! $gpus =~ ^[0-9] ]] || device=gpu # who names one does not want the CPU
     [ -z "$gpus" ] || [ -z "$hosts" ] || misuse '--gpus goes without --hosts: the file says how many GPUs of each host, as 2/HOST'
-    [ -z "$hosts" ] || [ -r "$hosts" ] || die 66 "$hosts: no such file, or not readable"
+    [ -z "$hosts" ] || { [ -r "$hosts" ] && [ ! -d "$hosts" ]; } || die 66 "$hosts: no such file, or not readable"
 }
 # --prepare: the blocks are computed later, and it may be elsewhere; the input is read again then. In the last job of
 # vnp-slurm ($VNP_SUBMITTED) what was to be forgotten already has been.

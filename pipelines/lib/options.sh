@@ -11,6 +11,8 @@ read_options() {
     local short=o:d:b:qh$1 options
     local long=output:,device:,gpus:,hosts:,block:,restart,retry-failed,budget:,fp16,fp32,tf32,bf16,threads:,log-json:,dry-run,prepare,quiet,help,version,$2
     shift 2
+    usage_text=$(usage) # before options change what it gives as defaults
+    usage() { echo "$usage_text"; }
     options=$(getopt -n "$me" -o "$short" --long "$long" -- "$@") || misuse 'see the options below'
     eval set -- "$options"
     while [ "$1" != -- ]; do

@@ -35,11 +35,11 @@ lib=$(dirname "${BASH_SOURCE[0]}")
 
 run_open() { # run_open DIR: makes it, or takes it over from a run that has ended
     run=$1
-    local owner
+    local owner why
     [ -z "${VNP_SUBMITTED-}" ] || [ -e "$run/blocks/blocks.tsv" ] ||
         die 66 "$run: is gone: another command has ended this run, or it was removed"
     while :; do
-        [ -d "$run" ] || mkdir -- "$run" 2>/dev/null || [ -d "$run" ] || die 73 "$run: can't be made"
+        [ -d "$run" ] || why=$(mkdir -- "$run" 2>&1) || [ -d "$run" ] || die 73 "$run: can't be made: ${why##*: }"
         { exec {lock}<>"$run/lock"; } 2>/dev/null || die 73 "$run: can't be written to"
         # Shared, but not for one: tasks of Slurm have it; for one too: who had it has just let it go.
         if ! flock -n "$lock" && flock -n -s "$lock"; then

@@ -94,6 +94,10 @@ says 'is refused' '^vnp-embed: --gpus goes without --hosts: '
 check 'this host, as one of several' env CUDA_VISIBLE_DEVICES=5,7 timeout 120 vnp-embed -q -d gpu --hosts here -m model --block 5 -o out in.fa
 check 'has the GPUs that are visible' [ "$(cut -d ' ' -f 2 "$fake/computed" | sort -u | paste -sd ' ')" = 'gpu5 gpu7' ]
 
+status 'a folder of hosts' 66 vnp-embed -q -d cpu --hosts private -m model -o out in.fa
+afresh && printf '\xef\xbb\xbf2/:\r\n' >here
+check 'hosts as Windows writes them' env CUDA_VISIBLE_DEVICES=5,7 timeout 120 vnp-embed -q -d gpu --hosts here -m model --block 5 -o out in.fa
+
 # One GPU of another host: a block that fails there is asked after by ssh, which takes what is on its standard input.
 cat >ssh <<'END'
 #!/usr/bin/env bash

@@ -249,6 +249,8 @@ refused '--scores over the input' 2 'input: is the input; choose another name' -
 same '--scores over the input: it is still there' input rows
 cp "$G/zip.pth" classifier.pth
 refused '--scores over the classifier' 2 'classifier.pth: is the input; choose another name' --model classifier.pth --scores -o classifier.pth rows
+vnp-model synth classifier:8x4 -q -o folder
+refused '--scores over one in a folder' 2 'model.safetensors: is the input; choose another name' --model folder --scores -o folder/model.safetensors rows
 same '--scores over the classifier: it is still there' classifier.pth "$G/zip.pth"
 mkdir mine && cp rows mine/prediction_results.txt && cp rows mine/prediction_results_viral.gff && cp "$G/zip.pth" mine/prediction_results_contigs.tsv
 cp chunks.tsv mine/prediction_results_highestscore.csv && cp -r mine was

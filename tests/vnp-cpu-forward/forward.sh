@@ -156,6 +156,9 @@ cp batches input
 status 'the output over the input' 2 vnp-cpu-forward -o input input
 says 'the output over the input: says so' '^vnp-cpu-forward: input: is the input; choose another name for the output$'
 same 'the output over the input: it is still there' input batches
+weights=$(vnp-model inspect -q --json | sed 's/.*"files":\["\([^"]*\)".*/\1/')
+status 'the output over the model' 2 vnp-cpu-forward -o "$weights" batches
+says 'the output over the model: says so' "is the input; choose another name for the output\$"
 status 'no such pooling' 2 vnp-cpu-forward --pool none batches
 status 'FP32 again is no choice here' 2 vnp-cpu-forward --on-nonfinite=fp32 batches
 status 'no threads' 2 vnp-cpu-forward --threads 0 batches

@@ -107,6 +107,14 @@ check 'and nothing is begun' [ ! -e astray.run ]
 cp in.fa same.fa
 status 'input and output the same file' 2 embed -o same.fa same.fa
 same 'the input is untouched' in.fa same.fa
+status 'through <, too' 2 embed -o same.fa <same.fa
+says 'is named' '^vnp-embed: same.fa: is both input and output$'
+status 'the input as log' 2 embed --log-json same.fa -o new.zst same.fa
+status 'the model as output' 2 embed -o model/model.safetensors in.fa
+same 'the input is untouched' in.fa same.fa
+check 'and the model' vnp-model verify -q model
+vnp-embed -b 100 -d cpu -o odd.zst --help >help
+check 'the help has the defaults, not what was given' grep -q 'default 8192' help
 
 check '--fp32 on the CPU, which computes in nothing else' embed --fp32 -o fp32.zst in.fa
 same 'changes nothing' want.zst fp32.zst

@@ -46,6 +46,7 @@ status 'two files' 2 vnp-pack "$T/tok" "$T/tok"
 cp "$T/tok" "$T/input"
 status 'the output over the input' 2 vnp-pack -o "$T/input" "$T/input"
 says 'the output over the input: says so' "^vnp-pack: $T/input: is the input; choose another name for the output\$"
+status 'through <, too' 2 sh -c "vnp-pack -q -o $T/input <$T/input"
 same 'the output over the input: it is still there' "$T/input" "$T/tok"
 for bad in 2 0 -5 8k '' 99999999999999999999; do
     status "-b '$bad' is refused" 2 vnp-pack -b "$bad" "$T/tok"

@@ -82,6 +82,9 @@ check 'a link to no folder yet' predict -q -o link closed.fa
 check 'is followed' diff -r closed made
 
 # Older results stay when a run fails, and go when it succeeds.
+check 'one that keeps' predict -q --keep -o kept contigs.fa
+status 'a result of the same name as the input' 2 predict -q --keep -o kept kept/open_frames.fna
+says 'is named' '^vnp-predict: kept/open_frames.fna: is both input and output$'
 check 'a run' predict -q -o results contigs.fa
 check '-q says nothing' [ ! -s "$T/err" ]
 cp -r results before
