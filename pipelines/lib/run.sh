@@ -111,7 +111,7 @@ note_values() { values_of "$@" >"$run/values.new" && mv -- "$run/values.new" "$r
 values_of() {
     local model
     for model; do vnp-model verify "$model" || return; done | sed 's/.*, all finite, //'
-    return "${PIPESTATUS[0]}"
+    first_failure "${PIPESTATUS[@]}" # a full disk, too, which leaves them half written
 }
 
 # run_size RECORDS EACH CUT FILE...: how much a block holds, for vnp-split; as it was when the run was begun. By default so much
