@@ -28,7 +28,7 @@ struct vnp_attention_work vnp_attention_tiles(const int32_t *cu, int64_t n, int3
         order[at[63 - bucket(cu, i)]++] = (int32_t)i;
     for (int64_t i = 0; i < n; i++) {
         const int32_t first = cu[order[i]], length = cu[order[i] + 1] - first;
-        const int blocks = (length + 63) / 64;
+        const int32_t blocks = bucket(cu, order[i]);
         if (blocks == 2 || blocks == 3) {
             if (work.whole[blocks].n++ == 0)
                 work.whole[blocks].at = work.tiles;

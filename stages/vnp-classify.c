@@ -89,24 +89,26 @@ static void check_options(struct options *o)
     v->dir = o->scores ? NULL : o->file.path;
 }
 
-/* Exits 2 when stdin is wanted twice, or one of the files to be written would take the place of one that is read. */
+/* Exits 2 when one of the files to be written would take the place of one that is read. */
+static void refuse(const struct options *o, const char *input)
+{
+    if (o->scores)
+        vnp_refuse_input(o->file.path, input);
+    for (int t = 0; t < VNP_VERDICT_TABLES && o->verdicts.dir != NULL; t++) {
+        char *table = xasprintf("%s/%s", o->verdicts.dir, vnp_verdict_tables[t]);
+        vnp_refuse_input(table, input);
+        free(table);
+    }
+}
+
 static void check_paths(const struct options *o)
 {
-    const char *const inputs[] = {o->input, o->model, o->verdicts.chunks};
     const bool from_stdin = o->input == NULL || strcmp(o->input, "-") == 0;
     if (from_stdin && o->verdicts.chunks != NULL && strcmp(o->verdicts.chunks, "-") == 0)
         vnp_die(VNP_USAGE, "--chunks and the stream can't both come from stdin");
-    for (int i = 0; i < 3; i++) {
-        if (i > 0 && inputs[i] == NULL)
-            continue;
-        if (o->scores)
-            vnp_refuse_input(o->file.path, inputs[i]);
-        for (int t = 0; t < VNP_VERDICT_TABLES && o->verdicts.dir != NULL; t++) {
-            char *table = xasprintf("%s/%s", o->verdicts.dir, vnp_verdict_tables[t]);
-            vnp_refuse_input(table, inputs[i]);
-            free(table);
-        }
-    }
+    refuse(o, o->input);
+    if (o->verdicts.chunks != NULL)
+        refuse(o, o->verdicts.chunks);
 }
 
 static struct options parse(int argc, char **argv)
@@ -179,8 +181,8 @@ static enum vnp_status check_head(const struct work *w, struct vnp_err *err)
 static enum vnp_status open_input(struct work *w, struct vnp_err *err)
 {
     enum vnp_status st = w->opt.model != NULL ? vnp_classifier_open(&w->classifier, w->opt.model, err) : VNP_OK;
-    if (st == VNP_OK && w->classifier != NULL && w->opt.scores)
-        vnp_refuse_inputs(w->opt.file.path, w->classifier->files.weights, w->classifier->files.n_weights);
+    for (int i = 0; st == VNP_OK && w->classifier != NULL && i < w->classifier->files.n_weights; i++)
+        refuse(&w->opt, w->classifier->files.weights[i]);
     if (st == VNP_OK)
         st = vnp_reader_open_embeddings(&w->in, w->opt.input, true, err);
     if (st != VNP_OK)
