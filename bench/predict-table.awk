@@ -1,6 +1,8 @@
 # The lines of bench/predict.sh as a table, beside the published seconds of one and two RTX 4090; with json.awk.
 what("predict") {
-    all = sprintf("%d reads of %d letters, ESM-2 %s, %s, on %s: %.1f s%s", get("reads"), get("length"), get("esm"), get("dnabert"), get("device"),
+    part = get("part")
+    all = sprintf("%d reads of %d letters%s, ESM-2 %s, %s, on %s: %.1f s%s", get("reads"), get("length"),
+        (part == "" || part == "1/1" ? "" : ", part " part " of them"), get("esm"), get("dnabert"), get("device"),
         num("seconds"), (get("whole") == "true" ? sprintf(", %d frames", num("frames")) : ", ENDED BEFORE IT WAS WHOLE"))
     seconds = num("seconds"); whole = get("whole") == "true"; frames = num("frames")
 }

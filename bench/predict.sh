@@ -3,6 +3,7 @@
 # that VirNucPro v2 published (two RTX 4090, 794,577 proteins of about 51 tokens).
 #   bench/predict.sh        see gpu-lib.sh for RESULTS, VNP_BUILD (to run it without make), VNP_BENCH_LIMIT and _DIR
 #   VNP_BENCH_READS         how many (1000000); each is one open frame on either strand, and those that come about by chance
+#   VNP_BENCH_PART          K/N: the Kth of N equal parts of the reads alone, for machines whose time is too short for all of them
 #   VNP_BENCH_LENGTH        letters of each, which are a chunk (500). 150 is as many tokens as in the published figures
 #   VNP_BENCH_DEVICE        auto, cpu or gpu (auto); VNP_BENCH_GPUS and VNP_BENCH_BLOCK, as for vnp-predict --gpus (all) and
 #                           --block (by the model)
@@ -14,7 +15,7 @@
 # recorded as far as it came.
 . "$(dirname "$0")/gpu-lib.sh"
 results predict ''
-reads=${VNP_BENCH_READS:-1000000} length=${VNP_BENCH_LENGTH:-500} device=${VNP_BENCH_DEVICE:-auto}
+reads=${VNP_BENCH_READS:-1000000} length=${VNP_BENCH_LENGTH:-500} device=${VNP_BENCH_DEVICE:-auto} part=${VNP_BENCH_PART:-1/1}
 on=(-d "$device")
 [ -z "${VNP_BENCH_GPUS-}" ] || on+=(--gpus "$VNP_BENCH_GPUS")
 [ -z "${VNP_BENCH_BLOCK-}" ] || on+=(--block "$VNP_BENCH_BLOCK")
@@ -24,7 +25,9 @@ model "${VNP_BENCH_DNABERT:-dnabert-s}" || exit 1
 dnabert=$model
 model "${VNP_BENCH_CLASSIFIER:-classifier}" || exit 1
 cp tests/golden/tokenizers/dna4096.json "$dnabert/tokenizer.json" || exit 1
-synth-contigs -n "$reads" -l "$length" -s 0 -c 1 -g 900 -w 0 >"$t/reads.fa" || exit 1
+synth-contigs -n "$reads" -l "$length" -s 0 -c 1 -g 900 -w 0 |
+    awk -v of="$reads" -v k="${part%/*}" -v n="${part#*/}" '{ i = int((NR - 1) / 2) } i >= (k - 1) * of / n && i < k * of / n' >"$t/reads.fa"
+[ -s "$t/reads.fa" ] || exit 1
 
 to=${VNP_BENCH_OUT_DIR:-$t/out}
 begin=$EPOCHREALTIME
@@ -64,7 +67,7 @@ object what sitting seconds "$seconds" frames "$frames" of "$of" date "$(date -u
         object what stage stage "$name" busy_s "$busy" wait_in_s "$wait_in" wait_out_s "$wait_out" sequences "$sequences" tokens "$tokens"
     done
     frames=$(tail -n +2 "$to/prediction_results.txt" 2>/dev/null | cut -f 2)
-    object what predict esm "${esm##*/}" dnabert "${dnabert##*/}" device "$device" reads "$reads" length "$length" \
+    object what predict esm "${esm##*/}" dnabert "${dnabert##*/}" device "$device" reads "$reads" length "$length" part "$part" \
         frames "$(grep -c . <<<"$frames")" viral "$(grep -cx virus <<<"$frames")" \
         seconds "$(awk -F '[:,]' '{ s += $4 } END { printf "%.2f", s }' "$to.sittings")" whole $whole
 } | emit

@@ -76,8 +76,16 @@ has 'the same on the GPU' '"what":"scale","model":"2x4x64","devices":1,"at_work"
 
 predict=(VNP_BENCH_ESM=2x4x64 VNP_BENCH_DNABERT=dnabert-s:2x4x64 VNP_BENCH_CLASSIFIER=classifier:128 VNP_BENCH_DEVICE=cpu VNP_BENCH_READS=100)
 bench predict "${predict[@]}"
-has 'every read is a frame' '"what":"predict",.*"reads":100,"length":500,"frames":1[0-9][0-9],.*"whole":true' "$json"
+has 'every read is a frame' '"what":"predict",.*"reads":100,"length":500,"part":"1/1","frames":1[0-9][0-9],.*"whole":true' "$json"
 has 'both models' '^DNABERT-S +[0-9.]+ +501.9 +523.5$' "$table"
+frames() { sed -n 's/^{"what":"predict".*"frames":\([0-9]*\).*/\1/p' "$json"; }
+whole=$(frames) parts=0
+for part in 1/3 2/3 3/3; do
+    bench predict "${predict[@]}" VNP_BENCH_PART=$part
+    parts=$((parts + $(frames)))
+done
+check 'parts make up the whole' [ "$parts" = "$whole" ]
+has 'and say so' '^100 reads of 500 letters, part 3/3 of them, ' "$table"
 predict+=(VNP_BENCH_BLOCK=10 VNP_BENCH_OUT_DIR="$T/verdicts")
 program path/timeout <<'EOF'
 #!/usr/bin/env bash
