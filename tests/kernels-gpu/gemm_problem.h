@@ -12,10 +12,10 @@
 
 enum { POSITIONS = 128, GUARD = 4096 };
 
-/* Of the long run of a problem; the short ones end before row 1500. */
+/* Of the long run of a problem. */
 static inline int64_t most_rows(void)
 {
-    return light() ? 1503 : 8191;
+    return light() ? 519 : 8191;
 }
 
 /* vnp_gemm(), a tile of the Hopper kernel (enum vnp_sm90_tile), or the kernel of any device. */
@@ -327,8 +327,10 @@ static inline void check(struct inputs *in, const struct problem *p, enum kernel
           *made_part = columns ? xreallocarray(NULL, (size_t)rows * moments, sizeof *made) : NULL;
     unsigned char *whole = run(in, p, kernel, 0, rows, made);
     check_exact(in, p, whole, rows, fused, made, columns);
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i += light() ? 3 : 1) {
         const int64_t m = counts[i], first = i % 2 ? 37 + 128 * (int64_t)i : 0;
+        if (first + m > rows)
+            continue;
         unsigned char *part = run(in, p, kernel, first, m, made_part);
         for (int64_t row = 0; row < m; row++)
             if (memcmp(part + (size_t)row * each, whole + (size_t)(first + row) * each, each) != 0 ||
