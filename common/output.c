@@ -88,31 +88,51 @@ static int open_unfinished(struct vnp_output *o)
     return fd >= 0 ? fd : make_temporary(o, create);
 }
 
-/* The descriptor that the path names, -1 for none: what is behind it may be a file, but not one to be renamed. */
+/* Where the link `at` leads, as its folder sees it; NULL when it is none. */
+static char *next_of(const char *at)
+{
+    char to[PATH_MAX];
+    const ssize_t n = readlink(at, to, sizeof to);
+    const char *slash = n < 0 || to[0] == '/' ? NULL : strrchr(at, '/');
+    return n < 0 ? NULL : xasprintf("%.*s%.*s", slash != NULL ? (int)(slash + 1 - at) : 0, at, (int)n, to);
+}
+
+/* The descriptor whose entry in this process's folder of them the path is, -1 for none. */
+static int entry_of(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *digits = slash != NULL ? slash + 1 : path;
+    int fd, n = 0;
+    if (sscanf(digits, "%9d%n", &fd, &n) != 1 || digits[n] != '\0' || fd < 0)
+        return -1;
+    char *folder = xasprintf("%.*s.", (int)(digits - path), path);
+    char *in = realpath(folder, NULL), *own = realpath("/proc/self/fd", NULL);
+    const bool is = in != NULL && own != NULL && strcmp(in, own) == 0;
+    free(folder);
+    free(in);
+    free(own);
+    return is ? fd : -1;
+}
+
+/* The descriptor that the path names (/dev/fd/N, /dev/stdout, a link to these), -1 for none: what is behind it may be a
+ * file, but not one to be renamed. */
 static int descriptor_of(const char *path)
 {
-    int fd, n = 0;
-    if (strcmp(path, "/dev/stdout") == 0)
-        return STDOUT_FILENO;
-    if (strcmp(path, "/dev/stderr") == 0)
-        return STDERR_FILENO;
-    if (sscanf(path, "/dev/fd/%d%n", &fd, &n) == 1 && path[n] == '\0')
-        return fd;
-    n = 0;
-    return sscanf(path, "/proc/self/fd/%d%n", &fd, &n) == 1 && path[n] == '\0' ? fd : -1;
+    char *at = xstrdup(path), *next;
+    int fd;
+    for (int links = 0; (fd = entry_of(at)) < 0 && links < 40 && (next = next_of(at)) != NULL; links++) { /* no loop */
+        free(at);
+        at = next;
+    }
+    free(at);
+    return fd;
 }
 
 /* Where links lead that end at a file which is yet to be made. */
 static char *missing_target(const char *path)
 {
-    char *at = xstrdup(path), to[PATH_MAX];
-    ssize_t n;
-    while ((n = readlink(at, to, sizeof to)) >= 0) { /* to an end: the kernel has followed them */
-        const char *slash = to[0] == '/' ? NULL : strrchr(at, '/');
-        char *next = xasprintf("%.*s%.*s", slash != NULL ? (int)(slash + 1 - at) : 0, at, (int)n, to);
+    char *at = xstrdup(path);
+    for (char *next; (next = next_of(at)) != NULL; at = next) /* to an end: the kernel has followed them */
         free(at);
-        at = next;
-    }
     return at;
 }
 

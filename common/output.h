@@ -13,7 +13,8 @@ struct vnp_output;
 
 /* `path` NULL or "-": stdout, refused when it is a terminal (VNP_USAGE). A regular file is written without a name where
  * the file system can do that (so that even SIGKILL leaves nothing behind), else under a temporary name beside `path`;
- * devices, FIFOs and open descriptors (/dev/fd/N, /dev/stdout) are written in place. zstd_level 0: as is. */
+ * devices, FIFOs and open descriptors (/dev/fd/N, /dev/stdout, links to these) are written in place. zstd_level 0: as
+ * is. */
 VNP_MUST_CHECK enum vnp_status vnp_output_open(struct vnp_output **out, const char *path, int zstd_level,
                                                struct vnp_err *err);
 

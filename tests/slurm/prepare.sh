@@ -17,6 +17,7 @@ says 'can not be read again' 'standard input can not be read again'
 status 'a pipe' 2 embed -d cpu --prepare <(cat in.fa)
 status 'one stream' 2 embed -d cpu --prepare --block 0 in.fa
 status 'standard output' 2 embed -d cpu --prepare -o - in.fa
+status 'standard output by its name' 2 sh -c 'vnp-embed -q -m model -d cpu --prepare -o /dev/stdout in.fa >out'
 check 'none of these left anything' [ ! -e new.zst.run ]
 vnp-embed -q -d cpu -m model -o want.zst in.fa
 status '--prepare' 0 embed -d cpu --prepare --log-json run.json in.fa

@@ -267,6 +267,48 @@ static void a_pipe_is_written_in_place(void **state)
     assert_true(S_ISFIFO(st.st_mode));
 }
 
+/* By whatever name: what is there stays, as with the shell's >>, and the link is none to be replaced. */
+static void an_open_descriptor_is_written_in_place(void **state)
+{
+    (void)state;
+    struct vnp_output *o;
+    char links[2][96], folder_link[96], names[7][192], text[64], own[96];
+    struct stat st;
+    int n = 0;
+    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0600);
+    assert_true(fd >= 0);
+    for (int i = 0; i < 2; i++)
+        snprintf(links[i], sizeof links[i], "%s/link%d", folder, i);
+    snprintf(folder_link, sizeof folder_link, "%s/fds", folder);
+    snprintf(own, sizeof own, "/proc/self/fd/%d", fd);
+    assert_int_equal(symlink("link1", links[0]), 0);
+    assert_int_equal(symlink(own, links[1]), 0);
+    assert_int_equal(symlink("/dev/fd", folder_link), 0);
+    snprintf(names[n++], sizeof *names, "/dev/fd/%d", fd);
+    snprintf(names[n++], sizeof *names, "/dev/./fd//%d", fd);
+    snprintf(names[n++], sizeof *names, "/proc/self/fd/%d", fd);
+    snprintf(names[n++], sizeof *names, "/proc/%ld/fd/%d", (long)getpid(), fd);
+    snprintf(names[n++], sizeof *names, "%s/%d", folder_link, fd);
+    snprintf(names[n++], sizeof *names, "%s", links[0]);
+    snprintf(names[n++], sizeof *names, "%s", links[1]);
+    for (int i = 0; i < n; i++) {
+        assert_int_equal(vnp_output_open(&o, names[i], 0, &err), VNP_OK);
+        assert_true(vnp_output_is_stream(o));
+        put(o, "one ", "");
+        assert_int_equal(vnp_output_commit(o, &err), VNP_OK);
+        assert_int_equal(contents(text, sizeof text), 4 * (size_t)(i + 1));
+    }
+    close(fd);
+    assert_int_equal(vnp_output_open(&o, links[0], 0, &err), VNP_CANTCREAT); /* closed: no file gets the name */
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(lstat(links[i], &st), 0);
+        assert_true(S_ISLNK(st.st_mode));
+        unlink(links[i]);
+    }
+    unlink(folder_link);
+    assert_int_equal(entries(), 1);
+}
+
 static void what_cannot_be_written_is_an_error(void **state)
 {
     (void)state;
@@ -333,6 +375,7 @@ int main(void)
         TEST(a_killed_writer_leaves_nothing),
         TEST(each_write_is_a_zstd_frame),
         TEST(a_pipe_is_written_in_place),
+        TEST(an_open_descriptor_is_written_in_place),
         TEST(what_cannot_be_written_is_an_error),
         TEST(a_header_patched_in_later),
         TEST(an_array),

@@ -51,6 +51,11 @@ both 'descriptors: files' 500 sh -c 'vnp-orf -q in.fa --nucleotides /dev/fd/3 --
 both 'a descriptor with something before' 500 sh -c '
     { echo first >&3; vnp-orf -q in.fa --nucleotides /dev/fd/3 -o p.fa; } 3>x.fa
     head -n 1 x.fa | grep -qx first && tail -n +2 x.fa >n.fa'
+ln -s /dev/stdout by-link
+both 'stdout by a link' 500 sh -c '{ echo first; vnp-orf -q in.fa --nucleotides n.fa -o by-link; } >x.fa
+    head -n 1 x.fa | grep -qx first && tail -n +2 x.fa >p.fa && [ -L by-link ]'
+both 'stdout by another name' 500 sh -c '{ echo first; vnp-orf -q in.fa --nucleotides n.fa -o /dev/./stdout; } >x.fa
+    head -n 1 x.fa | grep -qx first && tail -n +2 x.fa >p.fa'
 both 'one to stdout' 500 sh -c 'vnp-orf -q in.fa --nucleotides - --proteins p.fa >n.fa'
 both 'the other to stdout' 500 sh -c 'vnp-orf -q in.fa --nucleotides n.fa --proteins - >p.fa'
 both '-o is --proteins' 500 vnp-orf -q in.fa --nucleotides n.fa -o p.fa
