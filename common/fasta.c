@@ -22,10 +22,10 @@ const char *vnp_printable_id(char text[64], struct vnp_str id)
 
 const char *vnp_fasta_place(const struct vnp_fasta *f, const struct vnp_record *rec, char *text, size_t cap)
 {
-    char id[64], place[128];
-    snprintf(place, sizeof place, ":%llu: record %llu (%s)", (unsigned long long)rec->line,
-             (unsigned long long)rec->number, vnp_printable_id(id, rec->id));
-    return vnp_fa_place(f, place, text, cap);
+    char id[64];
+    vnp_format(text, cap, "%s:%llu: record %llu (%s)", f->name, (unsigned long long)rec->line,
+               (unsigned long long)rec->number, vnp_printable_id(id, rec->id));
+    return text;
 }
 
 /* Reads the header line at `pos` and begins a record with its first word. */

@@ -8,37 +8,22 @@
 #define SMALL ((size_t)64 << 10)      /* up to here, moving a record to the front of the buffer costs nothing */
 #define LINE_LIMIT ((size_t)64 << 20) /* of lines that must be looked at whole: headers and comments */
 
-const char *vnp_fa_place(const struct vnp_fasta *f, const char *place, char *text, size_t cap)
-{
-    static const char gone[] = "...";
-    const size_t n = strlen(f->name), used = strlen(place) + 1, room = cap > used ? cap - used : 0;
-    const char *name = f->name;
-    if (n > room) {
-        const size_t tail = room >= sizeof gone ? room - (sizeof gone - 1) : 0;
-        for (name += n - tail; (*name & 0xc0) == 0x80; name++) /* not from within a letter of UTF-8 */
-            ;
-    }
-    snprintf(text, cap, "%s%s%s", n > room ? gone : "", name, place);
-    return text;
-}
-
 bool vnp_fa_fail(const struct vnp_fasta *f, uint64_t line, struct vnp_err *err, const char *fmt, ...)
 {
-    char what[512], where[64], place[512];
+    char what[512], place[512];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(what, sizeof what, fmt, ap);
+    vnp_vformat(what, sizeof what, fmt, ap);
     va_end(ap);
     const struct vnp_record rec = {.id = {f->buf + f->record, (uint32_t)f->id_n}, .line = line, .number = f->number};
-    if (f->number > 0)
-        snprintf(where, sizeof where, ":%llu: after record %llu", (unsigned long long)line,
-                 (unsigned long long)f->number);
+    if (f->in_record)
+        vnp_fasta_place(f, &rec, place, sizeof place);
+    else if (f->number > 0)
+        vnp_format(place, sizeof place, "%s:%llu: after record %llu", f->name, (unsigned long long)line,
+                   (unsigned long long)f->number);
     else
-        snprintf(where, sizeof where, ":%llu", (unsigned long long)line);
-    vnp_error(err, VNP_DATA, "%s: %s",
-              f->in_record ? vnp_fasta_place(f, &rec, place, sizeof place)
-                           : vnp_fa_place(f, where, place, sizeof place),
-              what);
+        vnp_format(place, sizeof place, "%s:%llu", f->name, (unsigned long long)line);
+    vnp_error(err, VNP_DATA, "%s: %s", place, what);
     return false;
 }
 

@@ -28,10 +28,6 @@ struct vnp_fasta {
     bool empty_allowed;
 };
 
-/* `place`, which begins with a colon, behind the file's name, as much of it as fits into `text`: a path too long for it
- * loses its beginning, as the place is what nobody could find again. Returns `text`. */
-const char *vnp_fa_place(const struct vnp_fasta *f, const char *place, char *text, size_t cap);
-
 /* VNP_DATA with "file:line: record N (id): what", as much of it as is known. Returns false for the callers' sake; the
  * functions below that return false or an error have called it. */
 bool vnp_fa_fail(const struct vnp_fasta *f, uint64_t line, struct vnp_err *err, const char *fmt, ...)

@@ -39,7 +39,7 @@ double vnp_now(void)
 static void print_line(const char *label, const char *fmt, va_list ap)
 {
     char text[2048];
-    vsnprintf(text, sizeof text, fmt, ap);
+    vnp_vformat(text, sizeof text, fmt, ap);
     for (char *c = text; *c != '\0'; c++)
         if ((unsigned char)*c < ' ' || *c == 0x7f)
             *c = '?';
@@ -95,7 +95,7 @@ void vnp_die(enum vnp_status status, const char *fmt, ...)
     void (*hook)(const struct vnp_err *) = die_hook;
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    vnp_vformat(text, sizeof text, fmt, ap);
     va_end(ap);
     vnp_error(&why, status, "%s", text);
     vnp_log(VNP_LOG_ERROR, "%s", text);

@@ -2,6 +2,9 @@
 #ifndef VNP_STATUS_H
 #define VNP_STATUS_H
 
+#include <stdarg.h>
+#include <stddef.h>
+
 enum vnp_status {
     VNP_OK = 0,
     VNP_FAIL = 1,         /* a comparison or a check said no */
@@ -24,7 +27,13 @@ struct vnp_err {
     char msg[1024];
 };
 
-/* Fills *err and returns `status`, so that a function can `return vnp_error(err, ...)`. A message too long is cut. */
+/* snprintf() for messages: a text too long loses its beginning, "...file: cause", as what comes first is a path, and what
+ * nobody could guess comes last. */
+void vnp_format(char *to, size_t cap, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void vnp_vformat(char *to, size_t cap, const char *fmt, va_list ap) __attribute__((format(printf, 3, 0)));
+
+/* Fills *err and returns `status`, so that a function can `return vnp_error(err, ...)`. The message is made by
+ * vnp_format(). */
 enum vnp_status vnp_error(struct vnp_err *err, enum vnp_status status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -296,6 +296,37 @@ static void counts_that_do_not_add_up(void **state)
     vnp_buf_free(&f);
 }
 
+/* A path too long for a message loses its beginning, and the message nothing. */
+static void a_long_path(void **state)
+{
+    (void)state;
+    struct vnp_buf s = {0};
+    struct vnp_err err;
+    struct vnp_totals t;
+    char file[64], path[4096], *end = path;
+    size_t ends[8];
+    make_stream(&s, VNP_TOKENS, "", false, 0);
+    frame_ends(&s, ends);
+    for (int i = 0; i < 1900; i++)
+        end = stpcpy(end, "/.");
+    for (int i = 0; i < 2; i++) {
+        if (i == 1)
+            s.p[ends[1] - 1] ^= 0xff; /* what is told of a frame too, and not only of a stream */
+        const int fd = file_of(s.p, i == 0 ? ends[1] : s.n, file);
+        for (char *from = path; from < end; from += 200) {
+            strcpy(end, file);
+            assert_int_equal(read_path(from, &t, &err), VNP_DATA);
+            const char *name = strstr(err.msg, "/./proc/self/fd/");
+            assert_non_null(name);
+            assert_non_null(strstr(name, i == 0 ? ": ends after 2 whole frames without an end frame" : ": frame "));
+            if (end - from >= (ptrdiff_t)sizeof err.msg)
+                assert_memory_equal(err.msg, ".../", 4);
+        }
+        close(fd);
+    }
+    vnp_buf_free(&s);
+}
+
 static void trailing_bytes(void **state)
 {
     (void)state;
@@ -432,6 +463,7 @@ int main(void)
         cmocka_unit_test(every_bit_flipped),
         cmocka_unit_test(frames_reordered),
         cmocka_unit_test(counts_that_do_not_add_up),
+        cmocka_unit_test(a_long_path),
         cmocka_unit_test(trailing_bytes),
         cmocka_unit_test(lengths_are_not_believed),
         cmocka_unit_test(what_is_no_stream),
