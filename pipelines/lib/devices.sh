@@ -18,7 +18,8 @@ run_slots() {
         for i in "${numbers[@]}"; do
             i=$((10#$i))
             [ ${#visible[@]} = 0 ] || [ "$i" -lt "$n" ] || die 2 "$2: there is no GPU $i: CUDA_VISIBLE_DEVICES names $n, counted from 0"
-            slots+=("gpu${visible[i]:-$i}")
+            i=${visible[i]:-$i}
+            slots+=("gpu${i//\//_}") # MIG-GPU-UUID/1/0: slots name files, too
         done
     }
     if [ -z "$hosts" ]; then

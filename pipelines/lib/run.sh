@@ -6,7 +6,7 @@
 #   values    a checksum of all values of the models
 #   blocks/   the input, cut up by vnp-split: blocks.tsv and a folder for each kind of tokens
 #   job       the pipeline of a block: bash, tokens on stdin, one stream of vectors on stdout
-#   slots     the devices, as logins of GNU parallel: 1/cpu, 1/gpu0, 1/gpu1@host
+#   slots     the devices, as logins of GNU parallel: 1/cpu, 1/gpu0, 1/gpu1@host; a slash in a device's name is _
 #   done/     the vectors of blocks, each under its name when it is whole
 #   failed/   of each block that failed, a line an attempt: slot, status, message
 #   log/      what the stages said of each block, and their telemetry (the newest attempt)

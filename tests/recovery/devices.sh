@@ -88,6 +88,24 @@ check 'is used' [ "$(cut -d ' ' -f 2 "$fake/computed" | sort -u)" = gpu7 ]
 status 'a third' 2 some 0,2
 says 'is not there' '^vnp-embed: --gpus: there is no GPU 2: CUDA_VISIBLE_DEVICES names 2'
 
+# Parts of a GPU may have names with slashes.
+parts=MIG-GPU-5e-a/3/0,MIG-GPU-5e-a/4/0
+sliced() { CUDA_VISIBLE_DEVICES=$parts timeout 120 vnp-embed -q -d gpu -m model --block 5 -o out "$@" in.fa; }
+for how in '' '--gpus 1' '--hosts here'; do
+    afresh && echo 2/: >here
+    # shellcheck disable=SC2086  # options are words
+    check "parts of a GPU${how:+, $how}" sliced $how
+    sort -u "$fake/visible" >got
+    tr , '\n' <<<"$([ "$how" = '--gpus 1' ] && echo "${parts#*,}" || echo "$parts")" >want.visible
+    same 'are what CUDA shows' want.visible got
+    same 'the result is right' want out
+    check 'nothing is left' nothing_left out
+done
+afresh && touch "$fake/dead.gpuMIG-GPU-5e-a_4_0"
+check 'a part that fails' sliced
+says 'is given up' '^vnp-embed: gpuMIG-GPU-5e-a_4_0: .*: its blocks go to others'
+same 'the other does the work' want out
+
 afresh && echo 2/: >here
 status '--gpus beside --hosts' 2 embed -q --gpus 1 --hosts here in.fa
 says 'is refused' '^vnp-embed: --gpus goes without --hosts: '
