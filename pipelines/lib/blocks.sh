@@ -79,9 +79,13 @@ run_blocks() {
         [ -n "$why" ] || why="$run: can't be written to: is the disk full?"
         die "${rc:-74}" "$why"
     fi
-    [ -s "$run/slots" ] || die 69 'no device is left'
+    [ -s "$run/slots" ] || die 69 "$(none_left)"
     [ "$rc" -le 128 ] || die "$rc" "GNU parallel $(if [ "$rc" = 255 ]; then echo failed; else echo "was killed by signal $((rc - 128))"; fi)"
     report_failed
+}
+
+none_left() { # for who sees that there is no slot any more
+    echo "no device is left$([ "$device" = cpu ] || echo '; --device cpu --restart begins anew without a GPU')"
 }
 
 last_step() { # is `finish`; when it fails, the run can't go on

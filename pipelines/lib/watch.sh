@@ -8,7 +8,7 @@ watch_run() {
     while alive "$1"; do
         sleep 1
         if [ ! -s "$run/slots" ] && [ ! -e "$run/stop" ]; then
-            printf '69\nno device is left\n' >"$run/stop"
+            printf '69\n%s\n' "$(none_left)" >"$run/stop"
         elif [ ! -e "$run/stop" ] && [ "$(find "$run/failed" -type f | wc -l)" -ge 3 ] && [ -z "$(ls "$run/done")" ]; then
             cut -f 2 "$run"/failed/* | head -n 1 >"$run/stop.new"
             echo "the first blocks all failed: $(cut -f 3- "$run"/failed/* | head -n 1)" >>"$run/stop.new"

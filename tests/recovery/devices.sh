@@ -71,14 +71,15 @@ check 'once' [ "$(grep -c 'go to others' "$T/err")" = 1 ]
 same 'the other does the work' want out
 afresh && touch "$fake/dead.gpu0" "$fake/dead.gpu1"
 status 'no GPU answers any more' 69 embed -q in.fa
-says 'it is said' '^vnp-embed: no device is left'
+says 'it is said, with the way out' '^vnp-embed: no device is left; --device cpu --restart begins anew without a GPU$'
 check 'no block is blamed' [ -z "$(find "$run/failed" -type f)" ]
 rm "$fake"/*
 check 'the same command goes on' embed -q in.fa
 same 'to the right result' want out
 afresh && touch "$fake/dead.gpu0"
 status 'the only GPU does not answer' 69 embed -q --gpus 0 in.fa
-says 'it is said' '^vnp-embed: no device is left'
+says 'it is said, with the way out' '^vnp-embed: no device is left; --device cpu --restart begins anew without a GPU$'
+check 'which is one' vnp-embed -q -d cpu --restart -m model -o out in.fa
 
 # Numbers count among the GPUs that the environment names.
 some() { CUDA_VISIBLE_DEVICES=5,7 timeout 120 vnp-embed -q -d gpu --gpus "$1" -m model --block 5 -o out in.fa; }

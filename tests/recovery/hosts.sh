@@ -100,7 +100,7 @@ afresh
 ip link set ${mine}v1 down
 ip link set ${mine}v3 down
 status 'all hosts are gone' 69 embed --hosts hosts
-says 'it is said' '^vnp-embed: no device is left'
+says 'it is said' '^vnp-embed: no device is left$'
 for n in 1 2 3; do ip link set ${mine}v$n up; done
 until_true 20 answers h2
 check 'when they are back, the same command goes on' embed --hosts hosts
