@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include "census.h"
@@ -172,7 +173,29 @@ static struct options parse(struct vnp_forward *job, int argc, char **argv)
     return o;
 }
 
-/* --- the stream and the model ------------------------------------------------------------------------------------- */
+/* --- the output, the stream and the model ------------------------------------------------------------------------- */
+
+/* Bytes free in the file system where the run will write `path`; what can't be a file there is told now. */
+static int64_t room(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    struct statvfs fs;
+    struct stat there;
+    if (path[0] == '\0')
+        vnp_die(VNP_CANTCREAT, "the output's name is empty");
+    char *folder = xasprintf("%.*s.", slash != NULL ? (int)(slash + 1 - path) : 0, path);
+    const bool is_folder = stat(path, &there) == 0 && S_ISDIR(there.st_mode);
+    if (is_folder || (statvfs(path, &fs) != 0 && statvfs(folder, &fs) != 0))
+        vnp_die(VNP_CANTCREAT, "%s: can't be created: %s", path, strerror(is_folder ? EISDIR : errno));
+    free(folder);
+    return (int64_t)(fs.f_bavail * fs.f_frsize);
+}
+
+static void look_at_output(struct vnp_plan *p, const char *path)
+{
+    p->on_disk = path == NULL || strcmp(path, "-") != 0;
+    p->free_bytes = path != NULL && p->on_disk ? room(path) : -1;
+}
 
 static void open_all(struct work *w, const char *path)
 {
@@ -296,20 +319,6 @@ static void plan_cpu(struct work *w)
     d->seconds = p->flops * 1e-12 / d->tflops;
 }
 
-/* Room in the file system where `path` will be; negative when it can't be asked. */
-static int64_t room(const char *path)
-{
-    char *copy = xstrdup(path), *slash = strrchr(copy, '/');
-    const char *dir = slash == copy ? "/" : slash != NULL ? copy : ".";
-    struct statvfs fs;
-    if (slash != NULL && slash != copy)
-        *slash = '\0';
-    if (statvfs(path, &fs) != 0 && statvfs(dir, &fs) != 0)
-        vnp_die(VNP_CANTCREAT, "%s: no such folder: %s", dir, strerror(errno));
-    free(copy);
-    return (int64_t)(fs.f_bavail * fs.f_frsize);
-}
-
 static void plan_disk(struct work *w)
 {
     const struct vnp_census *c = &w->census;
@@ -320,8 +329,6 @@ static void plan_disk(struct work *w)
     p->output_bytes = bulk * (p->zstd && p->dtype == VNP_F32 ? ZSTD_LEAVES : 1) + beside;
     p->token_bytes = (double)c->tokens * vnp_reader_head(w->job.in)->token_bytes + beside;
     p->block_bytes = p->output_bytes;
-    p->on_disk = w->job.output == NULL || strcmp(w->job.output, "-") != 0;
-    p->free_bytes = w->job.output != NULL && p->on_disk ? room(w->job.output) : -1;
     if (p->free_bytes < 0)
         return;
     const double all = p->output_bytes + p->token_bytes + p->block_bytes;
@@ -367,6 +374,7 @@ int main(int argc, char **argv)
     struct work w = {.job = VNP_FORWARD_DEFAULT};
     w.opt = parse(&w.job, argc, argv);
     struct vnp_text text = {0};
+    look_at_output(&w.plan, w.job.output);
     open_all(&w, argv[optind]);
     count(&w);
     make_plan(&w);

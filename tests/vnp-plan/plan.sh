@@ -117,7 +117,19 @@ done
 planned 'room for the output' plan -o new.zst batches
 check 'is asked for' [ "$(value free_bytes)" -gt 0 ]
 check 'nothing is written' [ ! -e new.zst ]
+planned 'a file that is there' plan -o batches batches
+check 'is asked for' [ "$(value free_bytes)" -gt 0 ]
 status 'in a folder that is not there' 73 plan -o no/where.zst batches
+says 'says so' '^vnp-plan: no/where.zst: .*No such file or directory$'
+for folder in . "$PWD" model model/; do
+    status "a folder, $folder" 73 plan -o "$folder" batches
+    says 'is no file' "^vnp-plan: $folder: .*Is a directory\$"
+done
+status 'in what is no folder' 73 plan -o batches/new.zst batches
+says 'says so' '^vnp-plan: batches/new.zst: .*Not a directory$'
+status 'no name' 73 plan -o '' batches
+says 'says so' "^vnp-plan: the output's name is empty"
+status 'before anything is read' 73 plan -o . nowhere
 planned 'an output that goes to a pipe' vnp-plan -q -m model -d gpu -o - batches
 lacks 'takes no disk' '^output' out
 
