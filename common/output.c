@@ -32,8 +32,14 @@ static const char *name_of(const struct vnp_output *o)
     return o->path != NULL ? o->path : "stdout";
 }
 
-/* A temporary name beside `path`: with the process's number, and for all but the first try one of its own. A long name is cut
- * short, so that what can be a file's name has one. */
+char *vnp_name_beside(const char *path, const char *suffix)
+{
+    const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+    const size_t most = NAME_MAX - strlen(suffix), n = strlen(name);
+    return xasprintf("%.*s%s", (int)(name - path) + (int)(n < most ? n : most), path, suffix);
+}
+
+/* A temporary name beside `path`: with the process's number, and for all but the first try one of its own. */
 static char *temporary_name(const char *path, int attempt)
 {
     char suffix[48];
@@ -41,9 +47,7 @@ static char *temporary_name(const char *path, int attempt)
         snprintf(suffix, sizeof suffix, ".%ld.tmp", (long)getpid());
     else
         snprintf(suffix, sizeof suffix, ".%ld%03d.tmp", (long)getpid(), attempt);
-    const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
-    const size_t most = NAME_MAX - strlen(suffix), n = strlen(name);
-    return xasprintf("%.*s%s", (int)(name - path) + (int)(n < most ? n : most), path, suffix);
+    return vnp_name_beside(path, suffix);
 }
 
 static int create(const struct vnp_output *o, const char *name)

@@ -44,6 +44,10 @@ void vnp_output_discard(struct vnp_output *o);
 /* Writes text to the stdio stream stdout, and flushes it. VNP_IO. */
 VNP_MUST_CHECK enum vnp_status vnp_stdout_write(const void *data, size_t n, struct vnp_err *err);
 
+/* A name for what becomes `path` when it is whole, in the same folder: with `suffix`, before which a long name is cut
+ * short, so that what can be a file's name has one. Caller frees. */
+char *vnp_name_beside(const char *path, const char *suffix);
+
 /* Both paths name one regular file, there already or not yet: writing to the one would take the place of the other. */
 bool vnp_same_file(const char *a, const char *b);
 

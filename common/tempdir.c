@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "output.h"
 #include "xmalloc.h"
 
 struct vnp_tempdir {
@@ -125,8 +126,12 @@ static enum vnp_status real_target(char **out, const char *target, struct vnp_er
     if (n == 0)
         return vnp_error(err, VNP_CANTCREAT, "the name of the directory to write is empty");
     *out = xasprintf("%.*s", (int)n, target);
-    if (lstat(*out, &there) != 0)
-        return VNP_OK;
+    if (lstat(*out, &there) != 0) {
+        if (errno == ENOENT)
+            return VNP_OK;
+        free(*out); /* no name for a directory: told now, and not when it shall get that name */
+        return vnp_error(err, VNP_CANTCREAT, "%s: can't be made: %s", target, strerror(errno));
+    }
     const char *why = obstacle(*out);
     char *real = why == NULL ? realpath(*out, NULL) : NULL;
     if (why == NULL && real == NULL)
@@ -138,14 +143,14 @@ static enum vnp_status real_target(char **out, const char *target, struct vnp_er
 
 enum vnp_status vnp_tempdir_open(struct vnp_tempdir **out, const char *target, struct vnp_err *err)
 {
-    char *real;
+    char *real = NULL;
     *out = NULL;
     enum vnp_status st = real_target(&real, target, err);
     if (st != VNP_OK)
         return st;
     struct vnp_tempdir *t = xcalloc(1, sizeof *t);
     t->target = real;
-    t->path = xasprintf("%s.tmp.XXXXXX", t->target);
+    t->path = vnp_name_beside(t->target, ".tmp.XXXXXX");
     sigset_t before;
     block_signals(&before); /* until the handler knows what to remove */
     const mode_t mask = umask(0); /* mkdtemp() makes it private; it shall have the user's usual mode */

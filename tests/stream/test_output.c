@@ -154,6 +154,23 @@ static void the_longest_name_is_one(void **state)
     assert_int_equal(unlink(name), 0);
 }
 
+static void so_it_is_for_a_directory(void **state)
+{
+    (void)state;
+    struct vnp_tempdir *t;
+    char name[512];
+    for (int n = 240; n <= 256; n++) {
+        snprintf(name, sizeof name, "%s/%0*d", folder, n, 0);
+        assert_int_equal(vnp_tempdir_open(&t, name, &err), n <= 255 ? VNP_OK : VNP_CANTCREAT);
+        if (n > 255)
+            continue;
+        assert_int_equal(vnp_tempdir_commit(t, &err), VNP_OK);
+        assert_int_equal(rmdir(name), 0);
+    }
+    assert_non_null(strstr(err.msg, "too long"));
+    assert_int_equal(entries(), 0);
+}
+
 static void a_temporary_name_that_is_taken_is_left_alone(void **state)
 {
     (void)state;
@@ -368,6 +385,7 @@ int main(void)
         TEST(a_file_appears_when_it_is_whole),
         TEST(a_link_to_what_is_yet_to_be_made_is_followed),
         TEST(the_longest_name_is_one),
+        TEST(so_it_is_for_a_directory),
         TEST(a_temporary_name_that_is_taken_is_left_alone),
         TEST(a_signal_after_the_last_step_leaves_a_directory_whole),
         TEST(an_older_file_stays_until_then),

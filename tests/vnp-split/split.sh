@@ -158,6 +158,13 @@ refused 'embeddings' 65 'part.zst: holds embeddings, but tokens are wanted' -o n
 refused 'FASTA' 65 'in.fa: is no stream of frames: looks like FASTA' -o new in.fa
 refused 'no such file' 66 'nothing-here' -o new nothing-here
 refused 'a folder that is not there' 73 'nowhere/new: can.t be made' -o nowhere/new whole
+refused 'below a file' 73 '^vnp-split: whole/new: can.t be made: Not a directory$' -o whole/new whole
+long=$(printf '%0254d' 0)
+check 'the longest name' vnp-split -q --records 10 -o "${long}n" whole
+check 'the longest name: the same bytes' diff -r "${long}n" blocks
+rm -rf "${long}n"
+refused 'a name too long' 73 ': can.t be made: File name too long$' -o "${long}ew" whole
+check 'a name too long: nothing is left' nothing_left 00
 cp -r blocks kept
 refused 'a directory that is there' 73 'blocks: already exists and is not an empty directory' -o blocks whole
 check 'and stays as it was' diff -r kept blocks
