@@ -39,6 +39,12 @@ enum vnp_status vnp_row_of(const struct vnp_block *b, int64_t i, size_t at, size
     return VNP_OK;
 }
 
+const float *vnp_row_vector(const struct vnp_head *head, const struct vnp_row *row, int64_t k, float *scratch)
+{
+    const struct vnp_block alone = {.bulk = row->data};
+    return vnp_vectors_f32(head, &alone, k, 1, scratch);
+}
+
 static bool grow(void *column, int64_t cap, size_t bytes)
 {
     void *p;

@@ -21,6 +21,9 @@ size_t vnp_row_bytes(const struct vnp_head *head, const struct vnp_block *block,
 VNP_MUST_CHECK enum vnp_status vnp_row_of(const struct vnp_block *b, int64_t i, size_t at, size_t bytes,
                                           struct vnp_row *row, struct vnp_err *err);
 
+/* Vector k of a row of hidden states or embeddings as float32: its own, or converted into `scratch` of head->width. */
+const float *vnp_row_vector(const struct vnp_head *head, const struct vnp_row *row, int64_t k, float *scratch);
+
 /* A block under construction. Zero-initialised is empty; free with vnp_rows_free(). */
 struct vnp_rows {
     int64_t n, cap;

@@ -9,7 +9,7 @@
  * key is in a bucket's chain: any number of rows may have one id, and none of them is gone by to find another. The copy
  * of the row follows. */
 struct entry {
-    struct vnp_unmatched row; /* first: a taken row is freed by its address */
+    struct vnp_row row; /* first: a taken row is freed by its address */
     struct entry *older, *newer;
     struct entry *twin;        /* the next of the key, or NULL */
     struct entry *next, *last; /* of the first of a key: the first of another in the bucket, the last of its own */
@@ -41,7 +41,7 @@ void vnp_waiting_free(struct vnp_waiting *w)
 }
 
 /* FNV-1a, its upper half folded in because buckets go by the lower bits. */
-static uint64_t hash_of(const struct vnp_unmatched *row)
+static uint64_t hash_of(const struct vnp_row *row)
 {
     uint64_t h = 0xcbf29ce484222325u ^ row->window;
     for (uint32_t i = 0; i < row->id.n; i++)
@@ -50,7 +50,7 @@ static uint64_t hash_of(const struct vnp_unmatched *row)
 }
 
 /* Where the first row of a key is linked into its bucket's chain; where the chain ends when none waits. */
-static struct entry **find(struct vnp_waiting *w, uint64_t hash, int side, const struct vnp_unmatched *row)
+static struct entry **find(struct vnp_waiting *w, uint64_t hash, int side, const struct vnp_row *row)
 {
     struct entry **at = &w->heads[hash & (w->buckets - 1)];
     for (struct entry *e; (e = *at) != NULL; at = &e->next)
@@ -91,7 +91,7 @@ static void grow(struct vnp_waiting *w)
     w->buckets = buckets;
 }
 
-struct vnp_unmatched *vnp_waiting_take(struct vnp_waiting *w, int side, const struct vnp_unmatched *row)
+struct vnp_row *vnp_waiting_take(struct vnp_waiting *w, int side, const struct vnp_row *row)
 {
     struct entry **at = find(w, hash_of(row), side, row), *e = *at;
     if (e == NULL)
@@ -107,9 +107,9 @@ struct vnp_unmatched *vnp_waiting_take(struct vnp_waiting *w, int side, const st
     return &e->row;
 }
 
-enum vnp_status vnp_waiting_add(struct vnp_waiting *w, int side, const struct vnp_unmatched *row, size_t bytes,
-                                struct vnp_err *err)
+enum vnp_status vnp_waiting_add(struct vnp_waiting *w, int side, const struct vnp_row *row, struct vnp_err *err)
 {
+    const size_t bytes = row->bytes;
     struct entry *e = malloc(sizeof *e + bytes + row->id.n);
     if (e == NULL)
         return vnp_error(err, VNP_OS,
@@ -135,7 +135,7 @@ enum vnp_status vnp_waiting_add(struct vnp_waiting *w, int side, const struct vn
     return VNP_OK;
 }
 
-void vnp_waiting_each(const struct vnp_waiting *w, void (*f)(void *data, int side, const struct vnp_unmatched *row),
+void vnp_waiting_each(const struct vnp_waiting *w, void (*f)(void *data, int side, const struct vnp_row *row),
                       void *data)
 {
     for (const struct entry *e = w->oldest; e != NULL; e = e->newer)

@@ -2,16 +2,7 @@
 #ifndef VNP_WAITING_H
 #define VNP_WAITING_H
 
-#include "block.h"
-
-/* A row and its vectors. Borrowed from a block or, out of a table, one allocation that the caller frees. */
-struct vnp_unmatched {
-    uint64_t ordinal;
-    struct vnp_str id;
-    uint32_t residues, window;
-    int64_t vectors;
-    const void *data;
-};
+#include "rows.h"
 
 struct vnp_waiting;
 
@@ -20,15 +11,15 @@ struct vnp_waiting *vnp_waiting_new(void);
 void vnp_waiting_free(struct vnp_waiting *w);
 
 /* The row of side `side` (0 or 1) with this row's id and window that has waited longest, out of the table; NULL for
- * none. The caller frees it. */
-struct vnp_unmatched *vnp_waiting_take(struct vnp_waiting *w, int side, const struct vnp_unmatched *row);
+ * none. The caller frees it, one allocation. */
+struct vnp_row *vnp_waiting_take(struct vnp_waiting *w, int side, const struct vnp_row *row);
 
-/* Adds a copy of the row, whose vectors are `bytes` long, on side `side`. VNP_OS when there is no memory. */
-VNP_MUST_CHECK enum vnp_status vnp_waiting_add(struct vnp_waiting *w, int side, const struct vnp_unmatched *row,
-                                               size_t bytes, struct vnp_err *err);
+/* Adds a copy of the row and its data on side `side`. VNP_OS when there is no memory. */
+VNP_MUST_CHECK enum vnp_status vnp_waiting_add(struct vnp_waiting *w, int side, const struct vnp_row *row,
+                                               struct vnp_err *err);
 
 /* Calls `f` for each row that waits, in the order in which they came. */
-void vnp_waiting_each(const struct vnp_waiting *w, void (*f)(void *data, int side, const struct vnp_unmatched *row),
+void vnp_waiting_each(const struct vnp_waiting *w, void (*f)(void *data, int side, const struct vnp_row *row),
                       void *data);
 
 #endif

@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cursor.h"
 #include "jsonout.h"
 #include "output.h"
 #include "stage.h"
 #include "stats.h"
-#include "vectors.h"
 #include "waiting.h"
 #include "xmalloc.h"
 
@@ -32,10 +32,9 @@ enum { ONLY_A, ONLY_B, OTHER_ID, OTHER_LENGTH, N_COMPLAINTS };
 
 /* One of the two streams, at a row. */
 struct side {
-    struct vnp_reader *reader;
-    struct vnp_block block;
-    int64_t i, vector; /* the row, and its first vector in the block */
-    bool end;
+    struct vnp_cursor at;
+    const struct vnp_head *head;
+    size_t vector_bytes;
     float *scratch; /* a vector as floats */
 };
 
@@ -128,49 +127,20 @@ static void complain(struct cmp *c, int what, uint64_t ordinal, struct vnp_str i
     vnp_text_str(&p->names, ")");
 }
 
-/* Goes to the next row, or sets `end`. */
-static void advance(struct cmp *c, struct side *s)
+/* Goes to the next row, or to the end. */
+static void advance(struct cmp *c, struct vnp_cursor *at)
 {
     struct vnp_err err = {0};
-    const struct vnp_head *h = vnp_reader_head(s->reader);
-    if (s->i < s->block.n) {
-        s->vector += vnp_row_vectors(h, &s->block, s->i);
-        s->i++;
-    }
-    if (s->i == s->block.n) {
-        enum vnp_status st = vnp_reader_next(s->reader, &s->block, &err);
-        s->end = st == VNP_END;
-        s->i = s->vector = 0;
-        die_on(c, s->end ? VNP_OK : st, &err);
-    }
-}
-
-/* The row that a side is at, its vectors as they lie in the block. */
-static struct vnp_unmatched row_at(const struct side *s)
-{
-    const struct vnp_head *h = vnp_reader_head(s->reader);
-    const struct vnp_block *b = &s->block;
-    size_t bytes = (size_t)h->width * vnp_dtype_bytes(h->dtype);
-    return (struct vnp_unmatched){.ordinal = b->ordinal[s->i],
-                                  .id = b->id[s->i],
-                                  .residues = b->residues[s->i],
-                                  .window = b->window != NULL ? b->window[s->i] : 0,
-                                  .vectors = vnp_row_vectors(h, b, s->i),
-                                  .data = (const uint8_t *)b->bulk + (size_t)s->vector * bytes};
-}
-
-/* Vector k of a row of side s. */
-static const float *vector_of(const struct side *s, const struct vnp_unmatched *row, int64_t k)
-{
-    struct vnp_block b = {.bulk = row->data};
-    return vnp_vectors_f32(vnp_reader_head(s->reader), &b, k, 1, s->scratch);
+    die_on(c, vnp_cursor_next(at, &err), &err);
 }
 
 /* Compares two rows that belong together; a sequence of several vectors is as good as its worst. */
-static void compare(struct cmp *c, const struct vnp_unmatched *a, const struct vnp_unmatched *b)
+static void compare(struct cmp *c, const struct vnp_row *a, const struct vnp_row *b)
 {
-    int width = vnp_reader_head(c->side[0].reader)->width;
-    const int64_t n = a->vectors == b->vectors ? a->vectors : 0; /* else nobody knows which belong together */
+    const struct side *s = c->side;
+    const size_t vectors = a->bytes / s[0].vector_bytes;
+    const bool alike = vectors == b->bytes / s[1].vector_bytes; /* else nobody knows which belong together */
+    const int64_t n = alike ? (int64_t)vectors : 0;
     double cosine = n > 0 ? 1 : NAN, diff = n > 0 ? 0 : NAN;
     c->sequences++;
     if (!vnp_str_equal(a->id, b->id))
@@ -180,7 +150,8 @@ static void compare(struct cmp *c, const struct vnp_unmatched *a, const struct v
     for (int64_t k = 0; k < n; k++) {
         struct vnp_pair p;
         const double before = c->agreement.min_cosine;
-        vnp_agreement_add(&c->agreement, vector_of(&c->side[0], a, k), vector_of(&c->side[1], b, k), width, &p);
+        vnp_agreement_add(&c->agreement, vnp_row_vector(s[0].head, a, k, s[0].scratch),
+                          vnp_row_vector(s[1].head, b, k, s[1].scratch), s[0].head->width, &p);
         if (!(c->agreement.min_cosine >= before) && !isnan(before)) {
             c->min_known = true;
             c->min_ordinal = a->ordinal;
@@ -199,24 +170,18 @@ static void compare(struct cmp *c, const struct vnp_unmatched *a, const struct v
 /* Both streams are in input order: a merge, one block of each in memory. */
 static void pair_by_ordinal(struct cmp *c)
 {
-    struct side *a = &c->side[0], *b = &c->side[1];
+    struct vnp_cursor *a = &c->side[0].at, *b = &c->side[1].at;
     advance(c, a);
     advance(c, b);
     while (!a->end || !b->end) {
-        struct vnp_unmatched x = {0}, y = {0};
-        int order = a->end ? 1 : b->end ? -1 : 0;
-        if (!a->end)
-            x = row_at(a);
-        if (!b->end)
-            y = row_at(b);
+        const struct vnp_row *x = &a->row, *y = &b->row;
+        const int order = a->end ? 1 : b->end ? -1 : (x->ordinal > y->ordinal) - (x->ordinal < y->ordinal);
         if (order == 0)
-            order = (x.ordinal > y.ordinal) - (x.ordinal < y.ordinal);
-        if (order == 0)
-            compare(c, &x, &y);
+            compare(c, x, y);
         else if (order < 0)
-            complain(c, ONLY_A, x.ordinal, x.id);
+            complain(c, ONLY_A, x->ordinal, x->id);
         else
-            complain(c, ONLY_B, y.ordinal, y.id);
+            complain(c, ONLY_B, y->ordinal, y->id);
         if (order <= 0)
             advance(c, a);
         if (order >= 0)
@@ -224,7 +189,7 @@ static void pair_by_ordinal(struct cmp *c)
     }
 }
 
-static void complain_held(void *data, int side, const struct vnp_unmatched *row)
+static void complain_held(void *data, int side, const struct vnp_row *row)
 {
     complain(data, side == 0 ? ONLY_A : ONLY_B, row->ordinal, row->id);
 }
@@ -235,25 +200,18 @@ static void pair_by_id(struct cmp *c)
 {
     struct vnp_err err = {0};
     struct vnp_waiting *waiting = vnp_waiting_new();
-    size_t row_bytes[2];
-    for (int k = 0; k < 2; k++) {
-        const struct vnp_head *h = vnp_reader_head(c->side[k].reader);
-        row_bytes[k] = (size_t)h->width * vnp_dtype_bytes(h->dtype);
-    }
-    while (!c->side[0].end || !c->side[1].end)
+    while (!c->side[0].at.end || !c->side[1].at.end)
         for (int k = 0; k < 2; k++) {
-            if (c->side[k].end)
+            struct vnp_cursor *at = &c->side[k].at;
+            advance(c, at);
+            if (at->end)
                 continue;
-            advance(c, &c->side[k]);
-            if (c->side[k].end)
-                continue;
-            struct vnp_unmatched row = row_at(&c->side[k]);
-            struct vnp_unmatched *other = vnp_waiting_take(waiting, 1 - k, &row);
+            struct vnp_row *other = vnp_waiting_take(waiting, 1 - k, &at->row);
             if (other == NULL) {
-                die_on(c, vnp_waiting_add(waiting, k, &row, (size_t)row.vectors * row_bytes[k], &err), &err);
+                die_on(c, vnp_waiting_add(waiting, k, &at->row, &err), &err);
                 continue;
             }
-            compare(c, k == 0 ? &row : other, k == 0 ? other : &row);
+            compare(c, k == 0 ? &at->row : other, k == 0 ? other : &at->row);
             free(other);
         }
     vnp_waiting_each(waiting, complain_held, c);
@@ -295,7 +253,7 @@ static struct result conclude(const struct cmp *c)
     r.outlier_percent = measured ? vnp_percent((double)r.outliers[0], (double)r.outliers[1]) : NAN;
     r.agree = any && g->nonfinite == 0 && g->min_cosine >= c->opt.min_cosine;
     /* Other lengths matter where there is a vector a residue. */
-    bool per_residue = strcmp(vnp_reader_head(c->side[0].reader)->pool, "none") == 0;
+    bool per_residue = strcmp(c->side[0].head->pool, "none") == 0;
     for (int i = 0; i < N_COMPLAINTS; i++)
         if (c->complaints[i].count > 0 && (i != OTHER_LENGTH || per_residue))
             r.agree = false;
@@ -307,7 +265,7 @@ static void report_text(struct cmp *c, const struct result *r)
     const struct vnp_agreement *g = &c->agreement;
     struct vnp_text *t = &c->out;
     vnp_text_printf(t, "sequences       %llu on both sides, %lld vectors of %d\n", (unsigned long long)c->sequences,
-                    (long long)g->vectors, vnp_reader_head(c->side[0].reader)->width);
+                    (long long)g->vectors, c->side[0].head->width);
     vnp_text_printf(t, "cosine          min %.9g", r->min_cosine);
     if (c->min_known) {
         vnp_text_printf(t, " (ordinal %llu%s", (unsigned long long)c->min_ordinal, c->min_id.n > 0 ? ", " : "");
@@ -339,7 +297,7 @@ static void report_json(struct cmp *c, const struct result *r)
     const struct vnp_agreement *g = &c->agreement;
     struct vnp_text *t = &c->out;
     vnp_text_printf(t, "{\"sequences\":%llu,\"vectors\":%lld,\"width\":%d", (unsigned long long)c->sequences,
-                    (long long)g->vectors, vnp_reader_head(c->side[0].reader)->width);
+                    (long long)g->vectors, c->side[0].head->width);
     put_number(t, "min_cosine", r->min_cosine);
     if (c->min_known) {
         vnp_text_printf(t, ",\"min_cosine_ordinal\":%llu,\"min_cosine_id\":", (unsigned long long)c->min_ordinal);
@@ -416,24 +374,25 @@ static void open_sides(struct cmp *c)
     struct vnp_err err = {0};
     const struct vnp_head *h[2];
     for (int k = 0; k < 2; k++) {
-        die_on(c, vnp_reader_open_embeddings(&c->side[k].reader, c->opt.path[k], !c->opt.by_id, &err), &err);
-        h[k] = vnp_reader_head(c->side[k].reader);
+        die_on(c, vnp_reader_open_embeddings(&c->side[k].at.reader, c->opt.path[k], !c->opt.by_id, &err), &err);
+        h[k] = c->side[k].head = vnp_reader_head(c->side[k].at.reader);
+        c->side[k].vector_bytes = (size_t)h[k]->width * vnp_dtype_bytes(h[k]->dtype);
         c->side[k].scratch = xreallocarray(NULL, (size_t)h[k]->width, sizeof(float));
     }
     if (h[0]->width != h[1]->width || h[0]->layer != h[1]->layer || strcmp(h[0]->pool, h[1]->pool) != 0)
         die_on(c, vnp_error(&err, VNP_DATA,
                             "not comparable: %s has width %d, layer %d, pool %s; %s has width %d, layer %d, pool %s",
-                            vnp_reader_name(c->side[0].reader), h[0]->width, h[0]->layer, h[0]->pool,
-                            vnp_reader_name(c->side[1].reader), h[1]->width, h[1]->layer, h[1]->pool), &err);
+                            vnp_reader_name(c->side[0].at.reader), h[0]->width, h[0]->layer, h[0]->pool,
+                            vnp_reader_name(c->side[1].at.reader), h[1]->width, h[1]->layer, h[1]->pool), &err);
     if (strcmp(h[0]->fingerprint, h[1]->fingerprint) != 0)
-        vnp_warn("different models: %s has %s (%s), %s has %s (%s)", vnp_reader_name(c->side[0].reader), h[0]->model,
-                 h[0]->fingerprint, vnp_reader_name(c->side[1].reader), h[1]->model, h[1]->fingerprint);
+        vnp_warn("different models: %s has %s (%s), %s has %s (%s)", vnp_reader_name(c->side[0].at.reader), h[0]->model,
+                 h[0]->fingerprint, vnp_reader_name(c->side[1].at.reader), h[1]->model, h[1]->fingerprint);
 }
 
 static void close_sides(struct cmp *c)
 {
     for (int k = 0; k < 2; k++) {
-        vnp_reader_close(c->side[k].reader);
+        vnp_reader_close(c->side[k].at.reader);
         free(c->side[k].scratch);
     }
     for (int i = 0; i < N_COMPLAINTS; i++)

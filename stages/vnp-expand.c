@@ -1,6 +1,7 @@
 /* vnp-expand: embeddings of the unique records in, and the copies that vnp-dedup wrote; those of all records out. */
 #include <string.h>
 
+#include "cursor.h"
 #include "cutter.h"
 #include "output.h"
 #include "shelf.h"
@@ -13,18 +14,9 @@ struct options {
     struct vnp_writer_options file; /* the output */
 };
 
-/* A stream and where it is. */
-struct side {
-    struct vnp_reader *reader;
-    struct vnp_block block;
-    int64_t i; /* row of the block that is next */
-    size_t at; /* its bytes in the block's bulk */
-    bool end;
-};
-
 struct work {
     struct options opt;
-    struct side unique, copies;
+    struct vnp_cursor unique, copies;
     struct vnp_writer *out;
     struct vnp_cutter cutter;
     struct vnp_shelf *shelf;
@@ -77,26 +69,6 @@ static void parse_options(struct options *o, int argc, char **argv)
 
 /* --- in ----------------------------------------------------------------------------------------------------------- */
 
-/* The next row, borrowed until the call after the next, or s->end. */
-static enum vnp_status next_row(struct side *s, struct vnp_row *row, struct vnp_err *err)
-{
-    while (!s->end && s->i == s->block.n) {
-        enum vnp_status st = vnp_reader_next(s->reader, &s->block, err);
-        s->end = st == VNP_END;
-        s->i = 0;
-        s->at = 0;
-        if (st != VNP_OK && st != VNP_END)
-            return st;
-    }
-    if (s->end)
-        return VNP_OK;
-    const size_t bytes = vnp_row_bytes(vnp_reader_head(s->reader), &s->block, s->i);
-    enum vnp_status st = vnp_row_of(&s->block, s->i, s->at, bytes, row, err);
-    s->i++;
-    s->at += bytes;
-    return st;
-}
-
 /* That the two are of one input. */
 static enum vnp_status check_heads(const struct work *w, struct vnp_err *err)
 {
@@ -146,11 +118,12 @@ static enum vnp_status differ(const struct work *w, const struct vnp_row *copy, 
 static enum vnp_status take(struct work *w, const struct vnp_row *copy, uint64_t slot, struct vnp_row *row,
                             struct vnp_err *err)
 {
-    enum vnp_status st = next_row(&w->unique, row, err);
+    enum vnp_status st = vnp_cursor_next(&w->unique, err);
     if (st != VNP_OK)
         return st;
     if (w->unique.end)
         return differ(w, copy, "there is no embedding for it", err);
+    *row = w->unique.row;
     if (!vnp_str_equal(row->id, copy->id) || row->residues != copy->residues || row->total != copy->total ||
         row->tokens != copy->tokens || (row->flags & ~(uint32_t)OF_THE_VECTOR) != copy->flags)
         return differ(w, copy, "its id, length or flags are others", err);
@@ -167,8 +140,9 @@ static enum vnp_status take_again(struct work *w, const struct vnp_row *copy, co
     return st;
 }
 
-static enum vnp_status put_copy(struct work *w, const struct vnp_row *copy, uint64_t *unique, struct vnp_err *err)
+static enum vnp_status put_copy(struct work *w, uint64_t *unique, struct vnp_err *err)
 {
+    const struct vnp_row *copy = &w->copies.row;
     struct vnp_copy c;
     struct vnp_row row;
     memcpy(&c, copy->data, sizeof c);
@@ -188,17 +162,16 @@ static enum vnp_status put_copy(struct work *w, const struct vnp_row *copy, uint
 static enum vnp_status expand(struct work *w, struct vnp_err *err)
 {
     struct vnp_head head = *vnp_reader_head(w->unique.reader);
-    struct vnp_row row;
     uint64_t unique = 0;
     head.unique[0] = '\0';
     vnp_cutter_to(&w->cutter, w->out, VNP_EMBEDDINGS);
     enum vnp_status st = vnp_writer_head(w->out, &head, err);
-    while (st == VNP_OK && (st = next_row(&w->copies, &row, err)) == VNP_OK && !w->copies.end)
-        st = put_copy(w, &row, &unique, err);
+    while (st == VNP_OK && (st = vnp_cursor_next(&w->copies, err)) == VNP_OK && !w->copies.end)
+        st = put_copy(w, &unique, err);
     if (st == VNP_OK)
         st = vnp_cutter_flush(&w->cutter, err);
     if (st == VNP_OK)
-        st = next_row(&w->unique, &row, err);
+        st = vnp_cursor_next(&w->unique, err);
     if (st == VNP_OK && !w->unique.end)
         return vnp_error(err, VNP_DATA, "%s: has more embeddings than the %llu unique records of %s",
                          vnp_reader_name(w->unique.reader), (unsigned long long)unique,

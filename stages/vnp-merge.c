@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cursor.h"
 #include "cutter.h"
 #include "fingerprint.h"
 #include "jsonout.h"
 #include "sorter.h"
 #include "stage.h"
-#include "vectors.h"
 #include "xmalloc.h"
 
 #define LOOK_AHEAD 4096 /* rows that are searched for an id that should have come */
@@ -23,11 +23,8 @@ static const struct options defaults = {.file.zstd_level = VNP_ZSTD_LEVEL};
 
 /* One of the two streams, at a row. */
 struct side {
-    struct vnp_reader *reader;
+    struct vnp_cursor at;
     const struct vnp_head *head;
-    struct vnp_block block;
-    int64_t i;
-    bool end;
     float *scratch; /* a vector as floats */
 };
 
@@ -70,7 +67,7 @@ static void parse_options(struct options *o, int argc, char **argv)
 static enum vnp_status check_heads(const struct merge *m, struct vnp_err *err)
 {
     const struct vnp_head *a = m->side[0].head, *b = m->side[1].head;
-    const char *names[2] = {vnp_reader_name(m->side[0].reader), vnp_reader_name(m->side[1].reader)};
+    const char *names[2] = {vnp_reader_name(m->side[0].at.reader), vnp_reader_name(m->side[1].at.reader)};
     for (int k = 0; k < 2; k++)
         if (strcmp(m->side[k].head->pool, "none") == 0)
             return vnp_error(err, VNP_DATA, "%s: has a vector for each residue; one a sequence is wanted", names[k]);
@@ -141,33 +138,13 @@ static enum vnp_status make_head(struct merge *m, struct vnp_err *err)
 
 /* --- rows --------------------------------------------------------------------------------------------------------- */
 
-/* Goes to the next row, or sets `end`. */
-static enum vnp_status advance(struct side *s, struct vnp_err *err)
-{
-    if (s->end || ++s->i < s->block.n)
-        return VNP_OK;
-    do {
-        enum vnp_status st = vnp_reader_next(s->reader, &s->block, err);
-        s->end = st == VNP_END;
-        if (st != VNP_OK)
-            return s->end ? VNP_OK : st;
-    } while (s->block.n == 0);
-    s->i = 0;
-    return VNP_OK;
-}
-
-static struct vnp_str id_of(const struct side *s)
-{
-    return s->block.id[s->i];
-}
-
 /* Whether the id is among the rows from here on; uses the side up. */
 static enum vnp_status look_ahead(struct side *s, struct vnp_str id, bool *found, struct vnp_err *err)
 {
     *found = false;
-    for (int k = 0; k < LOOK_AHEAD && !s->end && !*found; k++) {
-        *found = vnp_str_equal(id_of(s), id);
-        enum vnp_status st = advance(s, err);
+    for (int k = 0; k < LOOK_AHEAD && !s->at.end && !*found; k++) {
+        *found = vnp_str_equal(s->at.row.id, id);
+        enum vnp_status st = vnp_cursor_next(&s->at, err);
         if (st != VNP_OK)
             return st;
     }
@@ -184,11 +161,11 @@ static struct vnp_str copy_id(struct vnp_str id)
 static enum vnp_status lacks(const struct merge *m, int k, struct vnp_str id, const char *more, struct vnp_err *err)
 {
     char among[40] = "";
-    if (!m->side[k].end) /* there are rows that were not looked at */
+    if (!m->side[k].at.end) /* there are rows that were not looked at */
         snprintf(among, sizeof among, " among the next %d", LOOK_AHEAD);
     return vnp_error(err, VNP_DATA, "%s: has no row%s for %.*s, which is row %" PRIu64 " of %s%s",
-                     vnp_reader_name(m->side[k].reader), among, VNP_SHOWN(id), m->n,
-                     vnp_reader_name(m->side[1 - k].reader), more);
+                     vnp_reader_name(m->side[k].at.reader), among, VNP_SHOWN(id), m->n,
+                     vnp_reader_name(m->side[1 - k].at.reader), more);
 }
 
 /* Why two rows have different ids, when both are on the other side or neither was seen there. */
@@ -196,16 +173,17 @@ static const char *why_different(const struct merge *m, bool both)
 {
     if (both)
         return "the orders differ";
-    return m->side[0].end && m->side[1].end ? "each is missing on the other side, or the inputs differ"
-                                            : "neither comes soon on the other side: other inputs, or another order";
+    return m->side[0].at.end && m->side[1].at.end
+               ? "each is missing on the other side, or the inputs differ"
+               : "neither comes soon on the other side: other inputs, or another order";
 }
 
 /* The two rows have different ids: which side lacks which? */
 static enum vnp_status name_the_missing(struct merge *m, struct vnp_err *err)
 {
     struct side *s = m->side;
-    const char *names[2] = {vnp_reader_name(s[0].reader), vnp_reader_name(s[1].reader)};
-    const struct vnp_str id[2] = {copy_id(id_of(&s[0])), copy_id(id_of(&s[1]))};
+    const char *names[2] = {vnp_reader_name(s[0].at.reader), vnp_reader_name(s[1].at.reader)};
+    const struct vnp_str id[2] = {copy_id(s[0].at.row.id), copy_id(s[1].at.row.id)};
     bool found[2]; /* each side's id on the other */
     enum vnp_status st = look_ahead(&s[1], id[0], &found[0], err);
     if (st == VNP_OK)
@@ -227,8 +205,8 @@ static void join_vectors(const struct merge *m, uint8_t *dst)
         const struct side *s = &m->side[k];
         const size_t bytes = (size_t)s->head->width * vnp_dtype_bytes(m->head.dtype);
         const void *src = s->head->dtype == m->head.dtype
-                              ? (const uint8_t *)s->block.bulk + (size_t)s->i * bytes
-                              : (const void *)vnp_vectors_f32(s->head, &s->block, s->i, 1, s->scratch);
+                              ? s->at.row.data
+                              : (const void *)vnp_row_vector(s->head, &s->at.row, 0, s->scratch);
         memcpy(dst, src, bytes);
         dst += bytes;
     }
@@ -236,19 +214,14 @@ static void join_vectors(const struct merge *m, uint8_t *dst)
 
 static enum vnp_status put_row(struct merge *m, struct vnp_err *err)
 {
-    const struct side *a = &m->side[0], *b = &m->side[1];
     const size_t bytes = (size_t)m->head.width * vnp_dtype_bytes(m->head.dtype);
-    struct vnp_row row;
+    struct vnp_row row = m->side[1].at.row;
     void *room;
-    enum vnp_status st = vnp_cutter_room(&m->cutter, bytes, id_of(b).n, &room, err);
-    if (st != VNP_OK)
-        return st;
-    const size_t b_bytes = (size_t)b->head->width * vnp_dtype_bytes(b->head->dtype);
-    st = vnp_row_of(&b->block, b->i, (size_t)b->i * b_bytes, b_bytes, &row, err);
+    enum vnp_status st = vnp_cutter_room(&m->cutter, bytes, row.id.n, &room, err);
     if (st != VNP_OK)
         return st;
     join_vectors(m, room);
-    row.flags |= a->block.flags[a->i] & ~(uint32_t)VNP_EMPTY; /* the row's residues are B's */
+    row.flags |= m->side[0].at.row.flags & ~(uint32_t)VNP_EMPTY; /* the row's residues are B's */
     row.data = room;
     row.bytes = bytes;
     m->n++;
@@ -275,7 +248,7 @@ static enum vnp_status check_ids(struct merge *m, struct vnp_err *err)
             st = vnp_error(err, VNP_DATA,
                            "%s: %.*s comes twice, as rows %" PRIu64 " and %" PRIu64
                            ": give the contigs names of their own",
-                           vnp_reader_name(m->side[1].reader), VNP_SHOWN(id), earlier, row);
+                           vnp_reader_name(m->side[1].at.reader), VNP_SHOWN(id), earlier, row);
             break;
         }
         earlier = row;
@@ -289,7 +262,7 @@ static enum vnp_status check_ids(struct merge *m, struct vnp_err *err)
 /* Behind the last row: each of B's went out. */
 static enum vnp_status finish_rows(struct merge *m, struct vnp_err *err)
 {
-    const struct vnp_reader *b = m->side[1].reader;
+    const struct vnp_reader *b = m->side[1].at.reader;
     enum vnp_status st = vnp_cutter_flush(&m->cutter, err);
     if (st != VNP_OK || vnp_totals_match(vnp_reader_totals(b), vnp_writer_totals(m->out)))
         return st;
@@ -299,20 +272,20 @@ static enum vnp_status finish_rows(struct merge *m, struct vnp_err *err)
 /* All rows, in lockstep. */
 static enum vnp_status merge_rows(struct merge *m, struct vnp_err *err)
 {
-    struct side *a = &m->side[0], *b = &m->side[1];
+    struct vnp_cursor *a = &m->side[0].at, *b = &m->side[1].at;
     for (;;) {
-        enum vnp_status st = advance(a, err);
+        enum vnp_status st = vnp_cursor_next(a, err);
         if (st == VNP_OK)
-            st = advance(b, err);
+            st = vnp_cursor_next(b, err);
         if (st != VNP_OK)
             return st;
         if (a->end && b->end)
             return finish_rows(m, err);
         if (a->end || b->end)
-            return lacks(m, a->end ? 0 : 1, id_of(a->end ? b : a), ", nor for what follows it", err);
-        if (!vnp_str_equal(id_of(a), id_of(b)))
+            return lacks(m, a->end ? 0 : 1, (a->end ? b : a)->row.id, ", nor for what follows it", err);
+        if (!vnp_str_equal(a->row.id, b->row.id))
             return name_the_missing(m, err);
-        st = keep_id(m, id_of(b), err);
+        st = keep_id(m, b->row.id, err);
         if (st == VNP_OK)
             st = put_row(m, err);
         if (st != VNP_OK)
@@ -329,9 +302,9 @@ int main(int argc, char **argv)
 
     enum vnp_status st = vnp_writer_open(&m.out, &m.opt.file, &err);
     for (int k = 0; k < 2 && st == VNP_OK; k++) {
-        st = vnp_reader_open_embeddings(&m.side[k].reader, m.opt.path[k], true, &err);
+        st = vnp_reader_open_embeddings(&m.side[k].at.reader, m.opt.path[k], true, &err);
         if (st == VNP_OK)
-            m.side[k].head = vnp_reader_head(m.side[k].reader);
+            m.side[k].head = vnp_reader_head(m.side[k].at.reader);
     }
     m.ids = vnp_sorter_new(SORT_BYTES);
     if (st == VNP_OK)
@@ -344,7 +317,7 @@ int main(int argc, char **argv)
     vnp_stage_finish(m.out, st, &err);
     vnp_info("%" PRIu64 " row%s of %d + %d values", m.n, vnp_plural(m.n), m.side[0].head->width, m.side[1].head->width);
     for (int k = 0; k < 2; k++) {
-        vnp_reader_close(m.side[k].reader);
+        vnp_reader_close(m.side[k].at.reader);
         free(m.side[k].scratch);
     }
     vnp_sorter_free(m.ids);
