@@ -15,6 +15,7 @@
 #include "jsonout.h"
 #include "mapfile.h"
 #include "model_roles.h"
+#include "output.h"
 #include "parallel.h"
 #include "tempdir.h"
 #include "xmalloc.h"
@@ -103,22 +104,6 @@ static void lay_out(struct job *j, struct vnp_text *h)
 
 /* --- data -------------------------------------------------------------------------------------------------------- */
 
-static int write_all(int fd, const void *p, size_t n, off_t at)
-{
-    const char *s = p;
-    while (n > 0) {
-        const ssize_t k = pwrite(fd, s, n, at);
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k <= 0)
-            return k < 0 ? errno : ENOSPC;
-        s += k;
-        n -= (size_t)k;
-        at += k;
-    }
-    return 0;
-}
-
 /* Rounds in place; returns how many finite values were too large. */
 static uint64_t round_half(float *v, int64_t n, enum vnp_dtype dtype, uint16_t *out)
 {
@@ -191,8 +176,8 @@ static void write_chunk(void *ctx, int64_t chunk)
         bytes = half;
     }
     const uint64_t size = vnp_dtype_bytes(dtype);
-    const int failed = write_all(j->fd, bytes, (size_t)((uint64_t)n * size),
-                                 (off_t)(j->data_at + it->offset + (uint64_t)first * size));
+    const int failed = vnp_pwrite(j->fd, bytes, (size_t)((uint64_t)n * size),
+                                  (off_t)(j->data_at + it->offset + (uint64_t)first * size));
     free(v);
     report(j, it, overflowed, failed);
 }
@@ -211,9 +196,9 @@ static enum vnp_status write_weights(struct job *j, const char *path, struct vnp
         free(h.p);
         return vnp_error(err, VNP_CANTCREAT, "%s: %s", path, strerror(errno));
     }
-    j->failed = write_all(j->fd, length, sizeof length, 0);
+    j->failed = vnp_pwrite(j->fd, length, sizeof length, 0);
     if (j->failed == 0)
-        j->failed = write_all(j->fd, h.p, h.n, 8);
+        j->failed = vnp_pwrite(j->fd, h.p, h.n, 8);
     free(h.p);
     vnp_parallel(j->n_chunks, write_chunk, j);
     if (j->failed == 0 && fsync(j->fd) != 0)

@@ -261,20 +261,26 @@ enum vnp_status vnp_output_write(struct vnp_output *o, const struct iovec *parts
     return VNP_OK;
 }
 
-enum vnp_status vnp_output_patch(struct vnp_output *o, off_t offset, const void *data, size_t n, struct vnp_err *err)
+int vnp_pwrite(int fd, const void *data, size_t n, off_t offset)
 {
     const char *p = data;
     while (n > 0) {
-        ssize_t done = pwrite(o->fd, p, n, offset);
+        const ssize_t done = pwrite(fd, p, n, offset);
         if (done < 0 && errno == EINTR)
             continue;
-        if (done < 0)
-            return vnp_error(err, VNP_IO, "%s: can't be written: %s", name_of(o), strerror(errno));
+        if (done <= 0)
+            return done < 0 ? errno : ENOSPC;
         p += done;
         offset += done;
         n -= (size_t)done;
     }
-    return VNP_OK;
+    return 0;
+}
+
+enum vnp_status vnp_output_patch(struct vnp_output *o, off_t offset, const void *data, size_t n, struct vnp_err *err)
+{
+    const int why = vnp_pwrite(o->fd, data, n, offset);
+    return why == 0 ? VNP_OK : vnp_error(err, VNP_IO, "%s: can't be written: %s", name_of(o), strerror(why));
 }
 
 /* Gives the finished file its name: link the nameless one under a temporary name, then rename, which replaces an older

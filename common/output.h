@@ -48,6 +48,9 @@ VNP_MUST_CHECK enum vnp_status vnp_stdout_write(const void *data, size_t n, stru
  * short, so that what can be a file's name has one. Caller frees. */
 char *vnp_name_beside(const char *path, const char *suffix);
 
+/* pwrite() of all n bytes, which survives EINTR and short writes. 0, or what errno says. */
+VNP_MUST_CHECK int vnp_pwrite(int fd, const void *data, size_t n, off_t offset);
+
 /* Both paths name one regular file, there already or not yet: writing to the one would take the place of the other. */
 bool vnp_same_file(const char *a, const char *b);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "output.h"
 #include "xmalloc.h"
 
 enum vnp_status vnp_spool_open(int *fd, struct vnp_err *err)
@@ -31,19 +32,10 @@ enum vnp_status vnp_spool_open(int *fd, struct vnp_err *err)
 
 enum vnp_status vnp_spool_write(int fd, const void *data, size_t n, uint64_t offset, struct vnp_err *err)
 {
-    const char *p = data;
-    while (n > 0) {
-        const ssize_t done = pwrite(fd, p, n, (off_t)offset);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return vnp_error(err, VNP_IO, "a temporary file can't be written: %s; set TMPDIR to where there is room",
-                             done < 0 ? strerror(errno) : "nothing was taken");
-        p += done;
-        n -= (size_t)done;
-        offset += (uint64_t)done;
-    }
-    return VNP_OK;
+    const int why = vnp_pwrite(fd, data, n, (off_t)offset);
+    return why == 0 ? VNP_OK
+                    : vnp_error(err, VNP_IO, "a temporary file can't be written: %s; set TMPDIR to where there is room",
+                                strerror(why));
 }
 
 enum vnp_status vnp_spool_read(int fd, void *data, size_t n, uint64_t offset, struct vnp_err *err)
