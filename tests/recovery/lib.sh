@@ -48,7 +48,8 @@ private_build() {
     mkdir "$1" && cp -r "$BUILD/bin" "$BUILD/lib" "$1/"
 }
 # fake_build DIR: a private build whose forward stages do what files in the folder $fake say, and note in $fake/computed
-# each block that they begin, with its slot, and in $fake/visible the devices that CUDA would show; vnp-gpu-forward is the one of the CPU, and vnp-concat's last can be held up.
+# each block that they begin, with its slot, and in $fake/visible the devices that CUDA would show; vnp-gpu-forward is the one
+# of the CPU, and vnp-concat's last can be held up.
 #   fail.BLOCK fail.SLOT   holds the status to fail with; fail1.BLOCK: once
 #   hang.BLOCK hang.concat stands still while that file is there
 #   dead.SLOT              fails, and so does a probe of it
