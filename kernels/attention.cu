@@ -17,6 +17,7 @@
 #include "cuda_check.h"
 #include "half.cuh"
 #include "launch.cuh"
+#include "target.h"
 
 static __device__ __forceinline__ void load_matrices(uint32_t (&r)[4], uint32_t addr)
 {
@@ -370,12 +371,7 @@ template <typename T> static void launch_mma(const vnp_attention_params *p, cuda
 
 static bool use_wgmma(int head_dim)
 {
-    int device, major;
-    if (head_dim < 64)
-        return false;
-    CUDA_CHECK(cudaGetDevice(&device));
-    CUDA_CHECK(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
-    return major == 9;
+    return head_dim >= 64 && vnp_target() == 90;
 }
 
 extern "C" int vnp_attention_supports(int head_dim)

@@ -104,7 +104,8 @@ static __global__ void __launch_bounds__(128, MOST == 128 ? 4 : 3)
 }
 
 /* `last`: another kernel of the same attention was launched just before, and says that q, k and v are there when it lets
- * this one start. They run beside each other, and this one ends last. */
+ * this one start. They run beside each other, and this one ends last. It reads them without having waited, by cp.async.cg
+ * alone, which goes past the L1: that may still hold what lay there in the layer before. */
 template <typename T, int MOST, class Scores>
 static cudaError_t launch_whole(const vnp_attention_params *p, Scores scores, bool last, cudaStream_t stream)
 {

@@ -1,11 +1,11 @@
 /* vnp_gemm: checks the contract, then chooses by device and type. The choice never depends on m. */
-#include <atomic>
 #include <stdint.h>
 #include <stdio.h>
 
 #include "gemm_impl.h"
 #include "layernorm.h"
 #include "rotary.h"
+#include "target.h"
 
 namespace
 {
@@ -15,25 +15,9 @@ bool aligned(const void *p)
     return p != nullptr && (uintptr_t)p % 16 == 0;
 }
 
-/* Compute capability of the current device, 90 for Hopper; 0 when there is none. Asked of the driver once a device. */
-int capability(void)
-{
-    static std::atomic<int> known[64];
-    int device = 0, major = 0, minor = 0;
-    if (cudaGetDevice(&device) != cudaSuccess)
-        return 0;
-    int cc = known[device & 63].load();
-    if (cc == 0 && cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
-        cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device) == cudaSuccess) {
-        cc = 10 * major + minor;
-        known[device & 63].store(cc);
-    }
-    return cc;
-}
-
 bool hopper(const vnp_gemm_params *p)
 {
-    return capability() == 90 && (p->type == VNP_GEMM_F16 || p->type == VNP_GEMM_BF16);
+    return vnp_target() == 90 && (p->type == VNP_GEMM_F16 || p->type == VNP_GEMM_BF16);
 }
 
 bool valid(const vnp_gemm_params *p)

@@ -8,6 +8,12 @@
 #include <stdint.h>
 #include <utility>
 
+#include "target.h"
+
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ == 900 && !defined(__CUDA_ARCH_FEAT_SM90_ALL)
+#error "Hopper's kernels take arch=compute_90a,code=sm_90a (GENCODE); for sm_90 they would be empty"
+#endif
+
 /* In a kernel launched with vnp_launch(), in every thread, before global memory is read or written: until here the
  * kernels before it may still run. What they wrote must not be read through the read-only path (ld.global.nc, __ldg),
  * which takes it for constant; the copy engine and cp.async go past that path. */
@@ -18,7 +24,8 @@ static __device__ __forceinline__ void vnp_await_results(void)
 #endif
 }
 
-/* Once in each block: the kernel behind it may start when all blocks have come here, or ended. */
+/* Once in each block: the kernel behind it may start when all blocks have come here, or ended. Before vnp_await_results()
+ * only if that kernel waits before it reads, as it sees no more then than where this one began. */
 static __device__ __forceinline__ void vnp_let_next_start(void)
 {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
@@ -32,19 +39,13 @@ static inline bool vnp_is_brief(int64_t elements)
     return elements < 8000000;
 }
 
-/* kernel<<<blocks, threads, shared, stream>>>(args...); early where it is brief and the device can (from sm_90).
+/* kernel<<<blocks, threads, shared, stream>>>(args...); early where it is brief and the code for it can (from sm_90).
  * `brief`: longer ones have nothing to gain, and lose by it: their blocks keep multiprocessors waiting which another
  * batch could use. */
 template <class... P, class... A>
 static cudaError_t vnp_launch(bool brief, void (*kernel)(P...), unsigned blocks, unsigned threads, size_t shared,
                               cudaStream_t stream, A &&...args)
 {
-    int device = 0, major = 0;
-    cudaError_t status = cudaGetDevice(&device);
-    if (status == cudaSuccess)
-        status = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
-    if (status != cudaSuccess)
-        return status;
     cudaLaunchAttribute early = {};
     early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
     early.val.programmaticStreamSerializationAllowed = 1;
@@ -54,7 +55,7 @@ static cudaError_t vnp_launch(bool brief, void (*kernel)(P...), unsigned blocks,
     config.dynamicSmemBytes = shared;
     config.stream = stream;
     config.attrs = &early;
-    config.numAttrs = brief && major >= 9;
+    config.numAttrs = brief && vnp_target() >= 90;
     return cudaLaunchKernelEx(&config, kernel, std::forward<A>(args)...);
 }
 

@@ -9,6 +9,7 @@
 #include "gemm_impl.h"
 #include "gpu.h"
 #include "rotary.h"
+#include "target.h"
 
 enum { POSITIONS = 128, GUARD = 4096 };
 
@@ -351,10 +352,7 @@ static inline void check(struct inputs *in, const struct problem *p, enum kernel
 
 static inline int hopper(void)
 {
-    int device, major;
-    CUDA_CHECK(cudaGetDevice(&device));
-    CUDA_CHECK(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
-    return major == 9;
+    return vnp_target() == 90;
 }
 
 #endif

@@ -42,4 +42,13 @@ bare() { env -i PATH=/usr/bin:/bin HOME="$T" "$@"; }
 check 'on a bare host: a model' bare bin/vnp-model synth 1x2x32 -o "$T/model" --seed 3
 check 'on a bare host: embeddings' bare bin/vnp-embed -q --device cpu -m "$T/model" -o "$T/emb.zst" proteins.faa
 check 'on a bare host: they are whole' bare bin/vnp-cat --check "$T/emb.zst"
+
+# Without the a Hopper's kernels would be empty.
+cd "$ROOT" || exit 2
+if [ -x "$(command -v nvcc)" ] || [ -x /usr/local/cuda/bin/nvcc ]; then
+    status 'a build for sm_90 ends' 2 make BUILD="$T/sm_90" GENCODE='-gencode arch=compute_90,code=sm_90' "$T/sm_90/obj/kernels/lookup.cu.o"
+    says 'and says what is wanted' 'arch=compute_90a,code=sm_90a'
+else
+    skip 'a build for sm_90' 'no nvcc'
+fi
 finish
