@@ -6,8 +6,9 @@
 extern "C" {
 #endif
 
-/* The compute capability that the current device's kernels may count on, 90 on Hopper: its own or, where the code for it
- * was compiled from PTX for an older one, that one's. 0 when there is no device. Asked of the driver once a device. */
+/* The compute capability that the current device's kernels may count on, 90 on Hopper: its own or, where the code for
+ * it was compiled from PTX for an older one, that one's. 0 when there is no device. Asked of the driver once a device.
+ */
 int vnp_target(void);
 
 #ifdef __cplusplus
