@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# vnp-gpu-forward at full size, with and without massive channels, against vnp-cpu-forward and Hugging Face in FP32: records of
-# under 50, 50 to 200 and 200 to 500 residues, the lengths around tile borders, and all of them mixed; mean, deviation, norms and
-# outliers; packed against alone, positions, neighbours; a model that FP16 can't hold. Needs a GPU and up to 30 GB of memory
+# vnp-gpu-forward at full size, with and without massive channels, against vnp-cpu-forward and PyTorch (reference.py): records of
+# under 50, 50 to 200 and 200 to 500 tokens, the lengths around tile borders, and all of them mixed; mean, deviation, norms and
+# outliers; packed against alone, positions, neighbours; an ESM-2 that FP16 can't hold. Needs a GPU and up to 30 GB of memory
 # or disk; tests/run gives it 900 s, of which the 3B takes 250 with massive channels and as long without, on 16 cores.
-#   VNP_TEST_SHAPES   "8M 650M 3B"     VNP_TEST_OUTLIERS  massive channels: "no yes"
+#   VNP_TEST_SHAPES   "8M dnabert-s 650M 3B"     VNP_TEST_OUTLIERS  massive channels: "no yes"
 #   VNP_TEST_NUMBERS  "fp32 fp16"      VNP_TEST_RECORDS   in each stratum (20480 / width)
 #   VNP_BENCH_DIR     where models are, or are put       VNP_TEST_RECORD  file: figures, as JSON lines
 # shellcheck source-path=SCRIPTDIR
@@ -32,6 +32,20 @@ proteins() { # proteins RECORDS: as many of each stratum
             for (i = 1; i <= n; i++) protein("long" i, 200 + int(rand() * 301))
             k = split("1022 1 2 62 63 126 254 61 3 125 127 510 255 64 65 253", l, " ")
             for (i = 0; i < n; i++) protein("border" i, l[i % k + 1]) }'
+}
+dna() { [[ $shape == dnabert-s* ]]; }
+# The tokens of a FASTA file; for DNABERT-S a letter and its place are a token of its vocabulary, so that lengths are the same.
+tokens_of() {
+    if dna; then
+        awk 'BEGIN { print "vocab bpe-4096-01234567 4096 2\nhead tokens 0 - - 0 -"
+                     for (i = 1; i <= 26; i++) at[substr("ABCDEFGHIJKLMNOPQRSTUVWXYZ", i, 1)] = i }
+            /^>/ { name = substr($0, 2); next }
+            { printf "row %d %s %d 0 1", n++, name, length($0)
+              for (i = 1; i <= length($0); i++) printf " %d", 5 + (at[substr($0, i, 1)] * 151 + i * 37) % 4091
+              print " 2" }' "$1" | "$BUILD/tests/stream/tool_mkstream"
+    else
+        vnp-fasta2tok -q "$1" 2>/dev/null
+    fi
 }
 pooled() { vnp-pack -q -b 16384 | "$@" -q --pool mean | vnp-pool -q --plain; } # pooled FORWARD-STAGE [OPTION...] < TOKENS
 vectors() { vnp-pool -q --none --plain | vnp-cat -q --npy "$1" -; } # hidden states in the order of the input
@@ -87,10 +101,14 @@ against_cpu() {
     check "$what: each residue's vector by itself" grep -q '"agree":true' cmp.json
 }
 
-against_hugging_face() {
-    local n least ours=()
-    if ! python3 -c 'import torch, transformers' 2>/dev/null; then
-        skip "$what: Hugging Face EsmModel" 'python3 has no torch or transformers'
+against_pytorch() {
+    local n least ours=() ids=() by='Hugging Face EsmModel in FP32' needs='torch, transformers'
+    if dna; then
+        by='PyTorch in float64' needs='torch, safetensors' ids=(--ids ids)
+        vnp-cat --json tokens >ids
+    fi
+    if ! python3 -c "import $needs" 2>/dev/null; then
+        skip "$what: $by" "python3 lacks one of $needs"
         return
     fi
     for n in ${VNP_TEST_NUMBERS:-fp32 fp16}; do
@@ -99,7 +117,7 @@ against_hugging_face() {
         ours+=("$n=$least=gpu.$n.npy")
     done
     vnp-cat -q --npy cpu.npy cpu.mixed >/dev/null
-    check "$what: Hugging Face EsmModel in FP32" python3 "$ROOT/tests/vnp-gpu-forward/hugging_face.py" --model "$VNP_MODEL" \
+    check "$what: $by" python3 "$ROOT/tests/vnp-gpu-forward/reference.py" --model "$VNP_MODEL" "${ids[@]}" \
         --name "$what" --record "$record" in.fa "cpu=0.999999=cpu.npy" "${ours[@]}"
 }
 
@@ -111,16 +129,16 @@ invariance() {
         same "$what: batches of $budget tokens give the bytes of one record at a time" alone.npy packed.npy
     done
     rm -f alone.npy packed.npy
-    awk 'BEGIN { RS = ">"; ORS = "" } NR > 1 { r[NR - 1] = ">" $0 } END { n = NR - 1; for (i = n; i > 0; i--) print r[i] }' in.fa |
-        vnp-fasta2tok -q | vnp-pack -q -b 3000 | vnp-gpu-forward -q --pool mean | vnp-pool -q --plain -o turned
+    awk 'BEGIN { RS = ">"; ORS = "" } NR > 1 { r[NR - 1] = ">" $0 } END { n = NR - 1; for (i = n; i > 0; i--) print r[i] }' in.fa >turned.fa
+    tokens_of turned.fa | vnp-pack -q -b 3000 | vnp-gpu-forward -q --pool mean | vnp-pool -q --plain -o turned
     pooled vnp-gpu-forward <tokens >straight
     vnp-cmp -q --by id --json straight turned >cmp.json
     check "$what: the same numbers in the opposite order" grep -q '"max_abs_diff":0,.*"agree":true' cmp.json
     # Position 0 is where a sequence begins, and no neighbour shows: one sequence thrice, between others and between others again.
     for x in A C; do
         awk -v c="$x" 'NR % 2 == 0 { s[++n] = $0 } END { x = s[3] s[4]
-            for (i = 1; i <= 3; i++) { y = s[n - i - (c == "C" ? 5 : 0)]; gsub(/W/, "H", y); print ">n" i "\n" (i % 2 ? y : substr(y, 1, 17)) "\n>x\n" x } }' in.fa |
-            vnp-fasta2tok -q | vnp-pack -q -b 16384 -o "again.$x"
+            for (i = 1; i <= 3; i++) { y = s[n - i - (c == "C" ? 5 : 0)]; gsub(/W/, "H", y); print ">n" i "\n" (i % 2 ? y : substr(y, 1, 17)) "\n>x\n" x } }' in.fa >again.fa
+        tokens_of again.fa | vnp-pack -q -b 16384 -o "again.$x"
     done
     vnp-gpu-forward -q again.A | x_rows >once
     check "$what: one sequence in three places of a batch" [ "$(sort -u once | wc -l)/$(wc -l <once)" = 1/3 ]
@@ -148,11 +166,15 @@ overflowing() {
     restore "$VNP_MODEL"
 }
 
-for shape in ${VNP_TEST_SHAPES:-8M 650M 3B}; do
-    case $shape in 8M) width=320 ;; 650M) width=1280 ;; 3B) width=2560 ;; *x*) width=${shape##*x} ;; *) width=640 ;; esac
+for shape in ${VNP_TEST_SHAPES:-8M dnabert-s 650M 3B}; do
+    if dna && [ ! -x "$BUILD/tests/stream/tool_mkstream" ]; then
+        skip "$shape" 'tests/stream/tool_mkstream was not built'
+        continue
+    fi
+    case $shape in dnabert-s) width=768 ;; 8M) width=320 ;; 650M) width=1280 ;; 3B) width=2560 ;; *x*) width=${shape##*x} ;; *) width=640 ;; esac
     n=${VNP_TEST_RECORDS:-$((20480 / width))}
     proteins "$n" >in.fa
-    vnp-fasta2tok -q in.fa >tokens 2>/dev/null
+    tokens_of in.fa >tokens
     rm -rf blocks
     vnp-split -q --records "$n" -o blocks tokens
     for with in ${VNP_TEST_OUTLIERS:-no yes}; do
@@ -162,9 +184,9 @@ for shape in ${VNP_TEST_SHAPES:-8M 650M 3B}; do
         # shellcheck disable=SC2086  # empty or one word
         [ -d "$VNP_MODEL" ] || vnp-model synth "$shape" $outliers --seed 1 -q -o "$VNP_MODEL" || exit 2
         against_cpu
-        against_hugging_face
+        against_pytorch
         invariance
-        [ -n "$outliers" ] || overflowing
+        [ -n "$outliers" ] || dna || overflowing # of DNABERT-S: dnabert.sh
         [ -n "${VNP_BENCH_DIR-}" ] || rm -rf "$VNP_MODEL"
     done
 done
