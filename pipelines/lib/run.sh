@@ -2,7 +2,8 @@
 # A run over any number of devices and hosts that can be continued after whatever ended it. Sourced by vnp-embed and
 # vnp-predict, which set $me, $here, $quiet, and $log, the file of --log-json. All that a run has to remember lies in one
 # directory, $run:
-#   what      what is computed: the model and the options that shape the bytes; without it, all else is void
+#   what      what is computed: the model and the options that shape the bytes; without it, all else is void (what.new: it is
+#             being made, or the run removed; what has neither, and more than a lock, is no run)
 #   values    a checksum of all values of the models
 #   blocks/   the input, cut up by vnp-split: blocks.tsv and a folder for each kind of tokens
 #   job       the pipeline of a block: bash, tokens on stdin, one stream of vectors on stdout
@@ -33,13 +34,19 @@ lib=$(dirname "${BASH_SOURCE[0]}")
 
 # --- the directory ------------------------------------------------------------------------------------------------------
 
-run_open() { # run_open DIR: makes it, or takes it over from a run that has ended
+is_run() { # whether the folder is one, and not of somebody else; on NFS what is open still stays as .nfs*
+    [ -e "$run/what" ] || [ -e "$run/what.new" ] ||
+        [ -z "$(find "$run/" -mindepth 1 -maxdepth 1 ! -name lock ! -name '.nfs*' -print -quit)" ]
+}
+
+run_open() { # run_open DIR FILE...: makes it, or takes it over from a run that has ended; these files are read meanwhile
     run=$1
-    local owner why
+    local owner why file no_run="$1: exists and is no run of vnp: choose another -o, or move it away"
     [ -z "${VNP_SUBMITTED-}" ] || [ -e "$run/blocks/blocks.tsv" ] ||
         die 66 "$run: is gone: another command has ended this run, or it was removed"
     while :; do
         [ -d "$run" ] || why=$(mkdir -- "$run" 2>&1) || [ -d "$run" ] || die 73 "$run: can't be made: ${why##*: }"
+        [ -e "$run/lock" ] || is_run || [ -e "$run/lock" ] || die 73 "$no_run" # again: a run may have begun just now
         { exec {lock}<>"$run/lock"; } 2>/dev/null || die 73 "$run: can't be written to"
         # Shared, but not for one: tasks of Slurm have it; for one too: who had it has just let it go.
         if ! flock -n "$lock" && flock -n -s "$lock"; then
@@ -55,14 +62,21 @@ run_open() { # run_open DIR: makes it, or takes it over from a run that has ende
         [ ! "$run/lock" -ef "/dev/fd/$lock" ] || break
         exec {lock}>&-
     done
+    is_run || die 73 "$no_run"
+    for file in "${@:2}"; do
+        [ "$file" != - ] || file=/dev/stdin
+        [ ! -e "$file" ] || [[ $(realpath -m -- "$file")/ != "$(realpath -- "$run")"/* ]] ||
+            die 2 "$file: lies in the folder of the run, which ends with it: move it elsewhere"
+    done
     echo "$(uname -n) $$" >"$run/lock"
     held=yes
     rm -f -- "$run/stop"
 }
 
 run_new() { # forgets all but the lock
-    rm -f -- "$run/what"
-    find "$run" -mindepth 1 -maxdepth 1 ! -name lock -exec rm -rf {} +
+    [ ! -e "$run/what" ] || mv -- "$run/what" "$run/what.new"
+    find "$run/" -mindepth 1 -maxdepth 1 ! -name lock ! -name what.new -exec rm -rf {} +
+    rm -f -- "$run/what.new"
 }
 
 twice() { "$@" || "$@"; } # should it have been killed
@@ -89,7 +103,10 @@ run_is() {
     local changed
     if [ -e "$run/what" ]; then
         changed=$(diff <(echo "$1") "$run/what" | grep -m 1 '^[<>]' | cut -c 3-)
-        [ -z "$changed" ] || die 2 "$run: was begun with another ${changed%% *} than this: give the options and the model of then, or --restart to begin anew"
+        [ -z "$changed" ] || {
+            held='' # all of it stays
+            die 2 "$run: was begun with another ${changed%% *} than this: give the options and the model of then, or --restart to begin anew"
+        }
     else
         run_new
         echo "$1" | keep what || exit
@@ -188,7 +205,7 @@ run_leave() {
     end_begun
     if [ -n "${held-}" ] && [ "$rc" != 0 ]; then
         if [ ! -e "$run/blocks/blocks.tsv" ]; then
-            rm -rf -- "$run"
+            run_remove
         elif [ -d "$run/done" ]; then
             say "$(find "$run/done" -name '*.vnp' | wc -l) of $(run_blocks_n) blocks are done and kept in $run: the same command goes on from there"
         fi

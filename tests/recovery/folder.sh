@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# The folder of a run, OUTPUT.run: one of that name that is somebody else's is refused and stays as it is, and so does what a
+# run reads, wherever it lies; what a run was killed in making is taken over.
+. "$(dirname "$0")/../lib.sh"
+. "$ROOT/tests/recovery/lib.sh"
+once "a run's folder"
+vnp-model synth 1x1x16 -q -o model --seed 1
+vnp-model synth dnabert-s:1x1x16 -q -o dnabert
+vnp-model synth classifier:32 -q -o classifier
+awk '/^>/ { n++ } n <= 4' "$PROTEINS" >in.fa
+cp "$ROOT/tests/data/contigs.fa" .
+cp "$ROOT/tests/golden/tokenizers/dna4096.json" .
+embed() { vnp-embed -q -d cpu -m model --threads 1 --block 2 -o out "$@"; }
+predict() { vnp-predict -q -d cpu --threads 1 --esm model --dnabert dnabert --classifier classifier --tokenizer dna4096.json -o out "$@"; }
+embed in.fa && mv out want
+
+# --- somebody else's ----------------------------------------------------------------------------------------------------------
+
+refused() { # refused NAME STATUS PATTERN COMMAND...: in one line, and all that is in out.run stays
+    local name=$1 want=$2 pattern=$3
+    shift 3
+    rm -rf before && cp -r out.run before
+    status "$name" "$want" "$@"
+    says "$name: says so" "$pattern"
+    check "$name: in one line" [ "$(wc -l <"$T/err")" = 1 ]
+    check "$name: all of it stays" diff -r before out.run
+    check "$name: there is no result" [ ! -e out ]
+}
+no_run=': out\.run: exists and is no run of vnp: choose another -o, or move it away$'
+mkdir out.run && echo precious >out.run/notes.txt
+refused 'a folder of that name' 73 "^vnp-embed$no_run" embed in.fa
+refused 'with --restart' 73 "^vnp-embed$no_run" embed --restart in.fa
+refused 'with --prepare' 73 "^vnp-embed$no_run" embed --prepare in.fa
+refused 'of vnp-predict' 73 "^vnp-predict$no_run" predict contigs.fa
+cp in.fa out.run/
+refused 'the input in it' 73 "^vnp-embed$no_run" embed out.run/in.fa
+echo 1 >out.run/lock
+refused 'with a lock of another program' 73 "^vnp-embed$no_run" embed out.run/in.fa
+rm -rf out.run && mkdir -p out.run/log && echo precious >out.run/log/notes.txt
+refused 'with a folder of logs' 73 "^vnp-embed$no_run" embed in.fa
+mv out.run mine && ln -s mine out.run
+refused 'behind a link' 73 "^vnp-embed$no_run" embed in.fa
+rm -rf mine out.run && mkdir out.run && echo 'a poem' | tee out.run/what >out.run/lock
+status 'with a file called what' 2 embed in.fa
+says 'is taken for a run of another kind' '^vnp-embed: out.run: was begun with another '
+check 'and stays' grep -q poem out.run/what
+rm -rf out.run
+
+# --- what a run reads ---------------------------------------------------------------------------------------------------------
+
+vnp-embed -q -d cpu -m model --threads 1 --block 2 -o out --prepare in.fa >prepared
+check 'a run that is begun' [ -e out.run/blocks/blocks.tsv ]
+cp in.fa contigs.fa dna4096.json out.run/ && cp -r model dnabert classifier out.run/ && echo 1/: >out.run/hosts && touch out.run/log.json
+inside='lies in the folder of the run, which ends with it: move it elsewhere$'
+refused 'the input in a run' 2 "^vnp-embed: out.run/in.fa: $inside" embed out.run/in.fa
+refused 'to begin anew' 2 "^vnp-embed: out.run/in.fa: $inside" embed --restart in.fa out.run/in.fa
+refused 'the model' 2 "^vnp-embed: .*/out.run/model: $inside" embed -m out.run/model in.fa
+refused 'the hosts' 2 "^vnp-embed: out.run/hosts: $inside" embed --hosts out.run/hosts in.fa
+refused 'the log' 2 "^vnp-embed: out.run/log.json: $inside" embed --log-json out.run/log.json in.fa
+refused 'a tokenizer' 2 "^vnp-embed: out.run/dna4096.json: $inside" embed -m dnabert --all-tokens --tokenizer out.run/dna4096.json in.fa
+refused 'through <' 2 "^vnp-embed: /dev/stdin: $inside" embed <out.run/in.fa
+refused 'contigs' 2 "^vnp-predict: out.run/contigs.fa: $inside" predict out.run/contigs.fa
+refused 'a tokenizer of vnp-predict' 2 "^vnp-predict: out.run/dna4096.json: $inside" predict --tokenizer out.run/dna4096.json contigs.fa
+for kind in esm:model dnabert:dnabert classifier:classifier; do
+    refused "--${kind%:*}" 2 "^vnp-predict: .*/out.run/${kind#*:}: $inside" predict "--${kind%:*}" "out.run/${kind#*:}" contigs.fa
+done
+check 'the same command without them goes on' embed in.fa
+same 'to the right result' want out
+check 'nothing is left' nothing_left out
+rm out
+
+# --- a run that was killed as it began, or as it was removed ------------------------------------------------------------------
+
+taken_over() { # taken_over NAME
+    check "$1 is taken over" embed in.fa
+    same 'the result is right' want out
+    check 'nothing is left' nothing_left out
+    rm -f out
+}
+mkdir out.run && taken_over 'an empty folder'
+mkdir out.run && : >out.run/lock && taken_over 'a lock alone'
+mkdir out.run && echo "$(uname -n) 1" >out.run/lock && : >out.run/what.new && taken_over 'a run that knew not yet what it was'
+mkdir -p out.run/done && : >out.run/what.new && taken_over 'a run that was being removed'
+mkdir out.run elsewhere && rmdir out.run && ln -s elsewhere out.run
+check 'an empty folder behind a link' embed in.fa
+same 'the result is right' want out
+check 'it is empty again' [ -z "$(ls -A elsewhere)" ]
+finish
