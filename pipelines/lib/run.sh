@@ -73,21 +73,25 @@ run_open() { # run_open DIR FILE...: makes it, or takes it over from a run that 
     rm -f -- "$run/stop"
 }
 
-run_new() { # forgets all but the lock
-    [ ! -e "$run/what" ] || mv -- "$run/what" "$run/what.new"
+run_new() { # forgets all but the lock, and what a killed stage left under a temporary name beside the result
+    local file result
+    result=$(realpath -m -- "$out")
+    if [ -e "$run/what" ]; then
+        for file in "$result".*.tmp; do # not what was there before
+            [[ ! ${file#"$result"} =~ ^\.[0-9]+\.tmp$ ]] || [ ! "$file" -nt "$run/what" ] || rm -f -- "$file"
+        done
+        mv -- "$run/what" "$run/what.new"
+    fi
     find "$run/" -mindepth 1 -maxdepth 1 ! -name lock ! -name what.new -exec rm -rf {} +
     rm -f -- "$run/what.new"
 }
 
 twice() { "$@" || "$@"; } # should it have been killed
 
-# All of it is in the result now; so is what a killed stage left under another name beside that. On NFS a file that is open
-# keeps its folder, so the lock comes last; a folder that can't be removed even then does no harm.
+# All of it is in the result now. On NFS a file that is open keeps its folder, so the lock comes last; a folder that can't be
+# removed even then does no harm.
 run_remove() {
-    local file result
     end_begun # run_values' reading, should it be at it still
-    result=$(realpath -m -- "$out")
-    for file in "$result".*.tmp; do [[ ! ${file#"$result"} =~ ^\.[0-9]+\.tmp$ ]] || rm -f -- "$file"; done
     twice run_new
     twice rm -f -- "$run/lock"
     exec {lock}>&-

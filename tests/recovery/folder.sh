@@ -69,6 +69,21 @@ same 'to the right result' want out
 check 'nothing is left' nothing_left out
 rm out
 
+# --- beside the result --------------------------------------------------------------------------------------------------------
+
+echo precious >out.2024.tmp
+embed --prepare in.fa >/dev/null
+touch out.4711.tmp out.2024.tmp.1 out.x.tmp
+check 'a run that goes on after a stage was killed before it had named the result' embed in.fa
+same 'has the right result' want out
+check 'the file that the stage left is removed' [ ! -e out.4711.tmp ]
+check 'what was there before the run, or has another kind of name, is not' [ "$(cat out.2024.tmp; ls out.*)" = $'precious\nout.2024.tmp\nout.2024.tmp.1\nout.x.tmp' ]
+touch out.4711.tmp
+rm -f out && embed --prepare in.fa >/dev/null && touch out.4712.tmp
+check '--restart' embed --restart in.fa
+check 'forgets these too' [ "$(echo out.[0-9]*.tmp)" = 'out.2024.tmp out.4711.tmp' ]
+rm out out.*
+
 # --- a run that was killed as it began, or as it was removed ------------------------------------------------------------------
 
 taken_over() { # taken_over NAME
