@@ -34,6 +34,13 @@ lib=$(dirname "${BASH_SOURCE[0]}")
 
 # --- the directory ------------------------------------------------------------------------------------------------------
 
+run_of() { # run_of OUTPUT: its folder, beside what the output is: by whatever name, it has one
+    local name=$1
+    while [[ $name == */ ]]; do name=${name%/}; done
+    case /$name in */ | */. | */..) false ;; *) [ ! -L "$name" ] ;; esac || name=$(realpath -m -- "$1")
+    echo "$name.run"
+}
+
 is_run() { # whether the folder is one, and not of somebody else; on NFS what is open still stays as .nfs*
     [ -e "$run/what" ] || [ -e "$run/what.new" ] ||
         [ -z "$(find "$run/" -mindepth 1 -maxdepth 1 ! -name lock ! -name '.nfs*' -print -quit)" ]

@@ -69,6 +69,42 @@ same 'to the right result' want out
 check 'nothing is left' nothing_left out
 rm out
 
+# --- one output by two names --------------------------------------------------------------------------------------------------
+
+one_run() { # one_run NAME RUN COMMAND...: the command's run is that one, at which another is at work
+    local name=$1 run=$2
+    shift 2
+    exec {held}<>"$run/lock" && flock "$held"
+    echo "$(uname -n) $$" >"$run/lock"
+    status "$name: is excluded" 73 "$@"
+    says "$name: says so" '(out|tables)\.run: another run is at work there'
+    exec {held}>&-
+}
+mkdir there && ln -s there/out link && ln -s there here && mkdir there/tables && ln -s there/tables tables
+vnp-embed -q -d cpu -m model --block 2 -o there/out --prepare in.fa >prepared
+for name in link here/out "$PWD/there/out" there/../link; do
+    one_run "as $name" there/out.run vnp-embed -q -d cpu -m model -o "$name" in.fa
+done
+check 'a link goes on with the run of the file' vnp-embed -q -d cpu -m model --threads 1 -o link in.fa
+same 'which has the result' want there/out
+check 'and it is still a link' [ -L link ]
+check 'nothing is left' nothing_left there/out
+check '--prepare by a link' vnp-embed -q -d cpu -m model --prepare --block 2 -o link in.fa
+cp "$T/out" prepared
+check 'names the folder' [ "$(<prepared)" = "$PWD/there/out.run 2" ]
+rm -rf there/out.run
+predicts() { predict -l 300 --block 1000 -o "$@" contigs.fa; }
+predicts there/tables --prepare >prepared
+for name in tables tables/ here/tables//; do one_run "as $name" there/tables.run predicts "$name"; done
+inside() ( # inside OUTPUT: in the folder of the tables
+    cd there/tables && vnp-predict -q -d cpu --esm ../../model --dnabert ../../dnabert --classifier ../../classifier \
+        --tokenizer ../../dna4096.json -o "$1" ../../contigs.fa
+)
+for name in . ./ ../tables; do one_run "as $name, from inside" there/tables.run inside "$name"; done
+check 'vnp-predict goes on by a link' predicts tables
+check 'to the tables' [ -s there/tables/prediction_results.txt ]
+check 'nothing is left' nothing_left there/tables
+
 # --- beside the result --------------------------------------------------------------------------------------------------------
 
 echo precious >out.2024.tmp
