@@ -94,6 +94,16 @@ check 'a run into the same folder' predict -q -l 300 -o results contigs.fa
 differ 'replaces them' results/prediction_results.txt before/prediction_results.txt
 check 'and leaves nothing else there' [ "$(find results -mindepth 1 | wc -l)" = 3 ]
 
+# A folder under the name of a table is seen before anything is run.
+for file in prediction_results.txt prediction_results_viral.gff open_frames.faa; do
+    rm -rf taken && cp -r results taken && rm -f "taken/$file" && mkdir "taken/$file" && rm -rf before && cp -r taken before
+    status "a folder called $file" 73 predict --keep -o taken contigs.fa
+    says 'is named' "^vnp-predict: taken/$file: is a directory, and a result is to have that name: "
+    check 'in one line' [ "$(wc -l <"$T/err")" = 1 ]
+    check 'and nothing is replaced' diff -r before taken
+done
+check 'a name that no result of this run has' predict -q -o taken contigs.fa
+
 # What --keep and --gff add.
 check '--keep and --gff' predict -q --keep --gff -o kept contigs.fa
 vnp-orf -q contigs.fa --nucleotides n.fa --proteins p.fa --chunks c.tsv
