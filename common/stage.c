@@ -155,6 +155,12 @@ void vnp_two_streams(const char *path[2], int argc, char **argv, void (*usage)(F
         vnp_die(VNP_USAGE, "A and B can't both be stdin");
 }
 
+void vnp_refuse_stdout(const char *dir)
+{
+    if (dir != NULL && strcmp(dir, "-") == 0)
+        vnp_die(VNP_USAGE, "-o -: is stdout, and a directory is wanted; ./- is one of that name");
+}
+
 void vnp_refuse_input(const char *to, const char *input)
 {
     if (input == NULL || strcmp(input, "-") == 0)

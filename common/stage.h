@@ -45,6 +45,9 @@ bool vnp_writer_option(int c, struct vnp_writer_options *file);
  * Returns for anything it does not know (then the caller's switch was incomplete: a bug, status 70). */
 void vnp_common_option(int c, void (*usage)(FILE *));
 
+/* Exits 2 when the directory to be made is called "-", which is stdout. NULL: there is none. */
+void vnp_refuse_stdout(const char *dir);
+
 /* A whole decimal number in [lo, hi], or exit 2 with "option: not a number from lo to hi: text". */
 int64_t vnp_option_int(const char *option, const char *text, int64_t lo, int64_t hi);
 double vnp_option_double(const char *option, const char *text, double lo, double hi);

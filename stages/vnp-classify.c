@@ -87,6 +87,7 @@ static void check_options(struct options *o)
     if (o->gff != (v->chunks != NULL) || (o->gff && o->file.path == NULL))
         vnp_die(VNP_USAGE, "--gff goes with -o DIR and --chunks FILE, and --chunks with --gff");
     v->dir = o->scores ? NULL : o->file.path;
+    vnp_refuse_stdout(v->dir);
 }
 
 /* Exits 2 when one of the files to be written would take the place of one that is read. */

@@ -99,6 +99,7 @@ static struct options parse(int argc, char **argv)
         default:
             vnp_common_option(c, usage);
         }
+    vnp_refuse_stdout(opt.output);
     return opt;
 }
 

@@ -83,6 +83,7 @@ static void parse_options(struct options *o, int argc, char **argv)
         vnp_die(VNP_USAGE, "--records and --tokens: one of them");
     if (o->list == (o->dir != NULL))
         vnp_die(VNP_USAGE, o->list ? "--list writes no directory: leave -o out" : "where to? Give -o DIR, or --list");
+    vnp_refuse_stdout(o->dir);
     if (o->records > 0)
         o->tokens = 0;
 }

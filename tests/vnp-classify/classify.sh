@@ -269,6 +269,9 @@ status 'a failure leaves older scores' 65 score -q -o older damaged
 same 'a failure leaves older scores: as they were' older scores
 refused '--min-viral of 2' 2 'not a number from 0 to 1' --model "$G/zip.pth" --min-viral 2 rows
 status 'nowhere to write' 2 vnp-classify --model "$G/zip.pth" rows
+status 'stdout as folder' 2 vnp-classify --model "$G/zip.pth" -o - rows
+says 'stdout as folder: says so' '^vnp-classify: -o -: is stdout, and a directory is wanted'
+check 'stdout as folder: there is none' [ ! -e ./- ]
 status 'a folder in no folder' 73 vnp-classify --model "$G/zip.pth" -o no/such/folder rows
 status 'a file in the place of the folder' 73 vnp-classify --model "$G/zip.pth" -o chunks.tsv rows
 status 'JSON onto a full disk' 74 sh -c "vnp-classify -q --model '$G/zip.pth' --json rows >/dev/full"

@@ -108,6 +108,9 @@ status "an unknown option" 2 vnp-model inspect --frobnicate
 status "an empty name" 73 vnp-model synth 3x4x64 -o ''
 says "an empty name is said to be one" 'name .* is empty'
 status "synth without -o" 2 vnp-model synth 8M
+status "synth to stdout" 2 vnp-model synth 3x4x64 -o -
+says "says so" '^vnp-model: -o -: is stdout, and a directory is wanted'
+check "and makes nothing" [ ! -e ./- ]
 status "synth without a shape" 2 vnp-model synth -o x
 status "two models" 2 vnp-model inspect a b
 says 'two models: how many it takes' '^vnp-model: inspect: takes one model or shape, not 2; see --help$'

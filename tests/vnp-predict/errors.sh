@@ -66,6 +66,7 @@ else
 fi
 status 'no classifier' 2 vnp-predict -d cpu --esm esm --dnabert dnabert -o out contigs.fa
 status 'no output' 2 predict contigs.fa
+refuses 'stdout as output' 2 '^vnp-predict: -o -: is stdout, and a directory is wanted' predict -o - contigs.fa
 status 'a length that is no number' 2 predict -l 5oo -o out contigs.fa
 status 'a budget too small' 2 predict -b 2 -o out contigs.fa
 status 'a share above 1' 2 predict --min-viral 2 -o out contigs.fa

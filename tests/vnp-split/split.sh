@@ -180,6 +180,11 @@ for misuse in '-o new --list' '-o new --records 5 --tokens 5' '-o new --records 
     # shellcheck disable=SC2086
     status "misuse: $misuse" 2 vnp-split $misuse whole
 done
+status 'stdout as output' 2 vnp-split -q -o - whole
+says 'stdout as output: says so' '^vnp-split: -o -: is stdout, and a directory is wanted; \./- is one of that name$'
+check 'stdout as output: there is no folder' [ ! -e ./- ]
+check 'a directory of that name' vnp-split -q --records 10 -o ./- whole
+check 'a directory of that name: is whole' diff -r ./- blocks
 check 'misuse leaves nothing' nothing_left new
 status 'the table on a full disk' 74 sh -c 'vnp-split -q --list whole >/dev/full'
 status 'the table and no stdout' 74 sh -c 'vnp-split -q --list whole >&-'
