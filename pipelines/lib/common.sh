@@ -8,6 +8,9 @@
 [ -e /dev/fd/1 ] || exec 1</dev/null
 [ -e /dev/fd/2 ] || exec 2</dev/null
 
+export PATH # where the environment has none bash takes a default, and for itself alone
+unset TMOUT # many sites have one, and with it `read` gives up on what is slow to come
+
 die() { # die STATUS TEXT
     echo "$me: $2" >&2
     exit "$1"

@@ -222,8 +222,19 @@ rm -f "$fake"/hang.*
 computed >/dev/null
 goes_on 'the same command goes on' '000006 000007'
 
-# Of what the stages of a block say, the cause is the message of the one that failed, whoever speaks last.
+# What the stages say is heard, whenever they say it.
 mv private/bin/vnp-pool private/bin/real-pool
+cat >private/bin/vnp-pool <<'END'
+#!/bin/sh
+case $* in *--plain*) sleep 2 && echo 'vnp-pool: warning: late' >&2 ;; esac
+exec "$(dirname "$0")/real-pool" "$@"
+END
+chmod +x private/bin/vnp-pool
+rm -rf out out.run
+status 'a warning after a while, and TMOUT in the environment' 0 env TMOUT=1 vnp-embed -q -d cpu -m model --threads 1 --block 40 -o out in.fa
+says 'it is heard' '^vnp-embed: block 000000: vnp-pool: warning: late$'
+
+# Of what the stages of a block say, the cause is the message of the one that failed, whoever speaks last.
 cat >private/bin/vnp-pool <<'END'
 #!/bin/sh
 case $* in *--version*) exec "$(dirname "$0")/real-pool" "$@" ;; esac

@@ -52,6 +52,9 @@ else
     skip 'a decimal comma' 'no such locale can be made here'
 fi
 
+check 'an empty environment' env -i "$BUILD/bin/vnp-embed" -q -d cpu -m model -o bare.zst in.fa
+same 'gives the same' want.zst bare.zst
+
 for closed in '>&- 2>&-' '<&- >&- 2>&-'; do # as for a daemon
     check "started with $closed" sh -c "exec timeout 60 vnp-embed -q -d cpu -m model -o closed.zst in.fa $closed"
     same 'gives the same' want.zst closed.zst
