@@ -15,6 +15,9 @@ die() { # die STATUS TEXT
     echo "$me: $2" >&2
     exit "$1"
 }
+print() { # print TEXT: to stdout
+    echo "$1" 2>/dev/null || die 74 "stdout: can't be written"
+}
 misuse() {
     echo "$me: $1" >&2
     usage >&2

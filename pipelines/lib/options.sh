@@ -31,7 +31,7 @@ read_options() {
         --prepare) prepare=yes ;;
         --dry-run) dry=yes ;;
         -q | --quiet) quiet=-q ;;
-        -h | --help) usage && exit 0 || exit 74 ;;
+        -h | --help) print "$(usage)" && exit ;;
         *) own_option "$@" ;;
         esac
         # Over its value, where it takes one.

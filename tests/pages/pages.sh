@@ -34,6 +34,8 @@ for binary in "$BUILD"/bin/*; do
     fi
     status "$name: an unknown option is misuse" 2 "$binary" --no-such-option
     status "$name: --help on a full disk fails" 74 sh -c "'$binary' --help >/dev/full"
+    says "$name: and says so" "^$name: stdout: can't be written"
+    check "$name: in one line" [ "$(wc -l <"$T/err")" = 1 ]
 done
 
 # Examples: what stands in .Dl lines and literal displays under EXAMPLES, run one page after the other in a folder with

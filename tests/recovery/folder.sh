@@ -92,6 +92,8 @@ check 'nothing is left' nothing_left there/out
 check '--prepare by a link' vnp-embed -q -d cpu -m model --prepare --block 2 -o link in.fa
 cp "$T/out" prepared
 check 'names the folder' [ "$(<prepared)" = "$PWD/there/out.run 2" ]
+status '--prepare onto a full disk' 74 sh -c 'vnp-embed -q -d cpu -m model --prepare --block 2 -o link in.fa >/dev/full'
+says 'says so' "^vnp-embed: stdout: can't be written$"
 rm -rf there/out.run
 predicts() { predict -l 300 --block 1000 -o "$@" contigs.fa; }
 predicts there/tables --prepare >prepared

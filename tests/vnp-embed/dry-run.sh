@@ -32,5 +32,7 @@ status 'a folder as output' 73 vnp-embed -q --dry-run -m model -o model in.fa
 status 'a missing file' 66 vnp-embed -q --dry-run -m model missing.fa
 status 'a missing model' 66 vnp-embed -q --dry-run -m nowhere in.fa
 status 'a full disk' 74 sh -c 'vnp-embed -q --dry-run -m model in.fa >/dev/full'
+says 'says so' "^vnp-[a-z]*: stdout: can't be written"
+check 'in one line' [ "$(wc -l <"$T/err")" = 1 ]
 check 'nothing was written' [ "$before" = "$(ls -a)" ]
 finish

@@ -75,6 +75,8 @@ says 'no such file: says so' '^vnp-log: nowhere: no such file'
 status 'a directory' 66 vnp-log .
 status 'standard input is closed' 74 timeout 10 sh -c 'exec vnp-log <&-'
 status 'a full disk' 74 sh -c 'vnp-log one >/dev/full'
+says 'says so' "^vnp-log: stdout: can't be written"
+check 'in one line' [ "$(wc -l <"$T/err")" = 1 ]
 
 # What stages write is what it reads.
 vnp-fasta2tok -q "$PROTEINS" >tokens.vnp

@@ -46,6 +46,11 @@ head -n 60 many.fa >few.fa
 for _ in 1 2 3 4 5 6 7 8 9 10; do predict --fp16 -d cpu few.fa; done >/dev/null 2>said
 check 'whichever of its stages ends first' [ "$(grep -c '^vnp-plan: --fp16 needs a GPU' said)/$(grep -c . said)" = 10/10 ]
 status 'a full disk' 74 sh -c 'vnp-predict -q --dry-run --esm esm --dnabert dnabert --classifier classifier contigs.fa >/dev/full'
+says 'says so' "^vnp-predict: stdout: can't be written"
+check 'in one line' [ "$(wc -l <"$T/err")" = 1 ]
+status 'no folder for temporary files' 73 env TMPDIR=/no/such vnp-predict -q --dry-run --esm esm --dnabert dnabert --classifier classifier contigs.fa
+says 'says so' '^vnp-predict: /no/such: no temporary folder can be made there: set TMPDIR'
+check 'in one line' [ "$(wc -l <"$T/err")" = 1 ]
 rm closed.fa many.fa few.fa said
 check 'nothing was written' [ "$before" = "$(ls -a)" ]
 check 'and nothing is left' [ -z "$(ls -A "$TMPDIR")" ]
