@@ -87,10 +87,10 @@ run_new() { # forgets all but the lock, and what a killed stage left under a tem
         for file in "$result".*.tmp; do # not what was there before
             [[ ! ${file#"$result"} =~ ^\.[0-9]+\.tmp$ ]] || [ ! "$file" -nt "$run/what" ] || rm -f -- "$file"
         done
-        mv -- "$run/what" "$run/what.new"
+        mv -- "$run/what" "$run/what.new" || return
     fi
-    find "$run/" -mindepth 1 -maxdepth 1 ! -name lock ! -name what.new -exec rm -rf {} +
-    rm -f -- "$run/what.new"
+    find "$run/" -mindepth 1 -maxdepth 1 ! -name lock ! -name what.new -exec rm -rf {} + &&
+        rm -f -- "$run/what.new"
 }
 
 twice() { "$@" || "$@"; } # should it have been killed

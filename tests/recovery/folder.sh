@@ -134,6 +134,17 @@ mkdir out.run && taken_over 'an empty folder'
 mkdir out.run && : >out.run/lock && taken_over 'a lock alone'
 mkdir out.run && echo "$(uname -n) 1" >out.run/lock && : >out.run/what.new && taken_over 'a run that knew not yet what it was'
 mkdir -p out.run/done && : >out.run/what.new && taken_over 'a run that was being removed'
+# What removes the run is killed, now and then: no folder is left that would be nobody's.
+mkdir fails && cat >fails/rm <<'END'
+#!/bin/sh
+case $* in *out.run/*done*) mkdir "${0%/*}/once" 2>/dev/null && kill -KILL $$ ;; esac
+exec /bin/rm "$@"
+END
+chmod +x fails/rm
+check 'a run whose removal is killed in part' env PATH="$PWD/fails:$PATH" vnp-embed -q -d cpu -m model --threads 1 --block 2 -o out in.fa
+check 'it was' [ -d fails/once ]
+check 'removes the rest all the same' [ ! -e out.run ]
+rm -f out
 mkdir out.run elsewhere && rmdir out.run && ln -s elsewhere out.run
 check 'an empty folder behind a link' embed in.fa
 same 'the result is right' want out
