@@ -2,8 +2,26 @@
 # Which devices of which hosts take part in a run, and whether a model goes with them. Sourced by run.sh.
 # shellcheck disable=SC2154  # $me, $run, $device, $gpus, $hosts, $numbers, $prepare: the drivers'
 
-# run_slots DEVICE GPUS HOSTS: one slot for each device. GPUS: all, or numbers as 0,2; HOSTS: a file of [N/]HOST, the first
-# N GPUs of each, : for this one; empty for this host alone.
+# read_hosts FILE: its lines of [N/]HOST, the first N GPUs of each, : for this one; to $places as N/HOST. $elsewhere: whether
+# another host is one. HOST is what ssh and GNU parallel both take for a name and nothing else.
+places=() elsewhere=''
+read_hosts() {
+    local line host rest at=0 name='[[:alnum:]_][[:alnum:]_.-]*' six='[[:xdigit:]]*:[[:xdigit:]:]*:[[:xdigit:]:]*'
+    while IFS= read -r line || [ -n "$line" ]; do # the last line may have no end
+        line=${line#$'\xef\xbb\xbf'} line=${line%$'\r'} at=$((at + 1)) # as Windows writes text
+        read -r host rest <<<"$line"
+        case $host in '' | \#*) continue ;; esac
+        [[ $host =~ ^(([1-9][0-9]{0,3})/)?(:|($name@)?($name|$six))$ && $rest =~ ^(#.*)?$ ]] ||
+            die 65 "$1:$at: not [N/]HOST: $line (a host a line, [USER@]NAME or an address; a port goes into VNP_SSH)"
+        [[ $host == */* ]] || host=1/$host
+        [ "${host#*/}" = : ] || elsewhere=yes
+        places+=("$host")
+    done <"$1"
+    [ ${#places[@]} -gt 0 ] || die 65 "$1: names no host"
+}
+
+# run_slots DEVICE GPUS HOSTS: one slot for each device. GPUS: all, or numbers as 0,2; HOSTS: the file that read_hosts has
+# read; empty for this host alone.
 run_slots() {
     local device=$1 gpus=$2 hosts=$3 n host i slots=() numbers visible
     # local_gpus all | NUMBER,... WHO: into slots. Where the environment names GPUs, numbers count among these, as CUDA does.
@@ -25,20 +43,16 @@ run_slots() {
     if [ -z "$hosts" ]; then
         if [ "$device" = cpu ]; then slots=(cpu); else local_gpus "$gpus" --gpus; fi
     else
-        while read -r host _ || [ -n "$host" ]; do # the last line may have no end
-            host=${host#$'\xef\xbb\xbf'} host=${host%$'\r'} # as Windows writes text
-            case $host in '' | \#*) continue ;; */*) n=${host%%/*} host=${host#*/} ;; *) n=1 ;; esac
-            [[ $n =~ ^[1-9][0-9]{0,3}$ ]] || die 65 "$hosts: not [N/]HOST: $n/$host"
-            [[ $host != *[{}]* ]] || die 65 "$hosts: a host's name has no braces: $host"
+        for host in "${places[@]}"; do
+            n=${host%%/*} host=${host#*/}
             if [ "$device/$host" = gpu/: ]; then
                 local_gpus "$(seq -s , 0 $((n - 1)))" --hosts
                 continue
             fi
-            for ((i = 0; i < n; i++)); do
-                [ "$device" = cpu ] && slots+=("cpu$i@$host") || slots+=("gpu$i@$host")
-            done
-        done <"$hosts"
-        [ ${#slots[@]} -gt 0 ] || die 65 "$hosts: names no host"
+            # To GNU parallel a slot is a login: the device is the user, and a user of the host's stands behind it.
+            [[ $host == *@* ]] && host=+$host || host=@$host
+            for ((i = 0; i < n; i++)); do slots+=("$device$i$host"); done
+        done
     fi
     slots=("${slots[@]/%@:/}")
     [ -z "${VNP_SUBMITTED-}" ] || slots=("$device") # the one that Slurm has given
@@ -58,6 +72,7 @@ check_devices() { # $device, $gpus and $hosts, as far as that goes without looki
     [[ ! $gpus =~ ^[0-9] ]] || device=gpu # who names one does not want the CPU
     [ -z "$gpus" ] || [ -z "$hosts" ] || misuse '--gpus goes without --hosts: the file says how many GPUs of each host, as 2/HOST'
     [ -z "$hosts" ] || { [ -r "$hosts" ] && [ ! -d "$hosts" ]; } || die 66 "$hosts: no such file, or not readable"
+    [ -z "$hosts" ] || read_hosts "$hosts"
 }
 # --prepare: the blocks are computed later, and it may be elsewhere; the input is read again then. In the last job of
 # vnp-slurm ($VNP_SUBMITTED) what was to be forgotten already has been.

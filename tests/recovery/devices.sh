@@ -213,7 +213,31 @@ rm -f out
 printf '2/:\r\n' >hosts
 check 'or ends in CRLF' embedded out hosts
 rm -f out
-printf '2/a{}\n' >hosts
-status 'a host of an impossible name' 65 embedded out hosts
-says 'is named' 'hosts: a host.s name has no braces: a\{\}'
+printf '  # ours\n\n2/: # two at a time\n' >hosts
+check 'or has comments' embedded out hosts
+rm -f out
+export VNP_SSH=false
+for line in x:hostname h:22 user@: '1/' '2/ :' 1/a/b 0/h 10000/h '8/h1 8/h2' 'h slots=8' @x a+b a%b x,y ssh://me@h:22 'x[1-2]' 'a{}' \
+    -x me@-x fe80::1%eth0 '[::1]' 'a\b' me@; do
+    printf '%s\n' '# hosts' : "$line" >hosts
+    status "a host $line" 65 embedded out hosts
+    says 'is named' '^vnp-embed: hosts:3: not \[N/\]HOST: .*VNP_SSH'
+    check 'and nothing is begun' [ "$(wc -l <"$T/err") $(compgen -G 'out*')" = '1 ' ]
+done
+# Those that are names, to GNU parallel too.
+cat >ssh <<'END'
+#!/usr/bin/env bash
+while [ $# -gt 2 ]; do shift; done
+echo "$1" >>"$0.hosts"
+case $1 in gone@*) exit 255 ;; esac
+exec bash -c "$2"
+END
+chmod +x ssh
+printf '%s\n' h-1.b_c me.x-y@h ::1 me@2001:db8::5 10.0.0.1 gone@h >hosts
+check 'users, names and addresses' env VNP_SSH="$PWD/ssh" timeout 120 vnp-embed -q -d cpu --threads 1 -m model --block 1 -o out --hosts hosts in.fa
+says 'one of which does not answer' '^vnp-embed: gone@h does not answer: its blocks go to others$'
+check 'and is given up, once' [ "$(wc -l <"$T/err")" = 1 ]
+sort -u ssh.hosts >got
+sort hosts >want.hosts
+same 'are what ssh is told' want.hosts got
 finish
