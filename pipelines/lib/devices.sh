@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Which devices of which hosts take part in a run, and whether a model goes with them. Sourced by run.sh.
-# shellcheck disable=SC2154  # $me, $run, $device, $gpus, $hosts, $numbers, $prepare: the drivers'
+# shellcheck disable=SC2154  # $me, $run, $device, $gpus, $hosts, $numbers, $prepare, $dry: the drivers'
 
 # read_hosts FILE: its lines of [N/]HOST, the first N GPUs of each, : for this one; to $places as N/HOST. $elsewhere: whether
 # another host is one. HOST is what ssh and GNU parallel both take for a name and nothing else.
@@ -73,6 +73,11 @@ check_devices() { # $device, $gpus and $hosts, as far as that goes without looki
     [ -z "$gpus" ] || [ -z "$hosts" ] || misuse '--gpus goes without --hosts: the file says how many GPUs of each host, as 2/HOST'
     [ -z "$hosts" ] || { [ -r "$hosts" ] && [ ! -d "$hosts" ]; } || die 66 "$hosts: no such file, or not readable"
     [ -z "$hosts" ] || read_hosts "$hosts"
+    [ -z "$elsewhere" ] || [ -n "$dry$prepare" ] || {
+        local ssh
+        read -r ssh _ <<<"${VNP_SSH:-ssh}"
+        type -P -- "$ssh" >/dev/null || die 69 "$ssh: no such program: other hosts are reached by ssh, or by what VNP_SSH names"
+    }
 }
 # --prepare: the blocks are computed later, and it may be elsewhere; the input is read again then. In the last job of
 # vnp-slurm ($VNP_SUBMITTED) what was to be forgotten already has been.

@@ -132,6 +132,13 @@ check 'a block fails once on the only GPU of another host' elsewhere
 check 'all are computed, and that again' [ "$(wc -l <"$fake/computed")" = 9 ]
 same 'the result is right' want out
 
+for ssh in nosuchssh './nosuchssh -p 22'; do
+    afresh
+    status "VNP_SSH=$ssh, which is not there" 69 env VNP_SSH="$ssh" vnp-embed -q -d gpu --hosts one -m model --block 5 -o out in.fa
+    says 'is named' "^vnp-embed: ${ssh%% *}: no such program: .* VNP_SSH names"
+    check 'and nothing is begun' [ "$(wc -l <"$T/err") $(compgen -G 'out*')" = '1 ' ]
+done
+
 # --- GNU parallel -------------------------------------------------------------------------------------------------------------
 
 mkdir bare
