@@ -95,10 +95,10 @@ check_prepare() { # check_prepare [FILE ...]
 }
 # Whether the device can be tried here; for --prepare it need not be.
 at_hand() { [ -z "$prepare" ] || [ "$device" = cpu ] || vnp-gpu-forward -q --probe >/dev/null 2>&1; }
-choose_device() { # auto becomes cpu or gpu; its stage must be there
+choose_device() { # auto becomes cpu or gpu, of other hosts gpu, which nobody asks; its stage must be there
     if [ "$device" = auto ]; then
         device=cpu
-        if command -v vnp-gpu-forward >/dev/null && { [ -n "$hosts" ] || vnp-gpu-forward --probe >/dev/null 2>&1; }; then device=gpu; fi
+        if command -v vnp-gpu-forward >/dev/null && { [ -n "$elsewhere" ] || vnp-gpu-forward --probe >/dev/null 2>&1; }; then device=gpu; fi
     fi
     command -v "vnp-$device-forward" >/dev/null || die 69 "vnp-$device-forward is not installed beside $me: this build has no ${device^^} stage"
     [ "$device" = gpu ] || case ${numbers[*]} in '' | --fp32) ;; *) die 2 "${numbers[*]} needs a GPU: the CPU computes in FP32" ;; esac

@@ -132,6 +132,19 @@ check 'a block fails once on the only GPU of another host' elsewhere
 check 'all are computed, and that again' [ "$(wc -l <"$fake/computed")" = 9 ]
 same 'the result is right' want out
 
+# auto: whether a GPU answers is asked here alone.
+chosen() { # chosen HOSTS: a run by auto, and a letter for each device that took part
+    VNP_SSH=$PWD/ssh timeout 120 vnp-embed -q -m model --threads 1 --block 5 -o out --hosts "$1" in.fa &&
+        [ "$(cut -d ' ' -f 2 "$fake/computed" | cut -c 1 | sort -u)" = "$2" ]
+}
+printf '2/:\n' >here
+printf '%s\n' : elsewhere >both
+for hosts in here:g one:g both:g; do afresh && check "--device auto with --hosts ${hosts%:*}, a GPU here" chosen ${hosts/:/ }; done
+for hosts in here:c one:g; do
+    afresh && touch "$fake/dead."
+    check "--device auto with --hosts ${hosts%:*}, no GPU here" chosen ${hosts/:/ }
+done
+
 for ssh in nosuchssh './nosuchssh -p 22'; do
     afresh
     status "VNP_SSH=$ssh, which is not there" 69 env VNP_SSH="$ssh" vnp-embed -q -d gpu --hosts one -m model --block 5 -o out in.fa
