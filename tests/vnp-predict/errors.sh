@@ -114,6 +114,17 @@ same '--keep: the chunks' c.tsv kept/chunks.tsv
 check 'a run that was begun without --keep' predict -q --prepare -o late contigs.fa
 check 'goes on with it' predict -q --keep -o late contigs.fa
 check 'and keeps the same' diff <(cat kept/open_frames.f?a kept/chunks.tsv) <(cat late/open_frames.f?a late/chunks.tsv)
+refused() { # refused NAME WHAT COMMAND...: in one line, because the run was begun with another
+    status "$1" 2 "${@:3}"
+    says 'is named, with the way out' "^vnp-predict: late.run: was begun with another $2 than this: .*--restart"
+    check 'in one line' [ "$(wc -l <"$T/err")" = 1 ]
+}
+if command -v vnp-gpu-forward >/dev/null; then
+    check 'a run that was begun for a GPU' predict -q -d gpu --prepare -o late contigs.fa
+    refused 'and is to go on without one' device predict -q -d cpu -o late contigs.fa
+else
+    skip 'a run that was begun for a GPU' 'this build has no GPU stage'
+fi
 check '--gff without --keep' predict -q --gff -o gff contigs.fa
 same 'gives the same' kept/prediction_results_viral.gff gff/prediction_results_viral.gff
 check '--gff names viral stretches' grep -q viral_sequence gff/prediction_results_viral.gff
