@@ -109,6 +109,10 @@ keep() { # keep NAME: stdin becomes that file of the run, at once
     { cat >"$run/$1.new" && mv -- "$run/$1.new" "$run/$1"; } 2>/dev/null || die 73 "$run/$1: can't be written"
 }
 
+vocabulary() { # vocabulary TOKENIZER: what tells its tokens from those of another; where it is none, that is said later
+    vnp-fasta2tok -q --allow-empty --tokenizer "$1" </dev/null | vnp-cat --summary | sed -n 's/^ *vocabulary *//p'
+} 2>/dev/null
+
 # run_is TEXT: what is to be computed, in lines of name and value. Refused when the run was begun as another.
 run_is() {
     local changed

@@ -45,6 +45,7 @@ goes_on() { # goes_on NAME BLOCKS [OPTION...]: these are computed, and the resul
 }
 rest='000004 000005 000006 000007'
 again && goes_on 'going on' "$rest"
+again && goes_on 'by the same tokenizer, named' "$rest" --tokenizer esm2
 again && goes_on 'with more threads' "$rest" --threads 2
 if has_parallel; then
     echo 3/: >three
@@ -91,7 +92,10 @@ refuses 'another model' 'another model .*--restart' -m other in.fa
 cp -r model twin
 refuses 'the same weights under another name, which the blocks would have' 'another model .*--restart' -m twin in.fa
 refuses 'another budget' 'another budget .*--restart' -b 4096 in.fa
-refuses 'another layer' 'another forward.*--restart' --layer 0 in.fa
+refuses 'another layer' 'another --layer than this: .*--restart' --layer 0 in.fa
+refuses 'NaN kept' 'another --on-nonfinite than this: .*--restart' --on-nonfinite keep in.fa
+refuses 'shorter records' 'another --max-len than this: .*--restart' --max-len 30 in.fa
+refuses 'windows' 'another --overlap than this: .*--restart' --window 30 --overlap 5 in.fa
 refuses 'another pooling' 'another pooling .*--restart' --max in.fa
 refuses 'equal sequences once' 'another equal .*--restart' --dedup in.fa
 is 'nothing was computed for that' ''

@@ -119,8 +119,14 @@ refused() { # refused NAME WHAT COMMAND...: in one line, because the run was beg
     says 'is named, with the way out' "^vnp-predict: late.run: was begun with another $2 than this: .*--restart"
     check 'in one line' [ "$(wc -l <"$T/err")" = 1 ]
 }
+sed 's/,"[^"]* [^"]*"\]/]/' dnabert/tokenizer.json >fewer.json # merges
+with() { predict -q --dnabert bare --tokenizer "$@" -o late contigs.fa; }
+check 'a run that was begun' with dnabert --prepare
+refused 'and is to go on with shorter chunks' --length with dnabert -l 300
+refused 'with another tokenizer' --tokenizer with fewer.json
+check 'with the same under another name' with dnabert/tokenizer.json
 if command -v vnp-gpu-forward >/dev/null; then
-    check 'a run that was begun for a GPU' predict -q -d gpu --prepare -o late contigs.fa
+    check 'a run that was begun for a GPU' predict -q -d gpu --prepare --restart -o late contigs.fa
     refused 'and is to go on without one' device predict -q -d cpu -o late contigs.fa
 else
     skip 'a run that was begun for a GPU' 'this build has no GPU stage'
