@@ -181,9 +181,9 @@ void vnp_forward_nonfinite(const struct vnp_forward *f, uint64_t ordinal, struct
                            struct vnp_err *err)
 {
     vnp_error(err, VNP_DATA,
-              "%s: record %llu (%.*s): NaN or Inf from layer %d, in %s: look at the weights with vnp-model "
-              "verify, or mark such records and go on with --on-nonfinite=keep",
-              vnp_reader_name(f->in), (unsigned long long)ordinal, VNP_SHOWN(id), f->layer, numbers);
+              "%s: record %llu (%.*s): NaN or Inf from layer %d of %s, in %s: look at the model with vnp-model verify; "
+              "with --on-nonfinite=keep this stage and vnp-embed mark such records and go on",
+              vnp_reader_name(f->in), (unsigned long long)ordinal, VNP_SHOWN(id), f->layer, f->config->name, numbers);
 }
 
 void vnp_forward_warn_kept(const struct vnp_writer *out)

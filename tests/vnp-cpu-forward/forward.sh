@@ -123,7 +123,7 @@ offset=$(head -c $((header + 8)) model/model.safetensors |
 at=$((header + 8 + offset + 22 * 64 * 4))
 printf '\0\0\300\177' | dd of=nan/model.safetensors bs=1 seek=$at conv=notrunc 2>/dev/null
 status 'NaN stops the run' 65 vnp-cpu-forward -m nan -o out batches
-says 'and the record is named' 'record [0-9]+ \(p[0-9]+\): NaN or Inf from layer 3'
+says 'and the record is named' 'record [0-9]+ \(p[0-9]+\): NaN or Inf from layer 3 of nan, in FP32: '
 check 'nothing is left behind' [ ! -e out ]
 status '--on-nonfinite=keep goes on' 0 vnp-cpu-forward -m nan --on-nonfinite=keep -o kept batches
 says 'and counts' '[0-9]+ sequences? with NaN or Inf marked'

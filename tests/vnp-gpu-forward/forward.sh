@@ -116,7 +116,7 @@ vnp-pool -q --plain redone -o gpu
 cosine 'and right' 0.9999 cpu gpu
 check 'two rows are flagged' [ "$(vnp-cat --summary redone 2>&1 | grep -c '2 redone')" = 1 ]
 status 'or the run fails' 65 vnp-gpu-forward --on-nonfinite fail -o failed huge
-says 'naming the record' 'record 1 \(b\): NaN or Inf from layer 3, in fp16'
+says 'naming the record' 'record 1 \(b\): NaN or Inf from layer 3 of model, in fp16'
 check 'and leaves nothing' [ ! -e failed ]
 status 'or they are kept' 0 vnp-gpu-forward --on-nonfinite=keep -o kept huge
 says 'and counted' '2 sequences with NaN or Inf marked'

@@ -42,6 +42,9 @@ refuses 'a malicious classifier' 65 '^vnp-predict: --classifier: .*evil' vnp-pre
     --classifier "$ROOT/tests/golden/classifier/evil.pth" -o out contigs.fa
 refuses 'a tokenizer of another vocabulary' 65 '^vnp-cpu-forward: .*5000 ids' predict --tokenizer large.json -o out contigs.fa
 refuses 'a file that is no tokenizer' 65 '^vnp-fasta2tok: contigs.fa' predict --tokenizer contigs.fa -o out contigs.fa
+cp -r esm nan && printf '\0\0\300\177' | dd of=nan/model.safetensors bs=1 seek=$(($(stat -c %s nan/model.safetensors) - 4)) conv=notrunc status=none
+status 'a model with NaN' 65 vnp-predict -q -d cpu --esm nan --dnabert dnabert --classifier classifier -o nan.out contigs.fa
+says 'is named, with what can be done' 'NaN or Inf from layer 2 of nan, in FP32: look at the model with vnp-model verify; with --on-nonfinite=keep this stage and vnp-embed '
 mkdir bare && cp dnabert/config.json dnabert/model.safetensors bare
 refuses 'DNABERT-S without its tokenizer' 66 '^vnp-predict: bare: no tokenizer.json' \
     vnp-predict -d cpu --esm esm --dnabert bare --classifier classifier -o out contigs.fa
