@@ -106,7 +106,8 @@ run_remove() {
 }
 
 keep() { # keep NAME: stdin becomes that file of the run, at once
-    { cat >"$run/$1.new" && mv -- "$run/$1.new" "$run/$1"; } 2>/dev/null || die 73 "$run/$1: can't be written"
+    local why
+    why=$({ cat >"$run/$1.new" && mv -- "$run/$1.new" "$run/$1"; } 2>&1) || die 73 "$run/$1: can't be written${why:+: ${why##*: }}"
 }
 
 vocabulary() { # vocabulary TOKENIZER: what tells its tokens from those of another; where it is none, that is said later

@@ -22,7 +22,7 @@ filled() { # filled NAME STATUS KB [OPTION...]
     shift 3
     leave "$kb"
     status "$name" "$want" embed "$@"
-    says 'says so' "^vnp-[a-z0-9]*: .*(can't be written|No space left)"
+    says 'says so' "^vnp-[a-z0-9]*: .*(can't be written to|No space left)"
     # A block may have come through, but for its telemetry, and says so.
     check 'in one line' [ "$(grep -cv ': warning: VNP_LOG_JSON: ' "$T/err")" = 1 ]
     check 'there is no result' [ ! -e disk/out ]
@@ -41,6 +41,7 @@ for hosts in '' '--hosts three'; do
     # shellcheck disable=SC2086  # words
     for part in 1 2 3; do filled "full in the blocks ($part of 4) $hosts" 74 $((2 * one + 40 + result * part / 4)) $hosts; done
 done
+filled 'full before the cut' 73 8
 filled 'full in the cut' 74 $((20 + one / 2))
 filled 'full in the joining' 74 $((2 * one + 60 + result * 3 / 2))
 
@@ -59,7 +60,7 @@ check 'vnp-predict' predict scores
 for kb in 12 70 100; do
     leave $kb
     check "vnp-predict with $kb kB" full
-    says 'says so' "^vnp-[a-z0-9]*: .*(can't be written|No space left)"
+    says 'says so' "^vnp-[a-z0-9]*: .*(can't be written to|No space left)"
     check 'in one line' [ "$(wc -l <"$T/err")" = 1 ]
     rm disk/ballast
     check 'with room again, the same command goes on' predict disk/out
