@@ -222,7 +222,7 @@ run_leave() {
     if [ -n "${held-}" ] && [ "$rc" != 0 ]; then
         if [ ! -e "$run/blocks/blocks.tsv" ]; then
             run_remove
-        elif [ -d "$run/done" ]; then
+        elif [ -d "$run/done" ] && [ "$rc" != 2 ]; then # 2: it is another command
             say "$(find "$run/done" -name '*.vnp' | wc -l) of $(run_blocks_n) blocks are done and kept in $run: the same command goes on from there"
         fi
     fi

@@ -98,6 +98,8 @@ refuses 'shorter records' 'another --max-len than this: .*--restart' --max-len 3
 refuses 'windows' 'another --overlap than this: .*--restart' --window 30 --overlap 5 in.fa
 refuses 'another pooling' 'another pooling .*--restart' --max in.fa
 refuses 'equal sequences once' 'another equal .*--restart' --dedup in.fa
+status 'another budget, and not quietly' 2 vnp-embed -d cpu -m model --threads 1 --block 5 -o out -b 4096 in.fa
+check 'nobody says that the same command goes on' [ "$(wc -l <"$T/err")" = 1 ]
 is 'nothing was computed for that' ''
 goes_on 'the run is none the worse' "$rest"
 again
