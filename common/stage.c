@@ -161,12 +161,20 @@ void vnp_refuse_stdout(const char *dir)
         vnp_die(VNP_USAGE, "-o -: is stdout, and a directory is wanted; ./- is one of that name");
 }
 
+void vnp_refuse_log(const char *to)
+{
+    const char *log = vnp_telemetry_path();
+    if (to != NULL && log != NULL && vnp_same_file(to, log))
+        vnp_die(VNP_USAGE, "%s: is the file of VNP_LOG_JSON; choose another name for the output", to);
+}
+
 void vnp_refuse_input(const char *to, const char *input)
 {
     if (input == NULL || strcmp(input, "-") == 0)
         input = "/dev/stdin"; /* which may be a file, by the shell's < */
     if (to != NULL && strcmp(to, "-") != 0 && vnp_same_file(to, input))
         vnp_die(VNP_USAGE, "%s: is the input; choose another name for the output", to);
+    vnp_refuse_log(to);
 }
 
 void vnp_refuse_inputs(const char *to, char *const *inputs, int n)

@@ -58,7 +58,10 @@ int64_t vnp_option_threads(const char *text);
  * are read. */
 void vnp_two_streams(const char *path[2], int argc, char **argv, void (*usage)(FILE *));
 
-/* Exits 2 when the output `to` would take the place of the file `input`. NULL and "-" are stdout, and stdin. */
+/* Exits 2 when the output `to` would take the place of the file of the log. */
+void vnp_refuse_log(const char *to);
+
+/* Exits 2 when it would take the place of the file `input`, or of the log's. NULL and "-" are stdout, and stdin. */
 void vnp_refuse_input(const char *to, const char *input);
 
 /* The same for `n` inputs; stdin where there are none. */

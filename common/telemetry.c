@@ -7,11 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "jsonout.h"
 #include "log.h"
+
+#define LOG_BEGIN "{\"t\":" /* of each line, and so of the file */
 
 /* Where time goes; the first two are enum vnp_flow. */
 enum { BUSY = 2, SPENT };
@@ -41,8 +44,15 @@ void vnp_telemetry_init(const char *stage)
 {
     now.stage = stage;
     now.path = getenv("VNP_LOG_JSON");
+    if (now.path != NULL && now.path[0] == '\0')
+        now.path = NULL;
     now.begin = now.last = vnp_now();
-    vnp_telemetry_on = now.path != NULL && now.path[0] != '\0';
+    vnp_telemetry_on = now.path != NULL;
+}
+
+const char *vnp_telemetry_path(void)
+{
+    return now.path;
 }
 
 /* --- time --------------------------------------------------------------------------------------------------------- */
@@ -86,14 +96,13 @@ void vnp_telemetry_change_work(int by)
 
 /* --- lines -------------------------------------------------------------------------------------------------------- */
 
-static void give_up(const char *what)
+static void give_up(const char *why, const char *error)
 {
-    const int error = errno;
     vnp_telemetry_on = false;
     if (now.fd >= 0)
         close(now.fd);
     now.fd = -1;
-    vnp_warn("VNP_LOG_JSON: %s: can't be %s: %s; going on without", now.path, what, strerror(error));
+    vnp_warn("VNP_LOG_JSON: %s: %s%s; going on without", now.path, why, error);
 }
 
 /* write(2), held back from ending the process when the log is a pipe that nobody reads any more. */
@@ -128,7 +137,7 @@ static void begin_line(const char *what)
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
     now.line.n = 0;
-    vnp_text_printf(&now.line, "{\"t\":%lld.%03ld", (long long)t.tv_sec, t.tv_nsec / 1000000);
+    vnp_text_printf(&now.line, LOG_BEGIN "%lld.%03ld", (long long)t.tv_sec, t.tv_nsec / 1000000);
     put_string("stage", now.stage);
     put_string("what", what);
 }
@@ -142,9 +151,7 @@ static void end_line(void)
     const ssize_t done = write_quietly(now.line.p, now.line.n);
     if (done == (ssize_t)now.line.n)
         return;
-    if (done >= 0)
-        errno = ENOSPC;
-    give_up("written");
+    give_up("can't be written: ", strerror(done >= 0 ? ENOSPC : errno));
 }
 
 static double rate(uint64_t n, double seconds)
@@ -205,6 +212,21 @@ static void put_summary(int status, void *unused)
     now.line = (struct vnp_text){0};
 }
 
+/* A file that holds something else, as a model or the input, would be damaged. */
+static bool is_log(void)
+{
+    struct stat st;
+    char begin[sizeof LOG_BEGIN - 1];
+    if (fstat(now.fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
+        return true;
+    const int fd = open(now.path, O_RDONLY | O_CLOEXEC); /* not readable: no input either */
+    const bool is = fd < 0 || (read(fd, begin, sizeof begin) == sizeof begin &&
+                               memcmp(begin, LOG_BEGIN, sizeof begin) == 0);
+    if (fd >= 0)
+        close(fd);
+    return is;
+}
+
 /* --- what is counted ---------------------------------------------------------------------------------------------- */
 
 void vnp_telemetry_open(enum vnp_flow way)
@@ -217,7 +239,9 @@ void vnp_telemetry_open(enum vnp_flow way)
     if (now.fd < 0) {
         now.fd = open(now.path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
         if (now.fd < 0)
-            give_up("opened");
+            give_up("can't be opened: ", strerror(errno));
+        else if (!is_log())
+            give_up("is a file of another kind, and not added to", "");
         else
             on_exit(put_summary, NULL);
     }

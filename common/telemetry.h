@@ -23,6 +23,9 @@ static inline bool vnp_telemetry_active(void)
 /* Once, as the stage starts: the clock begins. `stage` is borrowed for ever. */
 void vnp_telemetry_init(const char *stage);
 
+/* The file that $VNP_LOG_JSON names, or NULL. */
+const char *vnp_telemetry_path(void);
+
 /* A stream of sequences is about to be opened: from now on the stage is in the log, with a summary when it exits. A
  * stage that opens a stream to write before the first block comes counts what it writes, any other what it reads. */
 void vnp_telemetry_open(enum vnp_flow way);

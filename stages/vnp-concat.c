@@ -81,6 +81,7 @@ static void parse_options(struct options *o, int argc, char **argv)
         vnp_die(VNP_USAGE, "--files-from, or files on the command line: one of them");
     if (o->files_from != NULL)
         vnp_refuse_input(o->file.path, o->files_from);
+    vnp_refuse_log(o->file.path);
 }
 
 /* --- names -------------------------------------------------------------------------------------------------------- */

@@ -42,6 +42,18 @@ check_input() { # check_input [FILE ...]: they are there, and are not the output
         fi
     done
 }
+check_log() { # check_log OUTPUT...: the file of --log-json is a log, or to be one, and none of the outputs
+    local f
+    [ -n "$log" ] || return 0
+    for f; do
+        [ "$(realpath -m -- "$log")" != "$(realpath -m -- "$f")" ] || { [ -e "$f" ] && [ ! -f "$f" ]; } ||
+            die 2 "$f: is both output and the file of --log-json"
+    done
+    # As the stages have it (telemetry.c): all that a run reads, models and lists of hosts, too, would be damaged.
+    if [ -f "$log" ] && [ -r "$log" ] && [ -s "$log" ] && ! head -c 5 -- "$log" | grep -aq '^{"t":'; then
+        die 2 "--log-json: $log: is a file of another kind, and not added to"
+    fi
+}
 seal() { # of a stream in a file: its end frame carries its checksum; nothing when something goes wrong
     local mark
     mark=$(tail -c 64 -- "$1" | cksum) && echo "${mark%% *}"

@@ -178,6 +178,24 @@ for log in /dev/full nowhere/log "$T" .; do
     check "$log: one" [ "$(grep -c warning err)" = 1 ]
     same "$log: the same bytes" out.vnp batches.vnp
 done
+# Nor does one that is no log, or the output.
+for log in in.fa model/config.json batches.vnp; do
+    cp "$log" before
+    VNP_LOG_JSON=$log
+    check "$log as log: the stage goes on" vnp-cpu-forward --model model -o out.vnp batches.vnp
+    says 'a warning says why' "^vnp-cpu-forward: warning: VNP_LOG_JSON: $log: is a file of another kind, and not added to; going on without$"
+    same 'it is untouched' before "$log"
+    same 'the same bytes' out.vnp hidden.vnp
+done
+rm out.vnp
+VNP_LOG_JSON=./out.vnp
+for stage in 'vnp-pack tokens.vnp' 'vnp-concat want.vnp' 'vnp-orf contigs.fa' 'vnp-cat --json emb.zst'; do
+    # shellcheck disable=SC2086  # words
+    status "$stage: the output as log" 2 $stage -o out.vnp
+    says 'is named' "^${stage%% *}: out.vnp: is the file of VNP_LOG_JSON; choose another name for the output$"
+    check 'and not made' [ ! -e out.vnp ]
+done
+
 VNP_LOG_JSON=/dev/full
 pipeline out.vnp 2>err
 same '/dev/full: a whole pipeline' out.vnp want.vnp

@@ -113,6 +113,17 @@ same 'the input is untouched' in.fa same.fa
 status 'through <, too' 2 embed -o same.fa <same.fa
 says 'is named' '^vnp-embed: same.fa: is both input and output$'
 status 'the input as log' 2 embed --log-json same.fa -o new.zst same.fa
+status 'the output as log' 2 embed --log-json ./new.zst -o new.zst in.fa
+says 'is named' '^vnp-embed: new.zst: is both output and the file of --log-json$'
+VNP_LOG_JSON=new.zst status 'by the variable, too' 2 embed -o new.zst in.fa
+cp old.zst older.zst
+for log in older.zst model/config.json; do
+    cp "$log" before
+    status "$log as log" 2 embed --log-json "$log" -o new.zst in.fa
+    says 'is named' "^vnp-embed: --log-json: $log: is a file of another kind, and not added to\$"
+    same 'and untouched' before "$log"
+done
+check 'one device as both' embed --log-json /dev/null -o /dev/null in.fa
 status 'the model as output' 2 embed -o model/model.safetensors in.fa
 same 'the input is untouched' in.fa same.fa
 check 'and the model' vnp-model verify -q model

@@ -89,6 +89,10 @@ check 'is followed' diff -r closed made
 check 'one that keeps' predict -q --keep -o kept contigs.fa
 status 'a result of the same name as the input' 2 predict -q --keep -o kept kept/open_frames.fna
 says 'is named' '^vnp-predict: kept/open_frames.fna: is both input and output$'
+status 'a result as log' 2 predict -q --log-json kept/prediction_results.txt -o kept contigs.fa
+says 'is named' '^vnp-predict: kept/prediction_results.txt: is both output and the file of --log-json$'
+status 'the tokenizer as log' 2 predict -q --log-json dnabert/tokenizer.json -o out contigs.fa
+says 'is named' '^vnp-predict: --log-json: dnabert/tokenizer.json: is a file of another kind, and not added to$'
 check 'a run' predict -q -o results contigs.fa
 check '-q says nothing' [ ! -s "$T/err" ]
 cp -r results before
