@@ -30,8 +30,9 @@ enum vnp_status vnp_forward_open_model(struct vnp_forward *f, struct vnp_err *er
     if (st != VNP_OK)
         return st;
     f->config = vnp_model_config(f->model);
-    const struct vnp_model_files *files = vnp_model_files(f->model);
-    vnp_refuse_inputs(f->output, files->weights, files->n_weights);
+    const char *file;
+    for (int i = 0; (file = vnp_model_file(vnp_model_files(f->model), i)) != NULL; i++)
+        vnp_refuse_input(f->output, file);
     return find_layer(f, err);
 }
 

@@ -316,7 +316,7 @@ enum vnp_status vnp_model_find(struct vnp_model_files *f, const char *path, stru
         st = find_in_dir(f, found, err);
     } else {
         char *slash = strrchr(found, '/');
-        char *dir = slash ? xasprintf("%.*s", (int)(slash - found) + 1, found) : xstrdup(".");
+        char *dir = slash ? xasprintf("%.*s", (int)(slash - found), found) : xstrdup(".");
         f->config = existing(dir, "config.json");
         f->vocab = existing(dir, "vocab.txt");
         f->tokenizer = existing(dir, "tokenizer.json");
@@ -329,6 +329,18 @@ enum vnp_status vnp_model_find(struct vnp_model_files *f, const char *path, stru
     if (st != VNP_OK)
         vnp_model_files_free(f);
     return st;
+}
+
+const char *vnp_model_file(const struct vnp_model_files *f, int i)
+{
+    const char *const beside[] = {f->index, f->config, f->vocab, f->tokenizer};
+    if (i < f->n_weights)
+        return f->weights[i];
+    i -= f->n_weights;
+    for (int k = 0; k < 4; k++)
+        if (beside[k] != NULL && i-- == 0)
+            return beside[k];
+    return NULL;
 }
 
 void vnp_model_files_free(struct vnp_model_files *f)

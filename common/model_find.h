@@ -27,6 +27,9 @@ VNP_MUST_CHECK enum vnp_status vnp_model_find(struct vnp_model_files *f, const c
  * ~/.cache. NULL when neither $HF_HOME nor $HOME is set. The caller frees it. */
 char *vnp_model_cache(const char *name);
 
+/* The i-th of all its files, from 0: the weights, then what lies beside them. NULL behind the last. */
+const char *vnp_model_file(const struct vnp_model_files *f, int i);
+
 void vnp_model_files_free(struct vnp_model_files *f);
 
 #endif

@@ -134,9 +134,10 @@ void vnp_model_show_json(struct vnp_text *out, const struct vnp_model *m, bool l
         ",\"dtypes\":{\"f32\":%d,\"f16\":%d,\"bf16\":%d},\"files\":[",
         container(m), names_of(m), sum.used, sum.ignored, sum.bytes, sum.of_dtype[VNP_F32], sum.of_dtype[VNP_F16],
         sum.of_dtype[VNP_BF16]);
-    for (int i = 0; i < f->n_weights; i++) {
+    const char *file;
+    for (int i = 0; (file = vnp_model_file(f, i)) != NULL; i++) {
         vnp_text_str(out, i ? "," : "");
-        json_string_of(out, f->weights[i]);
+        json_string_of(out, file);
     }
     vnp_text_str(out, "]");
     if (list)

@@ -220,8 +220,8 @@ static bool is_log(void)
     if (fstat(now.fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
         return true;
     const int fd = open(now.path, O_RDONLY | O_CLOEXEC); /* not readable: no input either */
-    const bool is = fd < 0 || (read(fd, begin, sizeof begin) == sizeof begin &&
-                               memcmp(begin, LOG_BEGIN, sizeof begin) == 0);
+    const bool is =
+        fd < 0 || (read(fd, begin, sizeof begin) == sizeof begin && memcmp(begin, LOG_BEGIN, sizeof begin) == 0);
     if (fd >= 0)
         close(fd);
     return is;

@@ -42,10 +42,18 @@ check_input() { # check_input [FILE ...]: they are there, and are not the output
         fi
     done
 }
-check_log() { # check_log OUTPUT...: the file of --log-json is a log, or to be one, and none of the outputs
+check_read() { # check_read FILE...: the run reads them, or would if they were there; they are none of $written
+    local f to
+    for f; do
+        for to in "${written[@]}"; do
+            [ ! "$f" -ef "$to" ] || die 2 "$f: is both input and output"
+        done
+    done
+}
+check_log() { # the file of --log-json is a log, or to be one, and none of $written
     local f
     [ -n "$log" ] || return 0
-    for f; do
+    for f in "${written[@]}"; do
         [ "$(realpath -m -- "$log")" != "$(realpath -m -- "$f")" ] || { [ -e "$f" ] && [ ! -f "$f" ]; } ||
             die 2 "$f: is both output and the file of --log-json"
     done

@@ -111,11 +111,11 @@ plan_options() {
     [[ ! $gpus =~ ^[0-9,]+$ ]] || on+=(--gpus "$(tr , '\n' <<<"$gpus" | wc -l)")
 }
 
-# model_facts MODEL [PREFIX]: sets $model_name, $architecture, $fingerprint, $parameters, $width, $model_file and, but for a
-# classifier, $model_bytes, or says what is wrong with it.
+# model_facts MODEL [PREFIX]: sets $model_name, $architecture, $fingerprint, $parameters, $width, $model_files, the first of
+# them as $model_file and, but for a classifier, $model_bytes, or says what is wrong with it.
 : "${model_name=} ${architecture=} ${fingerprint=} ${parameters=} ${width=} ${model_bytes=} ${model_file=}" # for the drivers too
 model_facts() {
-    local json model=$1
+    local json model=$1 between='","'
     model_bytes=''
     [ ! -e "$model" ] || model=$(realpath -- "$model") # a link's target gives the name, as it does when the run opens it
     json=$(vnp-model inspect -q --json "$model" 2>&1) || die $? "${2-}${json#vnp-model: }"
@@ -128,7 +128,9 @@ model_facts() {
     fact parameters '([0-9]+)' parameters
     fact width '([0-9]+)' width
     fact bytes '([0-9]+)' model_bytes
-    fact files '\["([^"]*)"' model_file
+    fact files '\["(.*)"\]}' model_file
+    mapfile -t model_files <<<"${model_file//"$between"/$'\n'}"
+    model_file=${model_files[0]}
 }
 
 # takes STAGE MODEL [OPTION OF VNP-FASTA2TOK ...] -- [OPTION OF STAGE ...] <FASTA: whether the forward stage takes the model,

@@ -159,6 +159,11 @@ same 'the output over the input: it is still there' input batches
 weights=$(vnp-model inspect -q --json | sed 's/.*"files":\["\([^"]*\)".*/\1/')
 status 'the output over the model' 2 vnp-cpu-forward -o "$weights" batches
 says 'the output over the model: says so' "is the input; choose another name for the output\$"
+rm -rf sharded && cp -r "$ROOT/tests/golden/model-files/hf-sharded" sharded
+for file in model.safetensors.index.json config.json model-00002-of-00003.safetensors; do
+    status "over a model's $file" 2 vnp-cpu-forward -q --model sharded -o "sharded/$file" batches
+    same 'is untouched' "$ROOT/tests/golden/model-files/hf-sharded/$file" "sharded/$file"
+done
 status 'no such pooling' 2 vnp-cpu-forward --pool none batches
 status 'FP32 again is no choice here' 2 vnp-cpu-forward --on-nonfinite=fp32 batches
 status 'no threads' 2 vnp-cpu-forward --threads 0 batches

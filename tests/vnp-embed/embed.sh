@@ -124,7 +124,21 @@ for log in older.zst model/config.json; do
     same 'and untouched' before "$log"
 done
 check 'one device as both' embed --log-json /dev/null -o /dev/null in.fa
-status 'the model as output' 2 embed -o model/model.safetensors in.fa
+cp -r "$ROOT/tests/golden/model-files/hf-sharded" sharded
+cp dna/tokenizer.json tokenizer.json && echo 1/: >hosts
+over() { # over FILE OPTION...: it is read, and not the place for the output
+    cp "$1" before
+    status "$1 as output" 2 vnp-embed -q -d cpu "${@:2}" -o "$1" in.fa
+    says 'is named' "^vnp-embed: (.*/)?$1: is both input and output\$"
+    same 'and untouched' before "$1"
+}
+over model/model.safetensors -m model
+over model/config.json -m model
+over sharded/model-00002-of-00003.safetensors -m sharded
+over model/config.json -m model/model.safetensors
+over dna/tokenizer.json -m dna
+over tokenizer.json -m dna --tokenizer tokenizer.json
+over hosts -m model --hosts hosts
 same 'the input is untouched' in.fa same.fa
 check 'and the model' vnp-model verify -q model
 vnp-embed -b 100 -d cpu -o odd.zst --help >help

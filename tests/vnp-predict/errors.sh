@@ -89,6 +89,14 @@ check 'is followed' diff -r closed made
 check 'one that keeps' predict -q --keep -o kept contigs.fa
 status 'a result of the same name as the input' 2 predict -q --keep -o kept kept/open_frames.fna
 says 'is named' '^vnp-predict: kept/open_frames.fna: is both input and output$'
+cp kept/chunks.tsv list
+status 'the list of hosts as a result' 2 predict -q --keep --hosts kept/chunks.tsv -o kept contigs.fa
+says 'is named' '^vnp-predict: kept/chunks.tsv: is both input and output$'
+mkdir mixed && cp esm/config.json mixed/ && cp esm/model.safetensors mixed/prediction_results.txt
+status 'a model' 2 vnp-predict -q -d cpu --esm mixed/prediction_results.txt --dnabert dnabert --classifier classifier -o mixed contigs.fa
+says 'is named' '^vnp-predict: .*mixed/prediction_results.txt: is both input and output$'
+same 'the list is untouched' list kept/chunks.tsv
+same 'and the model' esm/model.safetensors mixed/prediction_results.txt
 status 'a result as log' 2 predict -q --log-json kept/prediction_results.txt -o kept contigs.fa
 says 'is named' '^vnp-predict: kept/prediction_results.txt: is both output and the file of --log-json$'
 status 'the tokenizer as log' 2 predict -q --log-json dnabert/tokenizer.json -o out contigs.fa
