@@ -62,6 +62,14 @@ check_log() { # the file of --log-json is a log, or to be one, and none of $writ
         die 2 "--log-json: $log: is a file of another kind, and not added to"
     fi
 }
+add_log() { # the lines on stdin go to the file of --log-json; without it for the rest of the run when that can't be written
+    local why file json
+    [ -L "$run/json" ] || return 0
+    file=$(readlink -- "$run/json")
+    why=$({ { flock "$json" && cat >&"$json"; } {json}>>"$run/json"; } 2>&1) || # its own stderr: the shell's message, too
+        ! rm -- "$run/json" 2>/dev/null || # another block was as late, and has said so
+        echo "$me: warning: --log-json: $file: can't be written: ${why##*: }; going on without" >&2
+}
 seal() { # of a stream in a file: its end frame carries its checksum; nothing when something goes wrong
     local mark
     mark=$(tail -c 64 -- "$1" | cksum) && echo "${mark%% *}"

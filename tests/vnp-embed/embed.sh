@@ -82,6 +82,13 @@ if ! vnp-gpu-forward -q --probe 2>/dev/null; then
 fi
 status 'a log that can not be' 73 embed --log-json no/where -o wrong.zst in.fa
 says 'is named' '^vnp-embed: --log-json: no/where: '
+check 'a log that gets full' embed --block 1 --log-json /dev/full -o full.zst in.fa
+says 'is told' "^vnp-embed: warning: --log-json: /dev/full: can't be written: No space left on device; going on without$"
+check 'once' [ "$(wc -l <"$T/err")" = 1 ]
+same 'and costs nothing' want.zst full.zst
+mkfifo fifo
+status 'a pipe as log' 73 timeout 60 vnp-embed -q -d cpu -m model --log-json fifo -o wrong.zst in.fa
+says 'is refused' '^vnp-embed: --log-json: fifo: is a pipe'
 status 'FP16 on the CPU' 2 embed --fp16 -o new.zst in.fa
 status 'a folder as output' 73 embed -o model in.fa
 status 'an output in no folder' 73 embed -o nowhere/emb.zst in.fa
