@@ -110,9 +110,13 @@ static void show_cpu(struct vnp_text *out, const struct vnp_plan *p)
     if (d->given_seconds >= 0)
         vnp_text_printf(out, "CPU time    about %s at %.4g TFLOP/s\n", vnp_plan_time(text, d->given_seconds),
                         d->given_tflops);
-    else
-        vnp_text_printf(out, "CPU time    about %s with %d thread%s (%.0f GFLOP/s, tried just now)\n",
-                        vnp_plan_time(text, d->seconds), p->threads, vnp_plural((uint64_t)p->threads), d->tflops * 1e3);
+    else {
+        vnp_text_printf(out, "CPU time    about %s with %d thread%s", vnp_plan_time(text, d->seconds), p->threads,
+                        vnp_plural((uint64_t)p->threads));
+        if (d->tflops > 0) /* where there is anything to compute */
+            vnp_text_printf(out, " (%.0f GFLOP/s, tried just now)", d->tflops * 1e3);
+        vnp_text_str(out, "\n");
+    }
 }
 
 static void show_disk(struct vnp_text *out, const struct vnp_plan *p)

@@ -188,6 +188,15 @@ for n in 1 97 98 194; do
     equals sequences $n
 done
 
+# Nothing to compute: no speed is known then.
+: | vnp-fasta2tok -q --allow-empty | vnp-pack -q >none
+for nothing in '--layer 0 batches' none; do
+    # shellcheck disable=SC2086  # words
+    check "nothing to compute ($nothing)" vnp-plan -q -m model -d cpu --threads 1 $nothing
+    cp "$T/out" out
+    check 'takes no time, at no speed' grep -Eq '^CPU time    about 0 s with 1 thread$' out
+done
+
 # What goes wrong.
 status 'tokens instead of batches' 65 vnp-plan -m model <(vnp-fasta2tok -q "$PROTEINS")
 says 'the way out is named' 'tokens, but batches are wanted here'
