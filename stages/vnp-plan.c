@@ -29,7 +29,8 @@ enum { ON_CPU = 1, ON_GPU = 2 };
 struct options {
     int devices; /* ON_CPU, ON_GPU, or both */
     enum vnp_gemm_type type;
-    bool typed; /* type was given */
+    bool typed;            /* type was given */
+    const char *nonfinite; /* --on-nonfinite, or NULL */
     int64_t threads, gpus;
     double gpu_memory, tflops; /* GiB, TFLOP/s; 0: not given */
     enum vnp_pool pool;
@@ -87,6 +88,7 @@ enum {
     F32,
     F16,
     PLAIN,
+    NONFINITE,
     IGNORED,
     POOL /* and an enum vnp_pool */
 };
@@ -128,6 +130,9 @@ static void set_option(struct options *o, struct vnp_forward *job, int c)
     case PLAIN:
         o->plain = true;
         break;
+    case NONFINITE:
+        o->nonfinite = optarg;
+        break;
     case IGNORED:
         break;
     default:
@@ -140,6 +145,15 @@ static void set_option(struct options *o, struct vnp_forward *job, int c)
     }
 }
 
+/* As the forward stages do, of which that on the CPU has nothing to redo in FP32. */
+static void check_nonfinite(const struct options *o)
+{
+    const char *how = o->nonfinite;
+    const bool cpu = o->devices == ON_CPU;
+    if (how != NULL && strcmp(how, "fail") != 0 && strcmp(how, "keep") != 0 && (cpu || strcmp(how, "fp32") != 0))
+        vnp_die(VNP_USAGE, "--on-nonfinite: %sfail or keep, not %s", cpu ? "" : "fp32, ", how);
+}
+
 static struct options parse(struct vnp_forward *job, int argc, char **argv)
 {
     static const struct option table[] = {VNP_MODEL_OPTIONS,
@@ -150,7 +164,7 @@ static struct options parse(struct vnp_forward *job, int argc, char **argv)
                                           {"json", no_argument, NULL, JSON},
                                           VNP_TYPE_OPTIONS,
                                           {"threads", required_argument, NULL, THREADS},
-                                          {"on-nonfinite", required_argument, NULL, IGNORED},
+                                          {"on-nonfinite", required_argument, NULL, NONFINITE},
                                           {"all-tokens", no_argument, NULL, IGNORED},
                                           {"level", required_argument, NULL, IGNORED},
                                           {"mean", no_argument, NULL, POOL + VNP_POOL_MEAN},
@@ -169,6 +183,7 @@ static struct options parse(struct vnp_forward *job, int argc, char **argv)
     vnp_forward_check_options(job, argc - optind);
     if (o.devices == ON_CPU && o.typed && o.type != VNP_GEMM_F32)
         vnp_die(VNP_USAGE, "--%s needs a GPU: the CPU computes in FP32", vnp_gpu_type_name(o.type));
+    check_nonfinite(&o);
     o.type = vnp_type_allowed(o.type);
     return o;
 }

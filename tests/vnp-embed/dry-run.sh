@@ -28,6 +28,8 @@ status 'numbers of the GPU' 0 vnp-embed -q --dry-run -m model -d gpu --bf16 in.f
 cp "$T/out" "$T/plan"
 check 'are planned for' grep -q 'tokens in bf16' "$T/plan"
 status 'FP16 on the CPU' 2 vnp-embed -q --dry-run -m model -d cpu --fp16 in.fa
+status 'what the run would refuse' 2 vnp-embed -q --dry-run -m model --on-nonfinite maybe in.fa
+says 'says so' '^vnp-plan: --on-nonfinite: '
 status 'a folder as output' 73 vnp-embed -q --dry-run -m model -o model in.fa
 status 'a missing file' 66 vnp-embed -q --dry-run -m model missing.fa
 status 'a missing model' 66 vnp-embed -q --dry-run -m nowhere in.fa

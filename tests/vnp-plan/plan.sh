@@ -212,6 +212,10 @@ status 'no such model' 66 vnp-plan -m nowhere batches
 status 'no model' 2 env -u VNP_MODEL vnp-plan batches
 status 'no such device' 2 plan --device tpu batches
 status 'FP16 on the CPU' 2 vnp-plan -m model --device cpu --fp16 batches
+check 'what to do with NaN' plan -d gpu --on-nonfinite fp32 batches
+status 'there is no such way' 2 plan --on-nonfinite maybe batches
+says 'says which there are' '^vnp-plan: --on-nonfinite: fp32, fail or keep, not maybe$'
+status 'nor FP32 on the CPU, which knows nothing else' 2 plan -d cpu --on-nonfinite fp32 batches
 status 'no such layer' 2 plan --layer 5 batches
 status 'two files' 2 plan batches batches
 for bad in 0 -1 x nan ''; do status "--tflops '$bad'" 2 plan --tflops "$bad" batches; done
