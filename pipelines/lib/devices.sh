@@ -20,10 +20,11 @@ read_hosts() {
     [ ${#places[@]} -gt 0 ] || die 65 "$1: names no host"
 }
 
-# run_slots DEVICE GPUS HOSTS: one slot for each device. GPUS: all, or numbers as 0,2; HOSTS: the file that read_hosts has
-# read; empty for this host alone.
-run_slots() {
-    local device=$1 gpus=$2 hosts=$3 n host i slots=() numbers visible
+# find_slots DEVICE GPUS HOSTS: into $slots, one slot for each device. GPUS: all, or numbers as 0,2; HOSTS: the file that
+# read_hosts has read; empty for this host alone.
+find_slots() {
+    local device=$1 gpus=$2 hosts=$3 n host i numbers visible
+    slots=()
     # local_gpus all | NUMBER,... WHO: into slots. Where the environment names GPUs, numbers count among these, as CUDA does.
     local_gpus() {
         IFS=, read -r -a visible <<<"${CUDA_VISIBLE_DEVICES-}"
@@ -54,7 +55,12 @@ run_slots() {
             for ((i = 0; i < n; i++)); do slots+=("$device$i$host"); done
         done
     fi
-    slots=("${slots[@]/%@:/}")
+    mapfile -t slots < <(printf '%s\n' "${slots[@]/%@:/}" | sort -u)
+}
+
+run_slots() { # run_slots DEVICE GPUS HOSTS: what find_slots finds becomes the run's
+    local slots
+    find_slots "$@"
     [ -z "${VNP_SUBMITTED-}" ] || slots=("$device") # the one that Slurm has given
     if [ ${#slots[@]} -gt 1 ] && [ -z "$prepare" ]; then
         case $(parallel --plain --version 2>/dev/null </dev/null) in
@@ -62,7 +68,7 @@ run_slots() {
         *) die 69 "GNU parallel is not installed (package parallel): it takes it to use ${#slots[@]} devices at once; --gpus 0 uses one" ;;
         esac
     fi
-    printf '1/%s\n' "${slots[@]}" | sort -u | keep slots || exit
+    printf '1/%s\n' "${slots[@]}" | keep slots || exit
 }
 
 check_devices() { # $device, $gpus and $hosts, as far as that goes without looking
@@ -106,9 +112,14 @@ choose_device() { # auto becomes cpu or gpu, of other hosts gpu, which nobody as
 
 # Whether for one device and how many: what vnp-plan is told, in $on.
 plan_options() {
+    local slots
     on=()
     [ "$device" = auto ] || on=(--device "$device")
-    [[ ! $gpus =~ ^[0-9,]+$ ]] || on+=(--gpus "$(tr , '\n' <<<"$gpus" | wc -l)")
+    if [ "$device" != cpu ] && [[ $gpus$hosts != @(|all) ]]; then
+        find_slots gpu "$gpus" "$hosts"
+        on+=(--gpus ${#slots[@]})
+    fi
+    [ -z "$hosts" ] || [ "$device" = gpu ] || say 'warning: --hosts: the time on the CPU is planned for this host alone'
 }
 
 # model_facts MODEL [PREFIX]: sets $model_name, $architecture, $fingerprint, $parameters, $width, $model_files, the first of

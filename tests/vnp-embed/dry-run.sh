@@ -28,6 +28,17 @@ status 'numbers of the GPU' 0 vnp-embed -q --dry-run -m model -d gpu --bf16 in.f
 cp "$T/out" "$T/plan"
 check 'are planned for' grep -q 'tokens in bf16' "$T/plan"
 status 'FP16 on the CPU' 2 vnp-embed -q --dry-run -m model -d cpu --fp16 in.fa
+printf '%s\n' 4/: 8/node '2/:' >"$T/hosts"
+for gpus in 'one: --gpus 0,0,00' '2: --gpus 0,2,0' "12: -d gpu --hosts $T/hosts" "12: --hosts $T/hosts" 'one: --gpus all'; do
+    # shellcheck disable=SC2086  # words
+    status "$gpus" 0 env -u CUDA_VISIBLE_DEVICES vnp-embed -q --dry-run -m model ${gpus#*:} in.fa
+    cp "$T/out" "$T/plan"
+    check "is planned for ${gpus%%:*}" grep -q "^GPU time .* on ${gpus%%:*} NVIDIA H200 (" "$T/plan"
+done
+status 'hosts on the CPU' 0 vnp-embed --dry-run -d cpu --hosts "$T/hosts" -m model in.fa
+says 'are planned for one' '^vnp-embed: warning: --hosts: the time on the CPU is planned for this host alone$'
+echo x/node >"$T/hosts"
+status 'a line that is no host' 65 vnp-embed -q --dry-run -m model --hosts "$T/hosts" in.fa
 status 'what the run would refuse' 2 vnp-embed -q --dry-run -m model --on-nonfinite maybe in.fa
 says 'says so' '^vnp-plan: --on-nonfinite: '
 status 'a folder as output' 73 vnp-embed -q --dry-run -m model -o model in.fa
