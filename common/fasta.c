@@ -165,6 +165,7 @@ static bool begin_file(struct vnp_fasta *f, struct vnp_err *err)
     f->line = 1;
     f->number = 0;
     const uint64_t before = f->bytes;
+    const char *holds = "blank lines only";
     int c = vnp_fa_skip_blank(f, err);
     if (c == 0xef) { /* a byte order mark, as Windows editors leave it */
         while (f->end - f->pos < 3 && vnp_fa_fill(f, err) > 0)
@@ -179,11 +180,11 @@ static bool begin_file(struct vnp_fasta *f, struct vnp_err *err)
             return false;
         vnp_fa_next_line(f, n);
         c = vnp_fa_skip_blank(f, err);
+        holds = "comments only";
     }
     f->fastq = c == '@';
     if (c == -1 && !f->empty_allowed) {
-        vnp_error(err, VNP_DATA, "%s: no records: %s", f->name,
-                  f->bytes > before ? "blank lines only" : "the file is empty");
+        vnp_error(err, VNP_DATA, "%s: no records: %s", f->name, f->bytes > before ? holds : "the file is empty");
         return false;
     }
     return c == '>' || c == '@' || c == -1 || (c >= 0 && not_sequences(f, c, err));

@@ -98,7 +98,7 @@ static void complaints(void **state)
     (void)state;
     assert_records("", ": no records: the file is empty");
     assert_records("\n \r\n", ": no records: blank lines only");
-    assert_records("; only\n;comments\n", ": no records: blank lines only");
+    assert_records("; only\n;comments\n", ": no records: comments only");
     assert_records("\nMKV\n", ":2: a sequence without a header: a FASTA file begins with '>'");
     assert_records("; c\n123\n", ":2: neither FASTA nor FASTQ: a file begins with '>' or '@'");
     assert_records(">a\nM\n@b\nM\n+\nI\n",

@@ -150,6 +150,10 @@ says 'it is named' 'no/such/model'
 vnp-model synth dnabert-s:1x2x32 -q -o dnabert
 status 'a model of another kind' 65 vnp-cpu-forward -m dnabert -o out batches
 says 'in one line' 'vocabulary esm2 \(33 ids\), but dnabert is a DNABERT-S with 4096 ids: .*--tokenizer'
+for model in zip half legacy; do
+    status "a classifier ($model)" 65 vnp-cpu-forward -m "$ROOT/tests/golden/classifier/$model.pth" -o out batches
+    says 'is called one' "/$model.pth: is a classifier, as vnp-predict and vnp-classify take it, and no ESM-2 or DNABERT-S$"
+done
 status 'no input file' 66 vnp-cpu-forward -o out no-such-file
 status 'two files' 2 vnp-cpu-forward batches batches
 cp batches input

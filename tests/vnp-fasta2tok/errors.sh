@@ -18,6 +18,7 @@ file() { # CONTENTS: as printf has it, into bad.fa
 
 file '' && refuses 'empty file' 65 'bad.fa: no records: the file is empty' bad.fa
 file '\n\n \n' && refuses 'blank lines only' 65 'bad.fa: no records: blank lines only' bad.fa
+file '; one\n\n;two\n' && refuses 'comments only' 65 'bad.fa: no records: comments only' bad.fa
 file 'MKV\n' && refuses 'no header' 65 "bad.fa:1: a sequence without a header: a FASTA file begins with '>'" bad.fa
 file '>a\nMK\n>b\nM\0K\n' && refuses 'NUL byte' 65 'bad.fa:4: record 2 \(b\): NUL byte.*' bad.fa
 file '>a\nMK\n>b \0\nMK\n' && refuses 'NUL byte in a header' 65 \
