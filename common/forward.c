@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "classifier.h"
 #include "log.h"
 #include "model_detail.h"
 #include "packer.h"
@@ -24,11 +25,23 @@ static enum vnp_status find_layer(struct vnp_forward *f, struct vnp_err *err)
     return VNP_OK;
 }
 
+/* What failed to open as a model: perhaps it is VirNucPro's other kind of one. */
+static enum vnp_status name_classifier(const char *path, enum vnp_status st, struct vnp_err *err)
+{
+    struct vnp_err unread;
+    struct vnp_classifier *c;
+    if (st != VNP_DATA || vnp_classifier_open(&c, path, &unread) != VNP_OK)
+        return st;
+    vnp_classifier_close(c);
+    return vnp_error(err, st, "%s: is a classifier, as vnp-predict and vnp-classify take it, and no ESM-2 or DNABERT-S",
+                     path);
+}
+
 enum vnp_status vnp_forward_open_model(struct vnp_forward *f, struct vnp_err *err)
 {
     enum vnp_status st = vnp_model_open(&f->model, f->path, err);
     if (st != VNP_OK)
-        return st;
+        return name_classifier(f->path, st, err);
     f->config = vnp_model_config(f->model);
     const char *file;
     for (int i = 0; (file = vnp_model_file(vnp_model_files(f->model), i)) != NULL; i++)

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "classifier.h"
-
 #define N_LAYER_ROLES ((size_t)(VNP_N_ROLES - VNP_N_GLOBAL_ROLES))
 
 struct family {
@@ -141,10 +139,6 @@ enum vnp_status vnp_scheme_detect(const struct vnp_stored_set *s, struct vnp_sch
             }
         }
     const char *file = s->n_maps ? s->paths[0] : "model";
-    if (best < 4 && vnp_stored_find(s, vnp_classifier_tensor_name(VNP_HIDDEN_W)) != NULL)
-        return vnp_error(err, VNP_DATA,
-                         "%s: is a classifier, as vnp-predict and vnp-classify take it, and no ESM-2 or DNABERT-S",
-                         file);
     if (best < 4) /* BERT's word and type embeddings alone make no model */
         return vnp_error(err, VNP_DATA, "%s: none of its %zu tensors has a name of ESM-2 or DNABERT-S", file, s->n);
     char name[256];
