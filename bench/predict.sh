@@ -26,7 +26,7 @@ dnabert=$model
 model "${VNP_BENCH_CLASSIFIER:-classifier}" || exit 1
 cp tests/golden/tokenizers/dna4096.json "$dnabert/tokenizer.json" || exit 1
 synth-contigs -n "$reads" -l "$length" -s 0 -c 1 -g 900 -w 0 |
-    awk -v of="$reads" -v k="${part%/*}" -v n="${part#*/}" '{ i = int((NR - 1) / 2) } i >= (k - 1) * of / n && i < k * of / n' >"$t/reads.fa"
+    awk -v of="$reads" -v k="${part%/*}" -v n="${part#*/}" '{ i = int((NR - 1) / 2) } i >= (k - 1) * of / n && i < k * of / n' >"$t/reads.fa" || exit 1
 [ -s "$t/reads.fa" ] || exit 1
 
 to=${VNP_BENCH_OUT_DIR:-$t/out}

@@ -164,7 +164,7 @@ void vnp_refuse_stdout(const char *dir)
 void vnp_refuse_log(const char *to)
 {
     const char *log = vnp_telemetry_path();
-    if (to != NULL && log != NULL && vnp_same_file(to, log))
+    if (to != NULL && strcmp(to, "-") != 0 && log != NULL && vnp_same_file(to, log))
         vnp_die(VNP_USAGE, "%s: is the file of VNP_LOG_JSON; choose another name for the output", to);
 }
 

@@ -215,10 +215,12 @@ static void put_summary(int status, void *unused)
 /* A file that holds something else, as a model or the input, would be damaged. */
 static bool is_log(void)
 {
-    struct stat st;
+    struct stat st, err;
     char begin[sizeof LOG_BEGIN - 1];
     if (fstat(now.fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
         return true;
+    if (fstat(STDERR_FILENO, &err) == 0 && err.st_dev == st.st_dev && err.st_ino == st.st_ino)
+        return true; /* as the user wishes */
     const int fd = open(now.path, O_RDONLY | O_CLOEXEC); /* not readable: no input either */
     const bool is =
         fd < 0 || (read(fd, begin, sizeof begin) == sizeof begin && memcmp(begin, LOG_BEGIN, sizeof begin) == 0);

@@ -129,8 +129,10 @@ static enum vnp_status real_target(char **out, const char *target, struct vnp_er
     if (lstat(*out, &there) != 0) {
         if (errno == ENOENT)
             return VNP_OK;
-        free(*out); /* no name for a directory: told now, and not when it shall get that name */
-        return vnp_error(err, VNP_CANTCREAT, "%s: can't be made: %s", target, strerror(errno));
+        /* No name for a directory: told now, and not when it shall get that name. */
+        vnp_error(err, VNP_CANTCREAT, "%s: can't be made: %s", target, strerror(errno));
+        free(*out);
+        return VNP_CANTCREAT;
     }
     const char *why = obstacle(*out);
     char *real = why == NULL ? realpath(*out, NULL) : NULL;

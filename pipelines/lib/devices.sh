@@ -116,6 +116,7 @@ plan_options() {
     on=()
     [ "$device" = auto ] || on=(--device "$device")
     if [ "$device" != cpu ] && [[ $gpus$hosts != @(|all) ]]; then
+        [ "$device" != auto ] || local CUDA_VISIBLE_DEVICES='' # the plan is of both, and the run may take the CPU
         find_slots gpu "$gpus" "$hosts"
         on+=(--gpus ${#slots[@]})
     fi

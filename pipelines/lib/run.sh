@@ -43,12 +43,19 @@ run_of() { # run_of OUTPUT: its folder, beside what the output is: by whatever n
 
 is_run() { # whether the folder is one, and not of somebody else; on NFS what is open still stays as .nfs*
     [ -e "$run/what" ] || [ -e "$run/what.new" ] ||
-        [ -z "$(find "$run/" -mindepth 1 -maxdepth 1 ! -name lock ! -name '.nfs*' -print -quit)" ]
+        [ -z "$(find "$run/" -mindepth 1 -maxdepth 1 ! -name lock ! -name '.nfs*' -print -quit 2>/dev/null || echo unreadable)" ]
+}
+
+outside_run() { # outside_run FILE: is no part of what is removed at the end
+    [[ $(realpath -m -- "$1")/ != "$(realpath -m -- "$run")"/* ]] ||
+        die 2 "$1: lies in the folder of the run, which ends with it: move it elsewhere"
 }
 
 run_open() { # run_open DIR FILE...: makes it, or takes it over from a run that has ended; these files are read meanwhile
     run=$1
     local owner why file no_run="$1: exists and is no run of vnp: choose another -o, or move it away"
+    [[ $run != *$'\n'* ]] || die 73 "${run//$'\n'/?}: a name with the end of a line in it: choose another -o"
+    [ -z "$log" ] || outside_run "$log"
     [ -z "${VNP_SUBMITTED-}" ] || [ -e "$run/blocks/blocks.tsv" ] ||
         die 66 "$run: is gone: another command has ended this run, or it was removed"
     while :; do
@@ -72,8 +79,7 @@ run_open() { # run_open DIR FILE...: makes it, or takes it over from a run that 
     is_run || die 73 "$no_run"
     for file in "${@:2}"; do
         [ "$file" != - ] || file=/dev/stdin
-        [ ! -e "$file" ] || [[ $(realpath -m -- "$file")/ != "$(realpath -- "$run")"/* ]] ||
-            die 2 "$file: lies in the folder of the run, which ends with it: move it elsewhere"
+        [ ! -e "$file" ] || outside_run "$file"
     done
     echo "$(uname -n) $$" >"$run/lock"
     held=yes
@@ -92,6 +98,8 @@ run_new() { # forgets all but the lock, and what a killed stage left under a tem
     find "$run/" -mindepth 1 -maxdepth 1 ! -name lock ! -name what.new -exec rm -rf {} + &&
         rm -f -- "$run/what.new"
 }
+
+run_forget() { run_new || die 73 "$run: can't be emptied"; }
 
 twice() { "$@" || "$@"; } # should it have been killed
 
@@ -124,7 +132,7 @@ run_is() {
             die 2 "$run: was begun with another ${changed%% *} than this: give the options and the model of then, or --restart to begin anew"
         }
     else
-        run_new
+        run_forget
         echo "$1" | keep what || exit
     fi
 }

@@ -19,7 +19,7 @@ embed in.fa && mv out want
 refused() { # refused NAME STATUS PATTERN COMMAND...: in one line, and all that is in out.run stays
     local name=$1 want=$2 pattern=$3
     shift 3
-    rm -rf before && cp -r out.run before
+    rm -rf before && cp -rH out.run before
     status "$name" "$want" "$@"
     says "$name: says so" "$pattern"
     check "$name: in one line" [ "$(wc -l <"$T/err")" = 1 ]
@@ -149,4 +149,24 @@ mkdir out.run elsewhere && rmdir out.run && ln -s elsewhere out.run
 check 'an empty folder behind a link' embed in.fa
 same 'the result is right' want out
 check 'it is empty again' [ -z "$(ls -A elsewhere)" ]
+
+# --- names that no run can have -----------------------------------------------------------------------------------------------
+
+unmade() { # unmade NAME STATUS PATTERN OPTION...: refused before there is a folder
+    status "$1" "$2" vnp-embed -q -d cpu -m model --threads 1 --block 2 "${@:4}"
+    says 'is refused' "^vnp-embed: $3"
+    check 'before anything is made' [ -z "$(find . -name '*.run' ! -name elsewhere -type d)" ]
+}
+rm -rf out.run out
+unmade 'a slash at the end' 73 'nodir/: the name of a file does not end in a slash$' -o nodir/ in.fa
+unmade 'a link into a folder with two lines as its name' 73 '.*: a name with the end of a line in it' -o two in.fa \
+    < <(mkdir $'two\nlines' && ln -s $'two\nlines/out' two)
+unmade 'a classifier as the model' 65 'classifier: is a classifier' -m classifier --prepare -o out in.fa
+unmade 'the log in the folder of the run' 2 'out.run/log.json: lies in the folder of the run' --log-json out.run/log.json -o out in.fa
+ln -s /dev/stdout stdout
+for name in stdout /dev/./stdout /proc/self/fd/1; do
+    check "$name, a file" sh -c "vnp-embed -q -d cpu -m model --threads 1 -o $name in.fa >got"
+    same 'gets the result' want got
+done
+check 'and is no run' [ -L stdout ]
 finish

@@ -97,7 +97,7 @@ refuses 'NaN kept' 'another --on-nonfinite than this: .*--restart' --on-nonfinit
 refuses 'shorter records' 'another --max-len than this: .*--restart' --max-len 30 in.fa
 refuses 'windows' 'another --overlap than this: .*--restart' --window 30 --overlap 5 in.fa
 refuses 'another pooling' 'another pooling .*--restart' --max in.fa
-refuses 'equal sequences once' 'another equal .*--restart' --dedup in.fa
+refuses 'equal sequences once' 'another --dedup .*--restart' --dedup in.fa
 status 'another budget, and not quietly' 2 vnp-embed -d cpu -m model --threads 1 --block 5 -o out -b 4096 in.fa
 check 'nobody says that the same command goes on' [ "$(wc -l <"$T/err")" = 1 ]
 is 'nothing was computed for that' ''

@@ -37,6 +37,8 @@ for gpus in 'one: --gpus 0,0,00' '2: --gpus 0,2,0' "12: -d gpu --hosts $T/hosts"
 done
 status 'hosts on the CPU' 0 vnp-embed --dry-run -d cpu --hosts "$T/hosts" -m model in.fa
 says 'are planned for one' '^vnp-embed: warning: --hosts: the time on the CPU is planned for this host alone$'
+echo 2/: >"$T/hosts"
+status 'GPUs that the environment does not name' 0 env CUDA_VISIBLE_DEVICES=3 vnp-embed -q --dry-run -m model --hosts "$T/hosts" in.fa
 echo x/node >"$T/hosts"
 status 'a line that is no host' 65 vnp-embed -q --dry-run -m model --hosts "$T/hosts" in.fa
 status 'what the run would refuse' 2 vnp-embed -q --dry-run -m model --on-nonfinite maybe in.fa

@@ -89,6 +89,9 @@ check 'is followed' diff -r closed made
 check 'one that keeps' predict -q --keep -o kept contigs.fa
 status 'a result of the same name as the input' 2 predict -q --keep -o kept kept/open_frames.fna
 says 'is named' '^vnp-predict: kept/open_frames.fna: is both input and output$'
+cp kept/open_frames.fna frames.fna
+status 'through <' 2 predict -q --keep -o kept <kept/open_frames.fna
+same 'it stays' frames.fna kept/open_frames.fna
 cp kept/chunks.tsv list
 status 'the list of hosts as a result' 2 predict -q --keep --hosts kept/chunks.tsv -o kept contigs.fa
 says 'is named' '^vnp-predict: kept/chunks.tsv: is both input and output$'
