@@ -239,8 +239,13 @@ void vnp_telemetry_open(enum vnp_flow way)
     /* What opens its output behind its first block, or opens several, is counted by what it reads. */
     now.writes |= way == VNP_OUT && now.batches == 0;
     if (now.fd < 0) {
-        /* O_NONBLOCK: a FIFO that nobody reads would be waited for. */
-        now.fd = open(now.path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+        /* O_NONBLOCK: a FIFO that nobody reads would be waited for; whoever is to read it has two seconds to come. */
+        for (int tries = 0; tries < 40; tries++) {
+            now.fd = open(now.path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+            if (now.fd >= 0 || errno != ENXIO)
+                break;
+            nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+        }
         if (now.fd < 0 || fcntl(now.fd, F_SETFL, O_APPEND) != 0)
             give_up("can't be opened: ", strerror(errno));
         else if (!is_log())

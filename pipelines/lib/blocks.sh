@@ -42,7 +42,6 @@ run_ready() {
     rm -rf -- "$run/active" "$run/tmp" "$run/json"
     mkdir -p -- "$run/done" "$run/failed" "$run/log" "$run/active" "$run/tmp" || die 73 "$run: can't be written to"
     forgive "${1-}"
-    [ ! -p "$log" ] || die 73 "--log-json: $log: is a pipe, and each block opens it anew: name a file"
     [ -z "$log" ] || { : >>"$log"; } 2>/dev/null || die 73 "--log-json: $log: can't be written to"
     [ -z "$log" ] || ln -s -- "$(realpath -m -- "$log")" "$run/json" || die 73 "$run: can't be written to"
     await verify_done

@@ -6,7 +6,7 @@
 # another host is one. HOST is what ssh and GNU parallel both take for a name and nothing else.
 places=() elsewhere=''
 read_hosts() {
-    local line host rest at=0 name='[[:alnum:]_][[:alnum:]_.-]*' six='[[:xdigit:]]*:[[:xdigit:]:]*:[[:xdigit:]:]*'
+    local line host rest at=0 name='[[:alnum:]_][[:alnum:]_.-]*' six='[[:xdigit:]]*:[[:xdigit:]:]*:[[:xdigit:]:.]*'
     while IFS= read -r line || [ -n "$line" ]; do # the last line may have no end
         line=${line#$'\xef\xbb\xbf'} line=${line%$'\r'} at=$((at + 1)) # as Windows writes text
         read -r host rest <<<"$line"
@@ -115,7 +115,7 @@ plan_options() {
     local slots
     on=()
     [ "$device" = auto ] || on=(--device "$device")
-    if [ "$device" != cpu ] && [[ $gpus$hosts != @(|all) ]]; then
+    if [ "$device" != cpu ] && { [ -n "$hosts" ] || [[ $gpus != @(|all) ]]; }; then
         [ "$device" != auto ] || local CUDA_VISIBLE_DEVICES='' # the plan is of both, and the run may take the CPU
         find_slots gpu "$gpus" "$hosts"
         on+=(--gpus ${#slots[@]})
@@ -142,6 +142,7 @@ model_facts() {
     fact bytes '([0-9]+)' model_bytes
     fact files '\["(.*)"\]}' model_file
     mapfile -t model_files <<<"${model_file//"$between"/$'\n'}"
+    mapfile -d '' -t model_files < <(printf '%b\0' "${model_files[@]//\\\"/\"}") # \\ and \n are JSON's, too
     model_file=${model_files[0]}
 }
 

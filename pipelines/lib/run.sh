@@ -38,6 +38,7 @@ run_of() { # run_of OUTPUT: its folder, beside what the output is: by whatever n
     local name=$1
     while [[ $name == */ ]]; do name=${name%/}; done
     case /$name in */ | */. | */..) false ;; *) [ ! -L "$name" ] ;; esac || name=$(realpath -m -- "$1")
+    [ -w "$(dirname -- "$name")" ] || name=${1%/} # then it lies where the link does
     echo "$name.run"
 }
 
@@ -56,6 +57,7 @@ run_open() { # run_open DIR FILE...: makes it, or takes it over from a run that 
     local owner why file no_run="$1: exists and is no run of vnp: choose another -o, or move it away"
     [[ $run != *$'\n'* ]] || die 73 "${run//$'\n'/?}: a name with the end of a line in it: choose another -o"
     [ -z "$log" ] || outside_run "$log"
+    [ ! -p "$log" ] || die 73 "--log-json: $log: is a pipe, and each block opens it anew: name a file"
     [ -z "${VNP_SUBMITTED-}" ] || [ -e "$run/blocks/blocks.tsv" ] ||
         die 66 "$run: is gone: another command has ended this run, or it was removed"
     while :; do

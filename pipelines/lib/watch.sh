@@ -14,7 +14,7 @@ watch_run() {
             echo "the first blocks all failed: $(cut -f 3- "$run"/failed/* | head -n 1)" >>"$run/stop.new"
             mv -- "$run/stop.new" "$run/stop"
         fi
-        if [ -e "$run/stop" ] || { ! alive "$2" && [ -n "$(left)" ]; }; then kill -USR1 "$1"; fi
+        if [ -e "$run/stop" ] || { ! alive "$2" && [ -n "$(left)" ]; }; then kill -USR1 "$1" 2>/dev/null; fi
         [ -z "$shows" ] || printf '\r\e[K%s: %s' "$me" "$(account)" >&2
     done
 }

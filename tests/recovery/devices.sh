@@ -249,7 +249,7 @@ cat >ssh <<'END'
 #!/usr/bin/env bash
 while [ $# -gt 2 ]; do shift; done
 echo "$1" >>"$0.hosts"
-case $1 in gone@*) exit 255 ;; esac
+case $1 in gone@* | gone) exit 255 ;; esac
 exec bash -c "$2"
 END
 chmod +x ssh
@@ -260,4 +260,7 @@ check 'and is given up, once' [ "$(wc -l <"$T/err")" = 1 ]
 sort -u ssh.hosts >got
 sort hosts >want.hosts
 same 'are what ssh is told' want.hosts got
+rm -f out && printf '%s\n' gone me@gone >hosts # a login each
+check 'another login of a host that does not answer' env VNP_SSH="$PWD/ssh" timeout 120 vnp-embed -q -d cpu --threads 1 -m model --block 1 -o out --hosts hosts in.fa
+check 'does all the work' [ "$(cat "$T/err")" = 'vnp-embed: gone does not answer: its blocks go to others' ]
 finish

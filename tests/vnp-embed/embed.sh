@@ -130,13 +130,20 @@ for log in older.zst model/config.json; do
     says 'is named' "^vnp-embed: --log-json: $log: is a file of another kind, and not added to\$"
     same 'and untouched' before "$log"
 done
+# What is said before the first line of a log does not make it another kind of file.
+check 'a log that begins with words' env VIRNUCPRO_DISABLE_PACKING=1 vnp-embed -q -d cpu -m model --block 4 --log-json words.json -o new.zst in.fa
+check 'has the lines of every stage' [ "$(grep -ho '"stage":"vnp-[a-z0-9-]*","what":"summary"' words.json | sort -u | wc -l)" -ge 5 ]
+rm -f new.zst
+check 'stderr as a log, which has something in it' sh -c 'echo words >err.json; vnp-embed -q -d cpu -m model --log-json /dev/stderr -o new.zst in.fa 2>>err.json'
+check 'has the lines of every stage, too' [ "$(grep -ho '"stage":"vnp-[a-z0-9-]*","what":"summary"' err.json | sort -u | wc -l)" -ge 5 ]
+rm -f new.zst
 check 'one device as both' embed --log-json /dev/null -o /dev/null in.fa
 cp -r "$ROOT/tests/golden/model-files/hf-sharded" sharded
 cp dna/tokenizer.json tokenizer.json && echo 1/: >hosts
 over() { # over FILE OPTION...: it is read, and not the place for the output
     cp "$1" before
     status "$1 as output" 2 vnp-embed -q -d cpu "${@:2}" -o "$1" in.fa
-    says 'is named' "^vnp-embed: (.*/)?$1: is both input and output\$"
+    says 'is named' "^vnp-embed: (.*/)?${1//\\/\\\\}: is both input and output\$"
     same 'and untouched' before "$1"
 }
 over model/model.safetensors -m model
@@ -146,6 +153,9 @@ over model/config.json -m model/model.safetensors
 over dna/tokenizer.json -m dna
 over tokenizer.json -m dna --tokenizer tokenizer.json
 over hosts -m model --hosts hosts
+quoted='of "ours" \'
+cp -r model "$quoted"
+over "$quoted/config.json" -m "$quoted"
 same 'the input is untouched' in.fa same.fa
 check 'and the model' vnp-model verify -q model
 vnp-embed -b 100 -d cpu -o odd.zst --help >help
