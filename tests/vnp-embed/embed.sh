@@ -113,6 +113,9 @@ check 'is still a link' test -L first
 same 'and its target is made' want.zst scratch/first
 status 'a link into no folder' 73 embed -o astray in.fa
 says 'is named, with where it leads' '^vnp-embed: astray: is a link to nowhere/emb.zst, and there is no such folder$'
+ln -s loop1 loop2 && ln -s loop2 loop1
+status 'links in a loop' 73 embed -o loop1 in.fa
+says 'are named' '^vnp-embed: loop1: is a link that leads to no end$'
 check 'and nothing is begun' [ ! -e astray.run ]
 cp in.fa same.fa
 status 'input and output the same file' 2 embed -o same.fa same.fa
