@@ -58,7 +58,8 @@ check_log() { # the file of --log-json is a log, or to be one, and none of $writ
         [ "$(realpath -m -- "$log")" != "$(realpath -m -- "$f")" ] || { [ -e "$f" ] && [ ! -f "$f" ]; } ||
             die 2 "$f: is both output and the file of --log-json"
     done
-    # As the stages have it (telemetry.c): all that a run reads, models and lists of hosts, too, would be damaged. Stderr is the user's.
+    # As the stages have it (telemetry.c): all that a run reads, models and lists of hosts, too, would be damaged. Stderr is the
+    # user's own.
     if [ -f "$log" ] && [ -r "$log" ] && [ -s "$log" ] && [ ! "$log" -ef /dev/stderr ] && ! head -c 5 -- "$log" | grep -aq '^{"t":'; then
         die 2 "--log-json: $log: is a file of another kind, and not added to"
     fi

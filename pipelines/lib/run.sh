@@ -34,11 +34,11 @@ lib=$(dirname "${BASH_SOURCE[0]}")
 
 # --- the directory ------------------------------------------------------------------------------------------------------
 
-run_of() { # run_of OUTPUT: its folder, beside what the output is: by whatever name, it has one
+run_of() { # run_of OUTPUT: its folder, beside what the output is, so that by whatever name it has one
     local name=$1
     while [[ $name == */ ]]; do name=${name%/}; done
     case /$name in */ | */. | */..) false ;; *) [ ! -L "$name" ] ;; esac || name=$(realpath -m -- "$1")
-    [ -w "$(dirname -- "$name")" ] || name=${1%/} # then it lies where the link does
+    [ -w "$(dirname -- "$name")" ] || name=${1%/} # beside the name that was given, then
     echo "$name.run"
 }
 
