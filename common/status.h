@@ -19,16 +19,16 @@ enum vnp_status {
     VNP_END = -1          /* not an exit status: a reader has come to a verified end */
 };
 
-/* One error, complete: `msg` is what the user reads after "stage: ". It names the file and the record where there are any.
- * `stage` is empty, or the earlier stage of the pipeline that failed first and told us so. */
+/* One error, complete: `msg` is what the user reads after "stage: ". It names the file and the record where there are
+ * any. `stage` is empty, or the earlier stage of the pipeline that failed first and told us so. */
 struct vnp_err {
     enum vnp_status status;
     char stage[32];
     char msg[1024];
 };
 
-/* snprintf() for messages: a text too long loses its beginning, "...file: cause", as what comes first is a path, and what
- * nobody could guess comes last. */
+/* snprintf() for messages: a text too long loses its beginning, "...file: cause", as what comes first is a path, and
+ * what nobody could guess comes last. */
 void vnp_format(char *to, size_t cap, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void vnp_vformat(char *to, size_t cap, const char *fmt, va_list ap) __attribute__((format(printf, 3, 0)));
 

@@ -220,7 +220,7 @@ static bool is_log(void)
     if (fstat(now.fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
         return true;
     if (fstat(STDERR_FILENO, &err) == 0 && err.st_dev == st.st_dev && err.st_ino == st.st_ino)
-        return true; /* also a block's own, where messages come between */
+        return true;                                     /* also a block's own, where messages come between */
     const int fd = open(now.path, O_RDONLY | O_CLOEXEC); /* not readable: no input either */
     const bool is =
         fd < 0 || (read(fd, begin, sizeof begin) == sizeof begin && memcmp(begin, LOG_BEGIN, sizeof begin) == 0);
