@@ -21,6 +21,9 @@ mkdir -p "$models" "$T/work"
 models=$(cd "$models" && pwd)
 cd "$T/work" || exit 2
 strata=(short medium long borders)
+# DNABERT-S's, since bench/gpu.sh leaves that tokenizer in the models it shares with this.
+vocabulary=$(vnp-fasta2tok -q --tokenizer "$ROOT/tests/golden/tokenizers/dna4096.json" <<<'>a' 2>/dev/null | vnp-cat --summary |
+    sed -n 's/^ *vocabulary \([^,]*\),.*/\1/p')
 
 proteins() { # proteins RECORDS: as many of each stratum
     awk -v n="$1" 'function protein(name, l, s) {
@@ -37,7 +40,7 @@ dna() { [[ $shape == dnabert-s* ]]; }
 # The tokens of a FASTA file; for DNABERT-S a letter and its place are a token of its vocabulary, so that lengths are the same.
 tokens_of() {
     if dna; then
-        awk 'BEGIN { print "vocab bpe-4096-01234567 4096 2\nhead tokens 0 - - 0 -"
+        awk -v vocabulary="$vocabulary" 'BEGIN { print "vocab " vocabulary " 4096 2\nhead tokens 0 - - 0 -"
                      for (i = 1; i <= 26; i++) at[substr("ABCDEFGHIJKLMNOPQRSTUVWXYZ", i, 1)] = i }
             /^>/ { name = substr($0, 2); next }
             { printf "row %d %s %d 0 1", n++, name, length($0)
