@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pickle_globals.h"
 #include "pickle_machine.h"
+#include "pickle_objects.h"
 #include "xmalloc.h"
 
 /* --- scalars ----------------------------------------------------------------------------------------------------- */
@@ -109,20 +109,6 @@ static enum vnp_status extend_many(struct vnp_pickle *k, enum vnp_py_type type)
     return extend(k, type, first, true);
 }
 
-/* --- classes and functions --------------------------------------------------------------------------------------- */
-
-static enum vnp_status push_global(struct vnp_pickle *k, const char *module, size_t n_module, const char *name,
-                                   size_t n_name)
-{
-    const struct vnp_py_global *g = vnp_py_global_find(module, n_module, name, n_name);
-    if (g == NULL)
-        return vnp_pk_error(k, "%.*s.%.*s is not on the list of what may be in a model file; nothing was executed",
-                            n_module > 100 ? 100 : (int)n_module, module, n_name > 100 ? 100 : (int)n_name, name);
-    struct vnp_py *o = vnp_pk_new(k, VNP_PY_GLOBAL);
-    o->cls = (struct vnp_py_class){g, {module, n_module}, {name, n_name}};
-    return vnp_pk_push(k, o);
-}
-
 static enum vnp_status op_global(struct vnp_pickle *k)
 {
     const char *part[2];
@@ -135,7 +121,7 @@ static enum vnp_status op_global(struct vnp_pickle *k)
         n[i] = (size_t)(eol - part[i]);
         k->at += n[i] + 1;
     }
-    return push_global(k, part[0], n[0], part[1], n[1]);
+    return vnp_pk_class(k, part[0], n[0], part[1], n[1]);
 }
 
 static enum vnp_status op_stack_global(struct vnp_pickle *k)
@@ -145,131 +131,7 @@ static enum vnp_status op_stack_global(struct vnp_pickle *k)
         return VNP_DATA;
     if (name->type != VNP_PY_STR || module->type != VNP_PY_STR)
         return vnp_pk_error(k, "a class name that is not text");
-    return push_global(k, module->text.s, module->text.n, name->text.s, name->text.n);
-}
-
-static const struct vnp_py *arg(const struct vnp_py *args, size_t i, enum vnp_py_type type)
-{
-    return i < args->items.n && args->items.v[i]->type == type ? args->items.v[i] : NULL;
-}
-
-static enum vnp_status rebuild_tensor(struct vnp_pickle *k, const struct vnp_py *args)
-{
-    const struct vnp_py *storage = arg(args, 0, VNP_PY_STORAGE), *offset = arg(args, 1, VNP_PY_INT);
-    const struct vnp_py *size = arg(args, 2, VNP_PY_TUPLE), *stride = arg(args, 3, VNP_PY_TUPLE);
-    if (storage == NULL || offset == NULL || size == NULL || stride == NULL || size->items.n != stride->items.n ||
-        size->items.n > VNP_PY_DIMS || offset->i < 0)
-        return vnp_pk_error(
-            k, "a tensor that is not made of a storage, an offset, a shape of at most %d dimensions and strides",
-            VNP_PY_DIMS);
-    struct vnp_py *o = vnp_pk_new(k, VNP_PY_TENSOR);
-    o->tensor = vnp_pk_alloc(k, sizeof *o->tensor);
-    o->tensor->storage = storage;
-    o->tensor->offset = offset->i;
-    o->tensor->ndim = (int)size->items.n;
-    for (size_t d = 0; d < size->items.n; d++) {
-        const struct vnp_py *n = arg(size, d, VNP_PY_INT), *step = arg(stride, d, VNP_PY_INT);
-        if (n == NULL || step == NULL || n->i < 0 || step->i < 0)
-            return vnp_pk_error(k, "a tensor's dimension or stride that is not a whole number");
-        o->tensor->shape[d] = n->i;
-        o->tensor->stride[d] = step->i;
-    }
-    return vnp_pk_push(k, o);
-}
-
-static enum vnp_status op_reduce(struct vnp_pickle *k)
-{
-    struct vnp_py *args = vnp_pk_pop(k), *f = args ? vnp_pk_pop(k) : NULL;
-    if (f == NULL)
-        return VNP_DATA;
-    if (f->type != VNP_PY_GLOBAL || args->type != VNP_PY_TUPLE)
-        return vnp_pk_error(k, "a call of something that is no function of the list");
-    const struct vnp_py_global *g = f->cls.global;
-    switch (g->what) {
-    case VNP_PY_MAKE_DICT:
-        if (args->items.n != 0)
-            return vnp_pk_error(k, "%s with arguments", g->name);
-        return vnp_pk_push(k, vnp_pk_new(k, VNP_PY_DICT));
-    case VNP_PY_MAKE_NAMESPACE:
-        return vnp_pk_push(k, vnp_pk_new(k, VNP_PY_OBJECT));
-    case VNP_PY_MAKE_TENSOR:
-        return rebuild_tensor(k, args);
-    case VNP_PY_MAKE_PARAMETER:
-        if (arg(args, 0, VNP_PY_TENSOR) == NULL)
-            return vnp_pk_error(k, "a parameter that is no tensor");
-        return vnp_pk_push(k, args->items.v[0]);
-    case VNP_PY_MAKE_TUPLE:
-        return vnp_pk_push(k, args->items.n == 1 ? args->items.v[0] : args);
-    case VNP_PY_MAKE_OPAQUE:
-        return vnp_pk_push(k, vnp_pk_new(k, VNP_PY_OPAQUE));
-    default:
-        return vnp_pk_error(k, "%.*s.%s is not called in a model file",
-                            f->cls.module.n > 100 ? 100 : (int)f->cls.module.n, f->cls.module.s, g->name);
-    }
-}
-
-/* cls.__new__(cls, *args): what pickle writes for plain objects */
-static enum vnp_status op_newobj(struct vnp_pickle *k)
-{
-    struct vnp_py *args = vnp_pk_pop(k), *cls = args ? vnp_pk_pop(k) : NULL;
-    if (cls == NULL)
-        return VNP_DATA;
-    const enum vnp_py_what what = cls->type == VNP_PY_GLOBAL ? cls->cls.global->what : VNP_PY_VALUE;
-    if (what == VNP_PY_MAKE_DICT)
-        return vnp_pk_push(k, vnp_pk_new(k, VNP_PY_DICT));
-    if (what != VNP_PY_MAKE_NAMESPACE && what != VNP_PY_MAKE_MODULE)
-        return vnp_pk_error(k, "an object of something that is no class of the list");
-    struct vnp_py *o = vnp_pk_new(k, what == VNP_PY_MAKE_MODULE ? VNP_PY_MODULE : VNP_PY_OBJECT);
-    o->items.cls = what == VNP_PY_MAKE_MODULE ? &cls->cls : NULL;
-    return vnp_pk_push(k, o);
-}
-
-/* Attributes: the settings of a Namespace, all that a module is; those of a state_dict (its _metadata) and of others
- * say nothing we need. */
-static enum vnp_status op_build(struct vnp_pickle *k)
-{
-    struct vnp_py *state = vnp_pk_pop(k), *o = state ? vnp_pk_top(k) : NULL;
-    if (o == NULL)
-        return VNP_DATA;
-    const bool has_attributes = o->type == VNP_PY_OBJECT || o->type == VNP_PY_MODULE;
-    if (has_attributes && state->type == VNP_PY_DICT) {
-        const struct vnp_py_class *cls = o->items.cls;
-        o->items = state->items;
-        o->items.cls = cls;
-    } else if (o->type != VNP_PY_DICT && o->type != VNP_PY_TENSOR)
-        return vnp_pk_error(k, "attributes for something that has none");
-    return VNP_OK;
-}
-
-static bool is_text(const struct vnp_py *o, const char *text)
-{
-    return o != NULL && o->text.n == strlen(text) && memcmp(o->text.s, text, o->text.n) == 0;
-}
-
-/* The storages of torch: ("storage", class, key, location, number of elements), and before 1.6 what the storage is a
- * view of, which nobody used; and then also ("module", class, file, source), which stands for the class. */
-static enum vnp_status op_persid(struct vnp_pickle *k)
-{
-    const struct vnp_py *id = vnp_pk_pop(k);
-    if (id == NULL)
-        return VNP_DATA;
-    const bool tuple = id->type == VNP_PY_TUPLE;
-    const struct vnp_py *kind = tuple ? arg(id, 0, VNP_PY_STR) : NULL, *cls = tuple ? arg(id, 1, VNP_PY_GLOBAL) : NULL;
-    const struct vnp_py *n = tuple ? arg(id, 4, VNP_PY_INT) : NULL;
-    if (is_text(kind, "module") && cls != NULL && cls->cls.global->what == VNP_PY_MAKE_MODULE)
-        return vnp_pk_push(k, id->items.v[1]);
-    if (!is_text(kind, "storage") || cls == NULL || cls->cls.global->what != VNP_PY_STORAGE_CLASS ||
-        arg(id, 2, VNP_PY_STR) == NULL || n == NULL || n->i < 0)
-        return vnp_pk_error(k, "a reference that is not to a storage of torch");
-    if (id->items.n > 5 && arg(id, 5, VNP_PY_NONE) == NULL)
-        return vnp_pk_error(k, "a storage that is a view of another: save the file again with a newer torch");
-    struct vnp_py *o = vnp_pk_new(k, VNP_PY_STORAGE);
-    o->storage.dtype = cls->cls.global->dtype;
-    o->storage.key = id->items.v[2];
-    o->storage.elements = n->i;
-    o->storage.next = k->storages;
-    k->storages = o;
-    return vnp_pk_push(k, o);
+    return vnp_pk_class(k, module->text.s, module->text.n, name->text.s, name->text.n);
 }
 
 /* --- the machine ------------------------------------------------------------------------------------------------- */
@@ -348,13 +210,13 @@ static enum vnp_status op_compose(struct vnp_pickle *k, uint8_t op)
     case 'u':
         return extend_many(k, VNP_PY_DICT);
     case 'R':
-        return op_reduce(k);
+        return vnp_pk_call(k);
     case 0x81:
-        return op_newobj(k);
+        return vnp_pk_object(k);
     case 'b':
-        return op_build(k);
+        return vnp_pk_attributes(k);
     case 'Q':
-        return op_persid(k);
+        return vnp_pk_storage(k);
     default: /* 0x85, 0x86, 0x87: of one, two or three */
         return tuple_of(k, op - 0x84u);
     }

@@ -1,4 +1,5 @@
-/* What the unpickler works with: its memory, the bytes that it reads, its stack and memo. For pickle.c alone. */
+/* What the unpickler works with: its memory, the bytes that it reads, its stack and memo. For pickle.c and
+ * pickle_objects.c. */
 #ifndef VNP_PICKLE_MACHINE_H
 #define VNP_PICKLE_MACHINE_H
 
@@ -19,7 +20,7 @@ struct vnp_pickle {
     struct vnp_py **memo; /* by index */
     size_t n_memo, memo_cap;
     const struct vnp_py *storages; /* met so far */
-    struct vnp_py mark; /* what a mark on the stack points to */
+    struct vnp_py mark;            /* what a mark on the stack points to */
 };
 
 /* Memory, an object of a type, and an item at the end of a container's. */
