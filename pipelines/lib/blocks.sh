@@ -55,8 +55,6 @@ run_blocks() {
     left | keep todo || exit
     [ -s "$run/todo" ] || { await finish; return; }
     run_begin=$EPOCHREALTIME
-    shows=
-    if [ -z "$quiet" ] && { [ -t 2 ] || [ -n "${VNP_PROGRESS-}" ]; }; then shows=yes; fi
     touch -- "$run/by"
     by_from=$(wc -l <"$run/by")
     export VNP_DRIVER=$me
@@ -138,7 +136,7 @@ messages() { # takes what the jobs say past the line of progress; GNU parallel's
         'parallel: Error: Output is incomplete'* | 'parallel: Error: Is the disk full'* | 'parallel: Error: Change '*TMPDIR*) ;;
         *) false ;;
         esac && continue
-        [ -z "$shows" ] || printf '\r\e[K' >&2
+        progress
         echo "$line" >&2
     done
 }

@@ -84,7 +84,8 @@ run_open() { # run_open DIR FILE...: makes it, or takes it over from a run that 
         [ ! -e "$file" ] || outside_run "$file"
     done
     echo "$(uname -n) $$" >"$run/lock"
-    held=yes
+    held=yes shows=''
+    if [ -z "$quiet" ] && { [ -t 2 ] || [ -n "${VNP_PROGRESS-}" ]; }; then shows=yes; fi
     rm -f -- "$run/stop"
 }
 
@@ -176,8 +177,11 @@ run_size() {
     [ $# -gt 0 ] || slots=1 # what is read once only, stdin above all, can't be counted
     for file; do { [ "$file" != - ] && [ -f "$file" ]; } || slots=1; done
     if [ "$slots" -gt 1 ]; then
-        await "$cut" --count >"$run/counted" 2>"$run/counted.said" || {
-            rc=$?
+        progress 'counts the input'
+        await "$cut" --count >"$run/counted" 2>"$run/counted.said"
+        rc=$?
+        progress
+        [ $rc = 0 ] || {
             cat -- "$run/counted.said" >&2
             exit $rc
         }
@@ -227,6 +231,7 @@ run_blocks_n() { echo $(($(wc -l <"$run/blocks/blocks.tsv") - 1)); }
 # What is left behind when the driver ends: nothing, or what the same command goes on from.
 run_leave() {
     local rc=$?
+    progress
     [ -z "${watcher-}" ] || kill "$watcher" 2>/dev/null
     end_begun
     if [ -n "${held-}" ] && [ "$rc" != 0 ]; then

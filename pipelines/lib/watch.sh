@@ -15,7 +15,7 @@ watch_run() {
             mv -- "$run/stop.new" "$run/stop"
         fi
         if [ -e "$run/stop" ] || { ! alive "$2" && [ -n "$(left)" ]; }; then kill -USR1 "$1" 2>/dev/null; fi
-        [ -z "$shows" ] || printf '\r\e[K%s: %s' "$me" "$(account)" >&2
+        [ -z "$shows" ] || progress "$(account)"
     done
 }
 
@@ -23,7 +23,11 @@ watch_end() {
     kill "$watcher" 2>/dev/null
     wait "$watcher" 2>/dev/null
     watcher=
-    [ -z "$shows" ] || printf '\r\e[K' >&2
+    progress
+}
+
+progress() { # progress [TEXT]: a line that the next one overwrites, for who looks on; without, none
+    [ -z "${shows-}" ] || printf '\r\e[K%s' "${1:+$me: $1}" >&2
 }
 
 # Of this run, so far: sequences of all, tokens a second, time left, and what each slot had of the tokens.

@@ -94,6 +94,7 @@ if script -qec true /dev/null >/dev/null 2>&1; then
     check 'there is no result' [ ! -e new ]
     script -qec "vnp-predict -d cpu --esm esm --dnabert dnabert --classifier classifier -o terminal --block $((many / 3)) tiny.fa" /dev/null >typescript
     check 'a terminal is shown the progress' grep -Eq 'vnp-predict: [0-9]+ of [0-9]+ frames' typescript
+    check 'also while it reads' grep -Fq 'vnp-predict: reads the contigs' typescript
     check 'and the summary' grep -q "vnp-predict: $many contigs" typescript
     check 'the results are the same' diff -r tiny1024 terminal
     script -qec "vnp-predict -d cpu --esm esm --dnabert dnabert --classifier classifier -o none '$PROTEINS'" /dev/null >typescript
