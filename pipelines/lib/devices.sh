@@ -58,6 +58,15 @@ find_slots() {
     mapfile -t slots < <(printf '%s\n' "${slots[@]/%@:/}" | sort -u)
 }
 
+# on_first COMMAND...: with the first of the GPUs that --gpus names: for what is tried beforehand, and for one stream.
+on_first() {
+    local slots device
+    [[ $gpus != @(|all) && -z ${VNP_SUBMITTED-} ]] || { "$@"; return; }
+    find_slots gpu "$gpus" ''
+    device=${slots[0]#gpu}
+    CUDA_VISIBLE_DEVICES=${device//_//} "$@"
+}
+
 run_slots() { # run_slots DEVICE GPUS HOSTS: what find_slots finds becomes the run's
     local slots
     find_slots "$@"
@@ -100,7 +109,7 @@ check_prepare() { # check_prepare [FILE ...]
     done
 }
 # Whether the device can be tried here; for --prepare it need not be.
-at_hand() { [ -z "$prepare" ] || [ "$device" = cpu ] || vnp-gpu-forward -q --probe >/dev/null 2>&1; }
+at_hand() { [ -z "$prepare" ] || [ "$device" = cpu ] || on_first vnp-gpu-forward -q --probe >/dev/null 2>&1; }
 choose_device() { # auto becomes cpu or gpu, of other hosts gpu, which nobody asks; its stage must be there
     if [ "$device" = auto ]; then
         device=cpu
@@ -153,6 +162,6 @@ takes() {
     shift 2
     while [ "$1" != -- ]; do tokens+=("$1") && shift; done
     shift
-    vnp-fasta2tok -q --allow-empty "${tokens[@]}" | vnp-pack -q | "$stage" -q --model "$model" "$@" >/dev/null
+    vnp-fasta2tok -q --allow-empty "${tokens[@]}" | vnp-pack -q | on_first "$stage" -q --model "$model" "$@" >/dev/null
     first_failure "${PIPESTATUS[@]}"
 }

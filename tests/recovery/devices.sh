@@ -89,6 +89,19 @@ check 'is used' [ "$(cut -d ' ' -f 2 "$fake/computed" | sort -u)" = gpu7 ]
 status 'a third' 2 some 0,2
 says 'is not there' '^vnp-embed: --gpus: there is no GPU 2: CUDA_VISIBLE_DEVICES names 2'
 
+# What is tried beforehand, and one stream, goes to the GPU that is named.
+for how in '' '--block 0'; do
+    afresh
+    # shellcheck disable=SC2086  # options are words
+    check "one GPU${how:+, $how}" embed -q --gpus 3 $how in.fa
+    check 'no other is asked' [ "$(sort -u "$fake/tried")" = 3 ]
+done
+status 'one stream through two' 2 embed -q --gpus 0,1 --block 0 in.fa
+says 'is refused' '^vnp-embed: --gpus 0,1 needs a file as output'
+echo : >here
+status 'or through hosts' 2 vnp-embed -q --hosts here -m model -o - in.fa
+says 'is refused, too' '^vnp-embed: --hosts needs a file as output'
+
 # Parts of a GPU may have names with slashes.
 parts=MIG-GPU-5e-a/3/0,MIG-GPU-5e-a/4/0
 sliced() { CUDA_VISIBLE_DEVICES=$parts timeout 120 vnp-embed -q -d gpu -m model --block 5 -o out "$@" in.fa; }

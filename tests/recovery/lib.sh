@@ -65,6 +65,7 @@ fake_build() {
 me=${0##*/} here=$(dirname "$0")
 [[ $* != *--version* ]] || exec "$here/real-forward" --version
 [ ! -e "$fake/dead.${VNP_SLOT-}" ] || { echo "$me: the device fell off" >&2; exit 70; }
+[ -n "${VNP_BLOCK-}" ] || echo "${CUDA_VISIBLE_DEVICES-}" >>"$fake/tried"
 [[ $* != *--probe* ]] || exit 0
 if [ -n "${VNP_BLOCK-}" ]; then
     echo "$VNP_BLOCK $VNP_SLOT" >>"$fake/computed"
