@@ -70,8 +70,7 @@ static enum vnp_status open_tables(struct vnp_verdicts *v, struct vnp_err *err)
     vnp_text_str(vnp_tables_text(v->tables, RESULTS), "Sequence_ID\tPrediction\tscore1\tscore2\n");
     vnp_text_printf(vnp_tables_text(v->tables, HIGHEST), "Modified_ID\tIs_Virus%s\n",
                     v->opt.max_scores ? "\tmax_score_0\tmax_score_1" : "");
-    vnp_text_str(vnp_tables_text(v->tables, CONTIGS),
-                 "contig\tchunks\tviral_chunks\tmean_score\tmax_score\tverdict\n");
+    vnp_text_str(vnp_tables_text(v->tables, CONTIGS), "contig\tchunks\tviral_chunks\tmean_score\tmax_score\tverdict\n");
     return VNP_OK;
 }
 
@@ -330,12 +329,23 @@ static enum vnp_status write_tables(struct vnp_verdicts *v, struct vnp_err *err)
         st = put_sorted(v, v->by_contig, put_contig, err);
     if (st == VNP_OK && v->gff != NULL)
         st = vnp_viral_gff_write(v->gff, v->opt.chunks, v->tables, VIRAL, &v->n.runs, err);
-    return st == VNP_OK ? flush_json(v, 0, err) : st;
+    return st;
+}
+
+static enum vnp_status end_json(struct vnp_verdicts *v, struct vnp_err *err)
+{
+    vnp_text_printf(&v->json,
+                    "{\"summary\":{\"frames\":%" PRIu64 ",\"viral_frames\":%" PRIu64 ",\"chunks\":%" PRIu64
+                    ",\"viral_chunks\":%" PRIu64 ",\"contigs\":%" PRIu64 ",\"viral_contigs\":%" PRIu64 "}}\n",
+                    v->n.frames, v->n.viral_frames, v->n.chunks, v->n.viral_chunks, v->n.contigs, v->n.viral_contigs);
+    return flush_json(v, 0, err);
 }
 
 enum vnp_status vnp_verdicts_finish(struct vnp_verdicts *v, struct vnp_verdict_counts *counts, struct vnp_err *err)
 {
     enum vnp_status st = write_tables(v, err);
+    if (st == VNP_OK && v->opt.json)
+        st = end_json(v, err);
     if (st == VNP_OK && v->tables != NULL) {
         st = vnp_tables_commit(v->tables, err);
         v->tables = NULL;
@@ -346,14 +356,6 @@ enum vnp_status vnp_verdicts_finish(struct vnp_verdicts *v, struct vnp_verdict_c
         free(older);
     }
     *counts = v->n;
-    if (st == VNP_OK && v->opt.json) {
-        vnp_text_printf(&v->json,
-                        "{\"summary\":{\"frames\":%" PRIu64 ",\"viral_frames\":%" PRIu64 ",\"chunks\":%" PRIu64
-                        ",\"viral_chunks\":%" PRIu64 ",\"contigs\":%" PRIu64 ",\"viral_contigs\":%" PRIu64 "}}\n",
-                        v->n.frames, v->n.viral_frames, v->n.chunks, v->n.viral_chunks, v->n.contigs,
-                        v->n.viral_contigs);
-        st = flush_json(v, 0, err);
-    }
     vnp_verdicts_discard(v);
     return st;
 }

@@ -36,7 +36,8 @@ VNP_MUST_CHECK enum vnp_status vnp_verdicts_open(struct vnp_verdicts **out, cons
 VNP_MUST_CHECK enum vnp_status vnp_verdicts_add(struct vnp_verdicts *v, struct vnp_str id, const float scores[2],
                                                 struct vnp_err *err);
 
-/* Sorts, writes all that is left and names the files. *v is gone either way; on failure no file is there. */
+/* Sorts, writes all that is left and names the files. *v is gone either way; on failure no file is
+ * there, unless one could be given its name and the next could not. */
 VNP_MUST_CHECK enum vnp_status vnp_verdicts_finish(struct vnp_verdicts *v, struct vnp_verdict_counts *counts,
                                                    struct vnp_err *err);
 

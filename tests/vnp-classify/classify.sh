@@ -275,6 +275,9 @@ check 'stdout as folder: there is none' [ ! -e ./- ]
 status 'a folder in no folder' 73 vnp-classify --model "$G/zip.pth" -o no/such/folder rows
 status 'a file in the place of the folder' 73 vnp-classify --model "$G/zip.pth" -o chunks.tsv rows
 status 'JSON onto a full disk' 74 sh -c "vnp-classify -q --model '$G/zip.pth' --json rows >/dev/full"
+bytes=$(vnp-classify -q --model "$G/zip.pth" --json rows | wc -c)
+status 'JSON of which the summary has no room' 74 prlimit --fsize=$((bytes - 9)) vnp-classify -q --model "$G/zip.pth" --json -o new rows
+check 'no tables, either' [ ! -e new ]
 status 'JSON onto a full disk: no tables' 74 sh -c "vnp-classify -q --model '$G/zip.pth' --json -o new rows >/dev/full"
 check 'JSON onto a full disk: no folder' test ! -e new
 cp -r first kept
