@@ -203,20 +203,24 @@ static enum vnp_status fetch_file(const struct vnp_known_file *f, const char *ba
 
 /* --- a model ----------------------------------------------------------------------------------------------------- */
 
-/* Hugging Face looks for the commit of a model in refs/main; one that is there is the user's own choice, and stays. */
+/* Hugging Face looks for the commit of a model in refs/main; one that is there is the user's own choice, and stays. It
+ * gets its name when it is whole. */
 static enum vnp_status write_ref(const char *cache, const char *revision, struct vnp_err *err)
 {
     char *dir = xasprintf("%s/refs", cache), *path = xasprintf("%s/main", dir);
+    char *part = xasprintf("%s.%ld.tmp", path, (long)getpid());
     enum vnp_status st = make_dirs(dir, err);
-    const int fd = st == VNP_OK ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666) : -1;
-    if (st == VNP_OK && fd < 0 && errno != EEXIST)
-        st = vnp_error(err, VNP_CANTCREAT, "%s: %s", path, strerror(errno));
-    if (fd >= 0 && write(fd, revision, strlen(revision)) != (ssize_t)strlen(revision))
-        st = vnp_error(err, VNP_IO, "%s: %s", path, strerror(errno));
-    if (fd >= 0)
-        close(fd);
+    if (st == VNP_OK && size_of(path) == 0) { /* empty: of a fetch that found no room */
+        FILE *to = fopen(part, "we");
+        const bool written = to != NULL && fputs(revision, to) >= 0;
+        if (to == NULL || fclose(to) != 0 || !written || rename(part, path) != 0) {
+            st = vnp_error(err, VNP_CANTCREAT, "%s: can't be written: %s", path, strerror(errno));
+            unlink(part);
+        }
+    }
     free(dir);
     free(path);
+    free(part);
     return st;
 }
 
@@ -225,7 +229,8 @@ static enum vnp_status fetch_files(const struct vnp_fetch *f, const struct vnp_k
 {
     char *cache = f->dir == NULL ? vnp_model_cache(files[0].model) : NULL;
     if (f->dir == NULL && cache == NULL)
-        return vnp_error(err, VNP_CANTCREAT, "no cache to put the model in: give --dir DIR, or set HF_HOME or HOME");
+        return vnp_error(err, VNP_CANTCREAT,
+                         "no cache to put the model in: give --dir DIR, or set HF_HOME, XDG_CACHE_HOME or HOME");
     if (f->dir != NULL && f->dir[0] == '\0')
         return vnp_error(err, VNP_CANTCREAT,
                          "the name of the directory to fetch to is empty: give --dir DIR, or no --dir for the cache");

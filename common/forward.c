@@ -30,6 +30,8 @@ static enum vnp_status name_classifier(const char *path, enum vnp_status st, str
 {
     struct vnp_err unread;
     struct vnp_classifier *c;
+    if (path == NULL)
+        path = getenv("VNP_MODEL"); /* as vnp_model_find() has it */
     if (st != VNP_DATA || vnp_classifier_open(&c, path, &unread) != VNP_OK)
         return st;
     vnp_classifier_close(c);

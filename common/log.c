@@ -59,9 +59,10 @@ void vnp_log(enum vnp_log_level level, const char *fmt, ...)
 
 void vnp_progress(const char *fmt, ...)
 {
+    const char *wanted = getenv("VNP_PROGRESS");
     double now = vnp_now();
     if (max_level < VNP_LOG_INFO || now - progress_last < 0.1 ||
-        (!isatty(STDERR_FILENO) && getenv("VNP_PROGRESS") == NULL))
+        (!isatty(STDERR_FILENO) && (wanted == NULL || wanted[0] == '\0')))
         return;
     progress_last = now;
     progress_shown = true;

@@ -77,7 +77,7 @@ static void name_of(char *name, size_t cap, const char *path)
 
 /* --- caches ------------------------------------------------------------------------------------------------------ */
 
-/* $VARIABLE, or ~/.cache/`fallback`; NULL when there is no home either. */
+/* $VARIABLE, or `fallback` in $XDG_CACHE_HOME or ~/.cache; NULL when none of these is set. */
 static char *cache_root(const char *variable, const char *fallback)
 {
     const char *dir = getenv(variable);
@@ -89,7 +89,7 @@ static char *cache_root(const char *variable, const char *fallback)
     return home != NULL && home[0] != '\0' ? xasprintf("%s/.cache/%s", home, fallback) : NULL;
 }
 
-/* The folder of OWNER/NAME in the Hugging Face cache; NULL when there is no home. */
+/* The folder of OWNER/NAME in the Hugging Face cache; NULL as above. */
 static char *hf_cache(const char *owner, const char *name)
 {
     char *root = cache_root("HF_HOME", "huggingface");

@@ -18,13 +18,14 @@ struct vnp_model_files {
 };
 
 /* `path`: a file, a directory or, when neither exists, a bare name looked for in the Hugging Face and torch caches
- * ($HF_HOME/hub, ~/.cache/huggingface/hub; $TORCH_HOME/hub/checkpoints, ~/.cache/torch/hub/checkpoints). NULL:
+ * ($HF_HOME/hub or ~/.cache/huggingface/hub, $TORCH_HOME/hub/checkpoints or ~/.cache/torch/hub/checkpoints, where
+ * $XDG_CACHE_HOME takes the place of ~/.cache). NULL:
  * $VNP_MODEL. VNP_NOINPUT when there is no such model, VNP_USAGE when neither says which. Free with
  * vnp_model_files_free(). */
 VNP_MUST_CHECK enum vnp_status vnp_model_find(struct vnp_model_files *f, const char *path, struct vnp_err *err);
 
-/* The directory of the Hugging Face cache that holds facebook/NAME: $HF_HOME/hub/models--facebook--NAME, or under
- * ~/.cache. NULL when neither $HF_HOME nor $HOME is set. The caller frees it. */
+/* The directory of the Hugging Face cache that holds facebook/NAME: $HF_HOME/hub/models--facebook--NAME, or as
+ * above. NULL when none of $HF_HOME, $XDG_CACHE_HOME and $HOME is set. The caller frees it. */
 char *vnp_model_cache(const char *name);
 
 /* The i-th of all its files, from 0: the weights, then what lies beside them. NULL behind the last. */

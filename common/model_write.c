@@ -37,7 +37,7 @@ struct job {
     uint64_t data_at, bytes; /* in the file: end of the header, end */
     int fd;
     pthread_mutex_t lock; /* of what follows */
-    int failed;           /* errno of a write */
+    _Atomic int failed;   /* errno of a write */
     uint64_t overflowed;
     char where[128];
 };

@@ -207,9 +207,12 @@ static void put_summary(int status, void *unused)
         end_line();
         vnp_telemetry_on = false;
     }
-    pthread_mutex_unlock(&lock);
+    if (now.fd >= 0)
+        close(now.fd);
+    now.fd = -1; /* another thread may be at a batch still */
     free(now.line.p);
     now.line = (struct vnp_text){0};
+    pthread_mutex_unlock(&lock);
 }
 
 /* A file that holds something else, as a model or the input, would be damaged. */

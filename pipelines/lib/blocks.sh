@@ -6,7 +6,7 @@
 verify_done() {
     local block seal file
     declare -A seals=()
-    while read -r _ block seal; do seals[$block]=$seal; done 2>/dev/null <"$run/by"
+    while read -r _ block seal; do [ -z "$block" ] || seals[$block]=$seal; done 2>/dev/null <"$run/by"
     for file in "$run"/done/*; do
         [ -e "$file" ] || continue
         block=$(basename "$file" .vnp)

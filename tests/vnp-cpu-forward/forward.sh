@@ -154,6 +154,8 @@ for model in zip half legacy; do
     status "a classifier ($model)" 65 vnp-cpu-forward -m "$ROOT/tests/golden/classifier/$model.pth" -o out batches
     says 'is called one' "/$model.pth: is a classifier, as vnp-predict and vnp-classify take it, and no ESM-2 or DNABERT-S$"
 done
+status 'a classifier by the environment' 65 env VNP_MODEL="$ROOT/tests/golden/classifier/zip.pth" vnp-cpu-forward -o out batches
+says 'is called one, too' '/zip.pth: is a classifier, '
 status 'no input file' 66 vnp-cpu-forward -o out no-such-file
 status 'two files' 2 vnp-cpu-forward batches batches
 cp batches input

@@ -103,4 +103,10 @@ check "the commit is noted" grep -q '^r1$' hf/hub/models--facebook--tiny/refs/ma
 echo other >hf/hub/models--facebook--tiny/refs/main
 check "once more" env HF_HOME=hf vnp-model fetch tiny --models list
 check "a commit that was there stays" grep -q '^other$' hf/hub/models--facebook--tiny/refs/main
+rm hf/hub/models--facebook--tiny/refs/main
+status "no room for it" 73 env HF_HOME=hf prlimit --fsize=0 vnp-model fetch tiny --models list
+check "nothing is left" [ -z "$(ls hf/hub/models--facebook--tiny/refs)" ]
+: >hf/hub/models--facebook--tiny/refs/main
+check "an empty one" env HF_HOME=hf vnp-model fetch tiny --models list
+check "is filled" grep -q '^r1$' hf/hub/models--facebook--tiny/refs/main
 finish
