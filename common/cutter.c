@@ -24,11 +24,9 @@ static enum vnp_status make_way(struct vnp_cutter *c, size_t bytes, size_t id_by
     return fits ? VNP_OK : vnp_cutter_flush(c, err);
 }
 
-enum vnp_status vnp_cutter_room(struct vnp_cutter *c, size_t bytes, size_t id_bytes, void **room, struct vnp_err *err)
+/* What is asked for may be more than the row will take: whether it fits is seen when it is there. */
+enum vnp_status vnp_cutter_room(struct vnp_cutter *c, size_t bytes, void **room, struct vnp_err *err)
 {
-    enum vnp_status st = make_way(c, bytes, id_bytes, err);
-    if (st != VNP_OK)
-        return st;
     *room = vnp_rows_room(&c->rows, bytes);
     return *room != NULL ? VNP_OK : vnp_error(err, VNP_OS, "out of memory for a row of %zu bytes", bytes);
 }
@@ -36,7 +34,9 @@ enum vnp_status vnp_cutter_room(struct vnp_cutter *c, size_t bytes, size_t id_by
 enum vnp_status vnp_cutter_put(struct vnp_cutter *c, const struct vnp_row *row, struct vnp_err *err)
 {
     enum vnp_status st = make_way(c, row->bytes, row->id.n, err);
-    return st == VNP_OK ? vnp_rows_add(&c->rows, row, err) : st;
+    if (st == VNP_OK)
+        st = vnp_rows_add(&c->rows, row, err);
+    return st == VNP_OK && c->rows.bulk.n > VNP_CUT_BYTES ? vnp_cutter_flush(c, err) : st; /* nothing goes behind it */
 }
 
 enum vnp_status vnp_cutter_put_block(struct vnp_cutter *c, const struct vnp_head *head, const struct vnp_block *block,

@@ -21,13 +21,12 @@ struct vnp_cutter {
 /* Blocks go to `out` from now on, whose head is of `kind`. Nothing may be waiting. */
 void vnp_cutter_to(struct vnp_cutter *c, struct vnp_writer *out, enum vnp_kind kind);
 
-/* Room for the data of the next row, to build it in: at most `bytes`, with an id of id_bytes. vnp_cutter_put() with
- * that as row->data, next, copies nothing. Writes the block before it when the row doesn't fit in; fails as that does,
- * and with VNP_OS when there is no memory. */
-VNP_MUST_CHECK enum vnp_status vnp_cutter_room(struct vnp_cutter *c, size_t bytes, size_t id_bytes, void **room,
-                                               struct vnp_err *err);
+/* Room for the data of the next row, to build it in: at most `bytes`. vnp_cutter_put() with that as row->data, next,
+ * copies it only where the row begins a block. VNP_OS when there is no memory. */
+VNP_MUST_CHECK enum vnp_status vnp_cutter_room(struct vnp_cutter *c, size_t bytes, void **room, struct vnp_err *err);
 
-/* Takes a copy of the row. Fails as vnp_cutter_room() does. */
+/* Takes a copy of the row. Writes the block before it when the row doesn't fit in, and the row itself when it fills one;
+ * fails as that does, and with VNP_OS when there is no memory. */
 VNP_MUST_CHECK enum vnp_status vnp_cutter_put(struct vnp_cutter *c, const struct vnp_row *row, struct vnp_err *err);
 
 /* Takes all rows of a block of a stream that begins with `head`. */

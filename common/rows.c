@@ -84,7 +84,7 @@ static bool append(struct vnp_buf *b, const void *bytes, size_t n)
     if (!make_room(b, n))
         return false;
     if (n > 0 && bytes != b->p + b->n)
-        memcpy(b->p + b->n, bytes, n);
+        memmove(b->p + b->n, bytes, n); /* built behind rows that have been cleared since, they may overlap */
     b->n += n;
     return true;
 }

@@ -37,7 +37,7 @@ struct vnp_rows {
 };
 
 /* Room for `bytes` behind the rows' bulk, to build a row's data in: vnp_rows_add() with that as row->data, next, copies
- * nothing. NULL when there is no memory. */
+ * nothing; after a vnp_rows_clear() it still takes it from there. NULL when there is no memory. */
 void *vnp_rows_room(struct vnp_rows *rows, size_t bytes);
 
 /* Appends a copy of the row. VNP_OS when there is no memory. */

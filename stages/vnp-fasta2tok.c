@@ -127,11 +127,8 @@ static void add_row(struct work *w, const struct vnp_record *rec, struct vnp_row
     char place[256];
     const uint64_t bound = vnp_tokenizer_bound(w->tokenizer, row->residues) * w->token_bytes;
     void *tokens;
-    if (vnp_cutter_room(&w->cutter, bound, rec->id.n, &tokens, &err) != VNP_OK)
+    if (vnp_cutter_room(&w->cutter, bound, &tokens, &err) != VNP_OK)
         vnp_stage_fail(w->out, &err);
-    if (w->cutter.rows.n == 0)
-        vnp_progress("%llu records, %llu residues", (unsigned long long)w->n.records,
-                     (unsigned long long)w->n.residues);
     if (!vnp_tokenizer_reserve(w->tokenizer, row->residues)) {
         vnp_error(&err, VNP_OS, "%s: out of memory for its tokens", vnp_fasta_place(w->in, rec, place, sizeof place));
         vnp_stage_fail(w->out, &err);
@@ -141,6 +138,9 @@ static void add_row(struct work *w, const struct vnp_record *rec, struct vnp_row
     row->bytes = row->tokens * w->token_bytes;
     if (vnp_cutter_put(&w->cutter, row, &err) != VNP_OK)
         vnp_stage_fail(w->out, &err);
+    if (w->cutter.rows.n <= 1)
+        vnp_progress("%llu records, %llu residues", (unsigned long long)w->n.records,
+                     (unsigned long long)w->n.residues);
 }
 
 /* Windows begin at multiples of window - overlap; the last one is the first that reaches the end of the record. */

@@ -217,7 +217,7 @@ static enum vnp_status put_row(struct merge *m, struct vnp_err *err)
     const size_t bytes = (size_t)m->head.width * vnp_dtype_bytes(m->head.dtype);
     struct vnp_row row = m->side[1].at.row;
     void *room;
-    enum vnp_status st = vnp_cutter_room(&m->cutter, bytes, row.id.n, &room, err);
+    enum vnp_status st = vnp_cutter_room(&m->cutter, bytes, &room, err);
     if (st != VNP_OK)
         return st;
     join_vectors(m, room);

@@ -75,12 +75,16 @@ for kind in '3 mean 900' '2100 mean 300' '60 none 200'; do
 done
 check 'these had blocks of both sorts' sh -c '[ "$(vnp-cat --summary --json whole | sed "s/.*\"frames\":\([0-9]*\).*/\1/")" -gt 4 ]'
 
-# Token ids of two bytes, and no records at all.
-printf '>a\nACGTACGTAC\n>b\nAC\n>c\nACGTAAAACCCGTN\n' >dna.fa
+# Token ids of two bytes, of which a record has far fewer than letters, in several blocks; and no records at all.
+awk 'BEGIN { srand(1); for (r = 0; r < 800; r++) { s = ""; for (i = 0; i < 5000; i++) s = s substr("ACGT", 1 + int(4 * rand()), 1)
+    print ">" r "\n" s } }' >dna.fa
 vnp-fasta2tok -q --tokenizer "$ROOT/tests/golden/tokenizers/dna4096.json" dna.fa >dna.tok 2>err
-vnp-split -q --records 1 -o dna dna.tok
+check 'tokens of two bytes: blocks' sh -c 'vnp-cat --summary --json dna.tok | grep -q "\"frames\":4,"'
+concat --plain dna.tok >together
+same 'tokens of two bytes: the same blocks' together dna.tok
+vnp-split -q --records 70 -o dna dna.tok
 concat --plain dna/*.vnp >together
-same 'tokens of two bytes' together dna.tok
+same 'tokens of two bytes: put together' together dna.tok
 vnp-fasta2tok -q --allow-empty /dev/null >none.tok 2>err
 vnp-pack -q <none.tok | vnp-cpu-forward -q | vnp-pool -q >none
 check 'nothing' vnp-concat -q --sequences 0 -o together none
