@@ -147,10 +147,11 @@ bool vnp_bpe_text_reserve(struct vnp_bpe_text *t, uint64_t n)
     return vnp_bpe_reserve(t->bpe, n);
 }
 
-/* One text on its way: what is left of it, and where its ids go. */
+/* One text on its way: where its ids go, and its unknown letters, those from `from` on. */
 struct run {
     struct vnp_bpe_text *t;
     uint16_t *out;
+    const char *from;
     struct vnp_unknown *unknown;
 };
 
@@ -165,11 +166,13 @@ static uint64_t character(const char *s, uint64_t n)
     return want;
 }
 
-static void count_unknown(struct vnp_unknown *unknown, char letter)
+static void count_unknown(struct run *r, const char *letter)
 {
-    const unsigned char c = (unsigned char)letter;
-    unknown->n++;
-    unknown->by_letter[c >= 'a' && c <= 'z' ? c - 32 : c]++;
+    const unsigned char c = (unsigned char)*letter;
+    if (letter < r->from)
+        return;
+    r->unknown->n++;
+    r->unknown->by_letter[c >= 'a' && c <= 'z' ? c - 32 : c]++;
 }
 
 /* The id of a word that is in the vocabulary as a whole, or NONE. */
@@ -201,7 +204,7 @@ static void encode_kept(struct run *r, const char *s, uint64_t n)
         if (t->letter[(unsigned char)s[i]] != NONE)
             t->kept[kept++] = s[i];
         else
-            count_unknown(r->unknown, s[i]);
+            count_unknown(r, s + i);
     }
     r->out += vnp_bpe_encode(t->bpe, t->kept, kept, r->out);
 }
@@ -224,7 +227,7 @@ static void encode_word(struct run *r, const char *s, uint64_t n)
             i++;
         r->out += vnp_bpe_encode(t->bpe, s + begin, i - begin, r->out);
         for (bool again = false; i < n && t->letter[(unsigned char)s[i]] == NONE; again = true) {
-            count_unknown(r->unknown, s[i]);
+            count_unknown(r, s + i);
             i += character(s + i, n - i);
             if (!again || !t->file.fuse_unk)
                 *r->out++ = t->file.unk;
@@ -278,10 +281,10 @@ static void encode_around(struct run *r, int which, const char *s, uint64_t n)
     encode_around(r, which + 1, s + begin, n - begin);
 }
 
-uint64_t vnp_bpe_text_encode(struct vnp_bpe_text *t, const char *seq, uint64_t n, uint16_t *out,
+uint64_t vnp_bpe_text_encode(struct vnp_bpe_text *t, const char *seq, uint64_t n, uint64_t from, uint16_t *out,
                              struct vnp_unknown *unknown)
 {
-    struct run r = {t, out, unknown};
+    struct run r = {t, out, seq + from, unknown};
     memcpy(r.out, t->file.prefix, (size_t)t->file.n_prefix * sizeof *out);
     r.out += t->file.n_prefix;
     encode_around(&r, 0, seq, n);

@@ -23,9 +23,9 @@ const struct vnp_tokenizer_json *vnp_bpe_text_file(const struct vnp_bpe_text *t)
 /* Makes room for sequences of up to n letters. False when memory is out. */
 VNP_MUST_CHECK bool vnp_bpe_text_reserve(struct vnp_bpe_text *t, uint64_t n);
 
-/* Encodes n letters, for which there is room; `out` holds n ids and the special ones. Adds the unknown letters to
- * *unknown. Returns the number of ids. */
-uint64_t vnp_bpe_text_encode(struct vnp_bpe_text *t, const char *seq, uint64_t n, uint16_t *out,
+/* Encodes n letters, for which there is room; `out` holds n ids and the special ones. Adds the unknown letters
+ * from letter `from` on to *unknown. Returns the number of ids. */
+uint64_t vnp_bpe_text_encode(struct vnp_bpe_text *t, const char *seq, uint64_t n, uint64_t from, uint16_t *out,
                              struct vnp_unknown *unknown);
 
 #endif

@@ -145,18 +145,18 @@ static void count_unknown(const char *seq, uint64_t n, const uint8_t *id, uint8_
 }
 
 /* Begins on a cache line: where the linker happens to put its loop across two, vnp-fasta2tok takes a seventh longer. */
-__attribute__((aligned(64))) uint64_t vnp_tokenize(struct vnp_tokenizer *t, const char *seq, uint64_t n, void *dst,
-                                                   struct vnp_unknown *unknown)
+__attribute__((aligned(64))) uint64_t vnp_tokenize(struct vnp_tokenizer *t, const char *seq, uint64_t n, uint64_t from,
+                                                   void *dst, struct vnp_unknown *unknown)
 {
     if (t->bpe != NULL)
-        return vnp_bpe_text_encode(t->bpe, seq, n, dst, unknown);
-    const uint8_t *restrict from = (const uint8_t *)seq;
+        return vnp_bpe_text_encode(t->bpe, seq, n, from, dst, unknown);
+    const uint8_t *restrict letters = (const uint8_t *)seq;
     uint8_t *restrict to = dst;
     *to++ = t->first;
     for (uint64_t i = 0; i < n; i++)
-        to[i] = t->id[from[i]];
-    if (memchr(to, t->unk, n) != NULL)
-        count_unknown(seq, n, to, t->unk, unknown);
+        to[i] = t->id[letters[i]];
+    if (memchr(to + from, t->unk, n - from) != NULL)
+        count_unknown(seq + from, n - from, to + from, t->unk, unknown);
     to[n] = t->last;
     return n + 2;
 }

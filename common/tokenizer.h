@@ -40,9 +40,10 @@ uint64_t vnp_tokenizer_bound(const struct vnp_tokenizer *t, uint64_t n);
 VNP_MUST_CHECK bool vnp_tokenizer_reserve(struct vnp_tokenizer *t, uint64_t n);
 
 /* Writes the tokens of a whole sequence, special ones included, token_bytes each, little-endian; `dst` has room for
- * vnp_tokenizer_bound(t, n), and the tokenizer for n. Adds the unknown letters to *unknown. Returns the number of
- * tokens. */
-uint64_t vnp_tokenize(struct vnp_tokenizer *t, const char *seq, uint64_t n, void *dst, struct vnp_unknown *unknown);
+ * vnp_tokenizer_bound(t, n), and the tokenizer for n. Adds the unknown letters from letter `from` on to *unknown:
+ * those before it were in a window that has been counted. Returns the number of tokens. */
+uint64_t vnp_tokenize(struct vnp_tokenizer *t, const char *seq, uint64_t n, uint64_t from, void *dst,
+                      struct vnp_unknown *unknown);
 
 /* "J (10), '0' (2)": the commonest unknown letters, at most eight, the rest as "and N others". */
 const char *vnp_unknown_text(const struct vnp_unknown *u, char *text, size_t cap);

@@ -120,8 +120,9 @@ static void write_head(struct work *w)
         vnp_stage_fail(w->out, &err);
 }
 
-/* Adds residues [row->start, row->start + row->residues) of a record to the block under construction. */
-static void add_row(struct work *w, const struct vnp_record *rec, struct vnp_row *row)
+/* Adds residues [row->start, row->start + row->residues) of a record to the block under construction. The first
+ * `shared` of them are those of the window before, too. */
+static void add_row(struct work *w, const struct vnp_record *rec, struct vnp_row *row, uint64_t shared)
 {
     struct vnp_err err;
     char place[256];
@@ -133,7 +134,8 @@ static void add_row(struct work *w, const struct vnp_record *rec, struct vnp_row
         vnp_error(&err, VNP_OS, "%s: out of memory for its tokens", vnp_fasta_place(w->in, rec, place, sizeof place));
         vnp_stage_fail(w->out, &err);
     }
-    row->tokens = (uint32_t)vnp_tokenize(w->tokenizer, rec->seq + row->start, row->residues, tokens, &w->n.unknown);
+    row->tokens =
+        (uint32_t)vnp_tokenize(w->tokenizer, rec->seq + row->start, row->residues, shared, tokens, &w->n.unknown);
     row->data = tokens;
     row->bytes = row->tokens * w->token_bytes;
     if (vnp_cutter_put(&w->cutter, row, &err) != VNP_OK)
@@ -160,7 +162,7 @@ static void add_windows(struct work *w, const struct vnp_record *rec, struct vnp
     for (row->window = 0; row->window < row->windows; row->window++) {
         row->start = row->window * step;
         row->residues = (uint32_t)(row->total - row->start < size ? row->total - row->start : size);
-        add_row(w, rec, row);
+        add_row(w, rec, row, row->window > 0 ? (uint64_t)w->opt.overlap : 0);
     }
 }
 
@@ -191,7 +193,7 @@ static void add_record(struct work *w, const struct vnp_record *rec)
             row.flags |= VNP_TRUNCATED;
             w->n.truncated++;
         }
-        add_row(w, rec, &row);
+        add_row(w, rec, &row, 0);
     }
     remember_first(w, rec, w->n.unknown.n, w->n.first_unknown);
     remember_first(w, rec, w->n.empty, w->n.first_empty);

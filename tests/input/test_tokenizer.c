@@ -23,7 +23,7 @@ static void every_byte(void **state)
         for (size_t i = 0; i < sizeof alphabet / sizeof *alphabet; i++)
             if (alphabet[i].letter == c || (c >= 'a' && c <= 'z' && alphabet[i].letter == c - 32))
                 want = alphabet[i].id;
-        assert_int_equal(vnp_tokenize(t, &letter, 1, got, &unknown), 3);
+        assert_int_equal(vnp_tokenize(t, &letter, 1, 0, got, &unknown), 3);
         assert_int_equal(got[0], 0);
         assert_int_equal(got[1], want);
         assert_int_equal(got[2], 2);
@@ -75,7 +75,7 @@ static void lengths_and_neighbours(void **state)
         memset(got, 77, sizeof got);
         if (n > 0)
             seq[n - 1] = '*';
-        assert_int_equal(vnp_tokenize(t, seq, n, got, &unknown), n + 2);
+        assert_int_equal(vnp_tokenize(t, seq, n, 0, got, &unknown), n + 2);
         if (n > 0) {
             assert_int_equal(got[n], 3);
             assert_int_equal(unknown.by_letter['*'], 1);

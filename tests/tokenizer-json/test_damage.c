@@ -44,7 +44,7 @@ static bool try(const char *bytes, size_t n)
     vnp_tokenizer_head(t, &head);
     assert_true(vnp_tokenizer_bound(t, sizeof seq) <= sizeof out / sizeof *out);
     assert_true(vnp_tokenizer_reserve(t, sizeof seq));
-    const uint64_t k = vnp_tokenize(t, seq, sizeof seq - 1, out, &unknown);
+    const uint64_t k = vnp_tokenize(t, seq, sizeof seq - 1, 0, out, &unknown);
     assert_true(k <= vnp_tokenizer_bound(t, sizeof seq - 1));
     for (uint64_t i = 0; i < k; i++)
         assert_true(out[i] < head.vocab_size);

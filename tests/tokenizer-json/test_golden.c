@@ -28,7 +28,7 @@ static uint64_t encode(struct vnp_tokenizer *t, const char *seq, uint64_t n, uin
     *out = realloc(*out, bound * sizeof **out);
     assert_non_null(*out);
     assert_true(vnp_tokenizer_reserve(t, n));
-    const uint64_t k = vnp_tokenize(t, seq, n, *out, &unknown);
+    const uint64_t k = vnp_tokenize(t, seq, n, 0, *out, &unknown);
     assert_true(k <= bound);
     return k;
 }

@@ -188,6 +188,8 @@ static void warnings(void **state)
     assert_non_null(strstr(r.err, "warning: 1 empty record became <cls><eos>; the first: stdin:5: record 3 (c)\n"));
     assert_non_null(strstr(r.err, "warning: 1 record without an id; the first: stdin:6: record 4 ()\n"));
     assert_non_null(strstr(r.err, "vnp-fasta2tok: 4 records, 7 residues, 15 tokens\n"));
+    r = run("--window 8 --overlap 6", ">a\nMKVLAAJGGGMKV\n>b\njMKVLAAGGGMKJ\n"); /* most are in several windows */
+    assert_non_null(strstr(r.err, "warning: 3 letters outside the alphabet became <unk>: J (3); the first in"));
     r = run("-q", ">a\nLJ1A\n>\n");
     assert_int_equal(r.status, 0);
     assert_string_equal(r.err, "");

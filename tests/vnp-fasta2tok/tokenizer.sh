@@ -60,6 +60,11 @@ says 'the unknown token by its name' '3 letters outside the alphabet became \[UN
 says 'an empty record by its tokens' '1 empty record became \[CLS\]\[SEP\]'
 check 'no unknown token' vnp-fasta2tok --tokenizer "$golden/dna300.json" -o a.tok odd.fa
 says 'letters are left out' '3 letters outside the alphabet were left out: R \(2\), N \(1\)'
+printf '>a\nACGTNACRRTTACAGATTACAN\n' >odd.fa
+for name in dna4096 dna300; do
+    check "$name: windows that overlap" vnp-fasta2tok --tokenizer "$golden/$name.json" --window 6 --overlap 5 -o a.tok odd.fa
+    says "$name: a letter is counted once" ' 4 letters outside the alphabet .*: N \(2\), R \(2\); the first'
+done
 
 refuses() { # NAME STATUS PATTERN PATH: one line, no file
     status "$1: exit $2" "$2" vnp-fasta2tok -o out.tok --tokenizer "$4" upper.fa
