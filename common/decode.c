@@ -80,10 +80,14 @@ static enum vnp_status decode_params(struct vnp_producer *p, const msgpack_objec
     if (params->via.map.size > sizeof p->params / sizeof p->params[0])
         return vnp_error(err, VNP_DATA, "the head holds too many parameters");
     for (uint32_t i = 0; i < params->via.map.size && st == VNP_OK; i++) {
-        struct vnp_param *param = &p->params[p->n_params++];
+        struct vnp_param *param = &p->params[p->n_params];
         st = get_text(param->key, sizeof param->key, &params->via.map.ptr[i].key, "a parameter's name", err);
         if (st == VNP_OK)
             st = get_text(param->value, sizeof param->value, &params->via.map.ptr[i].val, "a parameter", err);
+        for (int k = 0; k < p->n_params && st == VNP_OK; k++)
+            if (strcmp(p->params[k].key, param->key) == 0)
+                st = vnp_error(err, VNP_DATA, "the parameters of a stage in the head hold \"%s\" twice", param->key);
+        p->n_params++;
     }
     return st;
 }
@@ -334,7 +338,7 @@ static enum vnp_status get_ids(struct vnp_block *b, const msgpack_object *ids, s
 static enum vnp_status decode_block(const msgpack_object *map, const struct vnp_head *h, struct vnp_buf *scratch,
                                     struct vnp_decoded *out, struct vnp_err *err)
 {
-    const msgpack_object *n, *ord, *id, *len, *total, *flags, *ntok, *win, *wins, *start, *bulk;
+    const msgpack_object *n, *ord, *id, *len, *total, *flags, *ntok, *win, *wins, *start, *pad, *bulk;
     struct field f[] = {{"n", MSGPACK_OBJECT_POSITIVE_INTEGER, true, &n},
                         {"ord", MSGPACK_OBJECT_BIN, true, &ord},
                         {"id", MSGPACK_OBJECT_ARRAY, true, &id},
@@ -345,10 +349,11 @@ static enum vnp_status decode_block(const msgpack_object *map, const struct vnp_
                         {"win", MSGPACK_OBJECT_BIN, false, &win},
                         {"wins", MSGPACK_OBJECT_BIN, false, &wins},
                         {"start", MSGPACK_OBJECT_BIN, false, &start},
+                        {"pad", MSGPACK_OBJECT_BIN, false, &pad},
                         {vnp_bulk_key(h->kind), MSGPACK_OBJECT_BIN, true, &bulk}};
     struct vnp_block *b = &out->block;
     memset(b, 0, sizeof *b);
-    enum vnp_status st = get_fields(map, "the block", f, 11, err);
+    enum vnp_status st = get_fields(map, "the block", f, 12, err);
     if (st != VNP_OK)
         return st;
     if (n->via.u64 == 0 || n->via.u64 != id->via.array.size)
@@ -356,6 +361,8 @@ static enum vnp_status decode_block(const msgpack_object *map, const struct vnp_
                          id->via.array.size);
     if ((win == NULL) != (wins == NULL) || (win == NULL) != (start == NULL))
         return vnp_error(err, VNP_DATA, "the block has some of \"win\", \"wins\" and \"start\" but not all");
+    if (pad != NULL && pad->via.bin.size > 63)
+        return vnp_error(err, VNP_DATA, "\"pad\" has %u bytes, and 63 at most are wanted", pad->via.bin.size);
     size_t rows = (size_t)n->via.u64;
     b->n = (int64_t)rows;
     scratch->n = 0;
