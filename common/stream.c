@@ -185,7 +185,13 @@ enum vnp_status vnp_reader_open_embeddings(struct vnp_reader **out, const char *
     enum vnp_status st = vnp_reader_open(out, path, err);
     if (st == VNP_OK)
         st = vnp_reader_expect(*out, VNP_EMBEDDINGS, err);
-    return st == VNP_OK && ordered ? vnp_reader_expect_order(*out, err) : st;
+    if (st == VNP_OK && ordered)
+        st = vnp_reader_expect_order(*out, err);
+    if (st != VNP_OK) {
+        vnp_reader_close(*out);
+        *out = NULL;
+    }
+    return st;
 }
 
 const struct vnp_head *vnp_reader_head(const struct vnp_reader *r)

@@ -448,6 +448,29 @@ static void another_kind_is_refused(void **state)
     assert_int_equal(vnp_reader_expect(r, VNP_EMBEDDINGS, &err), VNP_DATA);
     assert_non_null(strstr(err.msg, "vnp-pool"));
     vnp_reader_close(r);
+    assert_int_equal(vnp_reader_open_embeddings(&r, path, false, &err), VNP_DATA);
+    assert_null(r);
+    assert_non_null(strstr(err.msg, "vnp-pool"));
+    close(fd);
+    vnp_buf_free(&s);
+}
+
+static void another_order_is_refused(void **state)
+{
+    (void)state;
+    struct vnp_buf s = {0};
+    struct vnp_reader *r;
+    struct vnp_err err;
+    char path[64];
+    struct vnp_head h = sample_head(VNP_EMBEDDINGS, "mean");
+    h.ordered = false;
+    vnp_encode_head(&s, &h);
+    int fd = file_of(s.p, s.n, path);
+    assert_int_equal(vnp_reader_open_embeddings(&r, path, false, &err), VNP_OK);
+    vnp_reader_close(r);
+    assert_int_equal(vnp_reader_open_embeddings(&r, path, true, &err), VNP_DATA);
+    assert_null(r);
+    assert_non_null(strstr(err.msg, "order of the batches"));
     close(fd);
     vnp_buf_free(&s);
 }
@@ -470,6 +493,7 @@ int main(void)
         cmocka_unit_test(a_newer_version),
         cmocka_unit_test(the_first_cause_comes_through),
         cmocka_unit_test(another_kind_is_refused),
+        cmocka_unit_test(another_order_is_refused),
     };
     cap_memory();
     return cmocka_run_group_tests(tests, NULL, NULL);
