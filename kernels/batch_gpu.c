@@ -79,7 +79,7 @@ void vnp_gpu_batch_fill(struct vnp_gpu_batch *b, int64_t n, const uint32_t *leng
             b->sequence[at + t] = (int32_t)i;
             masks += vnp_token(ids, id_bytes, at + t) == mask_id;
         }
-        b->unmasked[i] = 1.0f - (float)masks / (float)length;
+        b->unmasked[i] = length > 0 ? 1.0f - (float)masks / (float)length : 0.0f;
         b->cu[i + 1] = at += length;
     }
     b->work = vnp_attention_tiles(b->cu, n, b->order, b->tiles);

@@ -24,7 +24,7 @@ struct vnp_gpu_batch {
     int32_t *position;                /* [tokens] within the sequence */
     int32_t *sequence;                /* [tokens] which it is of */
     int32_t *cu;                      /* [n + 1] */
-    float *unmasked;                  /* [n] share of tokens that are not <mask> */
+    float *unmasked;                  /* [n] share of tokens that are not <mask>; 0 without tokens */
     struct vnp_attention_tile *tiles; /* [work.tiles] */
     int64_t in_bytes;
     /* results: valid after vnp_gpu_batch_wait() */
@@ -43,7 +43,7 @@ VNP_MUST_CHECK enum vnp_status vnp_gpu_batch_init(struct vnp_gpu_batch *b, int64
                                                   enum vnp_pool pool, struct vnp_err *err);
 void vnp_gpu_batch_free(struct vnp_gpu_batch *b);
 
-/* Fills the host side from n sequences of lengths[i] tokens (at least 1 each, within the capacity). `ids`: their
+/* Fills the host side from n sequences of lengths[i] tokens (0 too; within the capacity). `ids`: their
  * tokens, one after the other, id_bytes each. */
 void vnp_gpu_batch_fill(struct vnp_gpu_batch *b, int64_t n, const uint32_t *lengths, const void *ids, int id_bytes,
                         uint32_t mask_id);

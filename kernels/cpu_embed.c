@@ -10,7 +10,7 @@ void vnp_cpu_embed_esm2(float *out, const float *word, const void *ids, int id_b
     int64_t masks = 0;
     for (int64_t i = 0; i < n; i++)
         masks += vnp_token(ids, id_bytes, i) == mask_id;
-    const float unmasked = 1.0f - (float)masks / (float)n;
+    const float unmasked = n > 0 ? 1.0f - (float)masks / (float)n : 0.0f;
     for (int64_t i = 0; i < n; i++) {
         const uint32_t id = vnp_token(ids, id_bytes, i);
         const float *src = word + (int64_t)id * width;

@@ -11,7 +11,7 @@
 /* Sequences, one after the other. Borrowed. */
 struct vnp_cpu_batch {
     int64_t n;
-    const uint32_t *tokens; /* [n] tokens of each, special ones included; at least 1 */
+    const uint32_t *tokens; /* [n] tokens of each, special ones included; 0 too */
     const void *ids;        /* [sum of tokens], all < vocab */
     int id_bytes;           /* 1 or 2 */
 };
