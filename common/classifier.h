@@ -15,7 +15,7 @@
 #define VNP_PANEL 8                    /* hidden units that are computed together */
 #define VNP_CLASSIFIER_LIMIT (1 << 16) /* input values; hidden units */
 
-/* Its tensors, in the order of vnp_classifier_tensors(). */
+/* Its tensors, as vnp_classifier_tensor_name() has them. */
 enum vnp_classifier_tensor {
     VNP_HIDDEN_W,
     VNP_HIDDEN_B, /* [hidden, width], [hidden] */

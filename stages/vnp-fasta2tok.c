@@ -23,7 +23,7 @@ struct options {
 /* What the closing lines are made of; the first record of each kind that is warned about, by its place. */
 struct counts {
     uint64_t records, residues, truncated, windowed, empty, nameless;
-    bool protein; /* a letter that no nucleotide sequence holds is among the first LOOKED_AT */
+    bool protein; /* a letter that no nucleotide sequence holds is in a record that begins among the first LOOKED_AT */
     struct vnp_unknown unknown;
     char first_unknown[256], first_empty[256], first_nameless[256];
 };
