@@ -264,7 +264,6 @@ struct vnp_writer {
     struct vnp_head head;
     struct vnp_totals totals;
     struct vnp_buf buf;
-    uint64_t limit;
     uint32_t crc;
     bool broken; /* a write failed: what is out there may end in the middle of a frame */
 };
@@ -280,7 +279,6 @@ enum vnp_status vnp_writer_open(struct vnp_writer **out, const struct vnp_writer
 {
     struct vnp_writer *w = xcalloc(1, sizeof *w);
     *out = NULL;
-    w->limit = opt->frame_limit != 0 ? opt->frame_limit : VNP_FRAME_LIMIT;
     vnp_telemetry_open(VNP_OUT);
     enum vnp_status st = vnp_output_open(&w->output, opt->path, opt->zstd_level, err);
     if (st != VNP_OK) {
@@ -316,7 +314,7 @@ enum vnp_status vnp_writer_head(struct vnp_writer *w, const struct vnp_head *hea
 
 enum vnp_status vnp_writer_block(struct vnp_writer *w, const struct vnp_block *block, struct vnp_err *err)
 {
-    enum vnp_status st = vnp_encode_block(&w->buf, &w->head, block, w->limit, err);
+    enum vnp_status st = vnp_encode_block(&w->buf, &w->head, block, VNP_FRAME_LIMIT, err);
     if (st != VNP_OK)
         return st;
     vnp_totals_add(&w->totals, block);

@@ -54,7 +54,6 @@ struct vnp_writer;
 struct vnp_writer_options {
     const char *path; /* NULL or "-": stdout. A file is written beside its name and renamed when it is whole */
     int zstd_level;   /* 0: plain; 1..19: each frame of the stream in a zstd frame of its own */
-    uint64_t frame_limit; /* 0: VNP_FRAME_LIMIT */
     bool sync_later; /* vnp_writer_finish() need not wait for the disk: the caller does, for many files at once */
 };
 
