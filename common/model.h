@@ -48,7 +48,7 @@ struct vnp_model_config {
     int head_dim;         /* width / heads */
     float ln_eps;
     bool token_dropout;   /* ESM-2: the 0.88 scale of the embedding */
-    int mask_id, cls_id, eos_id, pad_id; /* ESM-2: 32, 0, 2, 1 */
+    int mask_id, pad_id;  /* ESM-2: 32, 1; -1 for a DNABERT-S */
     int64_t parameters;   /* elements of all tensors that the forward pass uses */
 };
 

@@ -220,9 +220,7 @@ static void settle_rest(struct vnp_model_config *c, const struct vnp_hints *h)
     c->ln_eps = (float)(h->ln_eps > 0 ? h->ln_eps : esm ? 1e-5 : 1e-12);
     c->token_dropout = esm && h->token_dropout != 0;
     c->mask_id = !esm ? -1 : h->mask_id >= 0 ? h->mask_id : 32;
-    c->pad_id = !esm ? -1 : 1;
-    c->cls_id = esm ? 0 : -1;
-    c->eos_id = esm ? 2 : -1;
+    c->pad_id = !esm ? -1 : h->pad_id >= 0 ? h->pad_id : 1;
 }
 
 enum vnp_status vnp_config_settle(struct vnp_model_config *c, const struct vnp_stored_set *s,

@@ -89,8 +89,6 @@ enum vnp_status vnp_synth_init(struct vnp_synth *s, const char *shape, uint64_t 
     c->token_dropout = esm;
     c->mask_id = esm ? 32 : -1;
     c->pad_id = esm ? 1 : -1;
-    c->eos_id = esm ? 2 : -1;
-    c->cls_id = esm ? 0 : -1;
     snprintf(c->name, sizeof c->name, "%.100s", shape);
     for (size_t i = 0; i < vnp_role_count(c->layers); i++) {
         int layer;

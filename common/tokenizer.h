@@ -9,7 +9,7 @@
 #include "block.h"
 #include "bpe_text.h" /* struct vnp_unknown */
 
-enum { VNP_ESM2_CLS = 0, VNP_ESM2_PAD = 1, VNP_ESM2_EOS = 2, VNP_ESM2_UNK = 3, VNP_ESM2_VOCAB = 33 };
+enum { VNP_ESM2_CLS = 0, VNP_ESM2_EOS = 2, VNP_ESM2_UNK = 3, VNP_ESM2_VOCAB = 33 };
 
 struct vnp_tokenizer;
 

@@ -47,7 +47,6 @@ enum vnp_status vnp_device_open(struct vnp_device *d, int index, struct vnp_err 
             prop.name, prop.major, prop.minor);
     snprintf(d->name, sizeof d->name, "%.127s", prop.name);
     d->major = prop.major, d->minor = prop.minor;
-    d->multiprocessors = prop.multiProcessorCount;
     d->total_bytes = (int64_t)prop.totalGlobalMem;
     return VNP_OK;
 }

@@ -11,7 +11,6 @@ struct vnp_device {
     char name[128];
     int major, minor;    /* compute capability */
     int driver, runtime; /* CUDA versions, 1000 major + 10 minor */
-    int multiprocessors;
     int64_t total_bytes;
 };
 

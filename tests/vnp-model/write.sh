@@ -46,6 +46,10 @@ for dtype in f32 f16 bf16; do
     check "$dtype and its values in f32 have one checksum" test "$(crc_of "back-$dtype")" = "$(crc_of "c-$dtype")"
 done
 same "f32 to f32 changes nothing" a/model.safetensors back-f32/model.safetensors
+cp -r a padded
+sed -i 's/"pad_token_id": 1/"pad_token_id": 7/' padded/config.json
+check "convert with a pad_token_id of its own" vnp-model convert padded -q -o c-padded
+same "which stays" padded/config.json c-padded/config.json
 check "convert a fair-esm file" vnp-model convert "$ROOT/tests/golden/model-files/fair-esm.pt" -q -o fair
 check "with its values" test "$(crc_of fair)" = "$(crc_of "$ROOT/tests/golden/model-files/hf-bin")"
 
