@@ -214,6 +214,12 @@ void vnp_text_uint(struct vnp_text *t, uint64_t x)
     vnp_text_add(t, digits + sizeof digits - n, n);
 }
 
+void vnp_text_field(struct vnp_text *t, const char *key, uint64_t x)
+{
+    vnp_text_printf(t, ",\"%s\":", key);
+    vnp_text_uint(t, x);
+}
+
 void vnp_text_float(struct vnp_text *t, float x, const char *nonfinite)
 {
     if (nonfinite != NULL && !isfinite(x)) {

@@ -20,6 +20,8 @@ void vnp_text_add(struct vnp_text *t, const char *s, size_t n);
 void vnp_text_str(struct vnp_text *t, const char *s);
 void vnp_text_printf(struct vnp_text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void vnp_text_uint(struct vnp_text *t, uint64_t x);
+/* A member of a JSON object that has others before it: ,"key":x */
+void vnp_text_field(struct vnp_text *t, const char *key, uint64_t x);
 /* vnp_float_text(); `nonfinite`, when not NULL, is put in the place of NaN and infinities. */
 void vnp_text_float(struct vnp_text *t, float x, const char *nonfinite);
 /* A quoted JSON string. Each byte that is not part of well-formed UTF-8 becomes \ufffd. */

@@ -346,6 +346,13 @@ enum vnp_status vnp_stdout_write(const void *data, size_t n, struct vnp_err *err
     return whole ? VNP_OK : vnp_error(err, VNP_IO, "stdout: can't be written: %s", strerror(errno));
 }
 
+enum vnp_status vnp_stdout_close(struct vnp_err *err)
+{
+    if (!ferror(stdout) && fclose(stdout) == 0)
+        return VNP_OK;
+    return vnp_error(err, VNP_IO, "stdout: can't be written: %s", strerror(errno));
+}
+
 /* The name of a file in its folder; what comes before it goes into `folder`. */
 static const char *split(const char *path, char *folder, size_t cap)
 {
@@ -367,4 +374,11 @@ bool vnp_same_file(const char *a, const char *b)
     free(to_a);
     free(to_b);
     return same;
+}
+
+bool vnp_same_output(const char *a, const char *b)
+{
+    if (a == NULL || b == NULL)
+        return false;
+    return strcmp(a, b) == 0 || (strcmp(a, "-") != 0 && strcmp(b, "-") != 0 && vnp_same_file(a, b));
 }

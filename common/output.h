@@ -44,6 +44,9 @@ void vnp_output_discard(struct vnp_output *o);
 /* Writes text to the stdio stream stdout, and flushes it. VNP_IO. */
 VNP_MUST_CHECK enum vnp_status vnp_stdout_write(const void *data, size_t n, struct vnp_err *err);
 
+/* Closes the stdio stream stdout. VNP_IO when anything that went into it can't be written. */
+VNP_MUST_CHECK enum vnp_status vnp_stdout_close(struct vnp_err *err);
+
 /* A name for what becomes `path` when it is whole, in the same folder: with `suffix`, before which a long name is cut
  * short, so that what can be a file's name has one. Caller frees. */
 char *vnp_name_beside(const char *path, const char *suffix);
@@ -53,6 +56,9 @@ VNP_MUST_CHECK int vnp_pwrite(int fd, const void *data, size_t n, off_t offset);
 
 /* Both paths name one regular file, there already or not yet: writing to the one would take the place of the other. */
 bool vnp_same_file(const char *a, const char *b);
+
+/* The same of two outputs, which may both be stdout, "-". NULL is no output. */
+bool vnp_same_output(const char *a, const char *b);
 
 /* True when what is written is seen by the next stage at once (stdout, a FIFO), false for a file that can be removed. */
 int vnp_output_is_stream(const struct vnp_output *o);

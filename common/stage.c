@@ -76,8 +76,9 @@ int vnp_frames_option(int argc, char **argv, const char *letters, const struct o
 
 static void close_stdout(void)
 {
-    if (ferror(stdout) || fclose(stdout) != 0)
-        vnp_die(VNP_IO, "stdout: can't be written: %s", strerror(errno));
+    struct vnp_err err;
+    if (vnp_stdout_close(&err) != VNP_OK)
+        vnp_die(err.status, "%s", err.msg);
 }
 
 void vnp_common_option(int c, void (*usage)(FILE *))

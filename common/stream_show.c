@@ -4,12 +4,6 @@
 
 #include "log.h"
 
-static void put_field(struct vnp_text *t, const char *key, uint64_t value)
-{
-    vnp_text_printf(t, ",\"%s\":", key);
-    vnp_text_uint(t, value);
-}
-
 const char *vnp_stream_order(const struct vnp_reader *r)
 {
     const struct vnp_head *h = vnp_reader_head(r);
@@ -24,7 +18,7 @@ void vnp_stream_show_json(struct vnp_text *t, const struct vnp_reader *r, const 
     vnp_text_json(t, vnp_reader_name(r), strlen(vnp_reader_name(r)));
     vnp_text_printf(t, ",\"kind\":\"%s\"", vnp_kind_name(h->kind));
     if (h->first > 0)
-        put_field(t, "first", h->first);
+        vnp_text_field(t, "first", h->first);
     vnp_text_str(t, ",\"by\":[");
     for (int i = 0; i < h->n_by; i++) {
         const struct vnp_producer *p = &h->by[i];
@@ -56,17 +50,17 @@ void vnp_stream_show_json(struct vnp_text *t, const struct vnp_reader *r, const 
         vnp_text_str(t, ",\"unique\":");
         vnp_text_json(t, h->unique, strlen(h->unique));
     }
-    put_field(t, "sequences", n->sequences);
-    put_field(t, "rows", n->rows);
-    put_field(t, "tokens", n->tokens);
-    put_field(t, "residues", len->sum);
-    put_field(t, "shortest", len->min);
-    put_field(t, "longest", len->max);
-    put_field(t, "truncated", n->truncated);
-    put_field(t, "redone", n->redone);
-    put_field(t, "nonfinite", n->nonfinite);
-    put_field(t, "frames", vnp_reader_frames(r));
-    put_field(t, "bytes", vnp_reader_bytes(r));
+    vnp_text_field(t, "sequences", n->sequences);
+    vnp_text_field(t, "rows", n->rows);
+    vnp_text_field(t, "tokens", n->tokens);
+    vnp_text_field(t, "residues", len->sum);
+    vnp_text_field(t, "shortest", len->min);
+    vnp_text_field(t, "longest", len->max);
+    vnp_text_field(t, "truncated", n->truncated);
+    vnp_text_field(t, "redone", n->redone);
+    vnp_text_field(t, "nonfinite", n->nonfinite);
+    vnp_text_field(t, "frames", vnp_reader_frames(r));
+    vnp_text_field(t, "bytes", vnp_reader_bytes(r));
     vnp_text_printf(t, ",\"crc32\":\"%08x\"}\n", vnp_reader_crc(r));
 }
 

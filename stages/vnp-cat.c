@@ -1,5 +1,4 @@
 /* vnp-cat: what is in a stream, as JSON, tables, a NumPy array, a summary or a verdict. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -114,25 +113,19 @@ static const struct {
 } flag_names[] = {{VNP_TRUNCATED, "truncated"}, {VNP_EMPTY, "empty"}, {VNP_REDONE, "redone"},
                   {VNP_NONFINITE, "nonfinite"}};
 
-static void put_field(struct vnp_text *t, const char *key, uint64_t value)
-{
-    vnp_text_printf(t, ",\"%s\":", key);
-    vnp_text_uint(t, value);
-}
-
 static void put_row_fields(struct vnp_text *t, const struct vnp_block *b, int64_t i)
 {
     vnp_text_str(t, "{\"ordinal\":");
     vnp_text_uint(t, b->ordinal[i]);
     vnp_text_str(t, ",\"id\":");
     vnp_text_json(t, b->id[i].s, b->id[i].n);
-    put_field(t, "length", b->residues[i]);
+    vnp_text_field(t, "length", b->residues[i]);
     if (b->total[i] != b->residues[i])
-        put_field(t, "total", b->total[i]);
+        vnp_text_field(t, "total", b->total[i]);
     if (b->window != NULL && b->windows[i] > 1) {
-        put_field(t, "window", b->window[i]);
-        put_field(t, "windows", b->windows[i]);
-        put_field(t, "start", b->start[i]);
+        vnp_text_field(t, "window", b->window[i]);
+        vnp_text_field(t, "windows", b->windows[i]);
+        vnp_text_field(t, "start", b->start[i]);
     }
     if (b->flags[i] == 0)
         return;
@@ -172,11 +165,11 @@ static void json_row(struct cat *c, const struct vnp_head *h, const struct vnp_b
     struct vnp_text *t = &c->out.text;
     put_row_fields(t, b, i);
     if (h->kind == VNP_BATCHES)
-        put_field(t, "batch", block);
+        vnp_text_field(t, "batch", block);
     if (h->kind == VNP_COPIES) {
         const struct vnp_copy *copy = (const struct vnp_copy *)b->bulk + i;
-        put_field(t, "of", copy->of);
-        put_field(t, "slot", copy->slot);
+        vnp_text_field(t, "of", copy->of);
+        vnp_text_field(t, "slot", copy->slot);
         vnp_text_str(t, "}\n");
         return;
     }
@@ -365,7 +358,7 @@ static void set_mode(struct options *o, enum mode mode)
 /* Two outputs into one file: the last would win. */
 static void refuse_equal(const char *a, const char *path_a, const char *b, const char *path_b)
 {
-    if (path_a != NULL && path_b != NULL && (strcmp(path_a, path_b) == 0 || vnp_same_file(path_a, path_b)))
+    if (vnp_same_output(path_a, path_b))
         vnp_die(VNP_USAGE, "%s and %s: both into %s", a, b, strcmp(path_a, "-") == 0 ? "stdout" : path_a);
 }
 
@@ -410,6 +403,7 @@ static void parse_options(struct options *o, int argc, char **argv)
 int main(int argc, char **argv)
 {
     struct cat c = {0};
+    struct vnp_err err;
     enum vnp_status worst = VNP_OK;
     char *stdin_only[] = {NULL};
     vnp_stage_init("vnp-cat");
@@ -430,7 +424,7 @@ int main(int argc, char **argv)
     sink_close(&c, &c.ids);
     sink_close(&c, &c.out);
     free(c.scratch);
-    if (ferror(stdout) || fclose(stdout) != 0)
-        vnp_die(VNP_IO, "stdout: can't be written: %s", strerror(errno));
+    if (vnp_stdout_close(&err) != VNP_OK)
+        vnp_stage_fail(NULL, &err);
     return worst;
 }

@@ -1,12 +1,12 @@
 /* vnp-classify: merged embeddings in; scores, verdicts and tables out. In two halves, of which one run does either or
  * both: embeddings to scores, and scores to verdicts. Blocks of scores go from the one to the other. */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "classifier.h"
 #include "cutter.h"
+#include "output.h"
 #include "parallel.h"
 #include "pool.h"
 #include "rows.h"
@@ -313,8 +313,8 @@ static enum vnp_status finish_verdicts(struct work *w, struct vnp_err *err)
 {
     struct vnp_verdict_counts n;
     enum vnp_status st = vnp_verdicts_finish(w->verdicts, &n, err);
-    if (st == VNP_OK && (ferror(stdout) || fclose(stdout) != 0))
-        st = vnp_error(err, VNP_IO, "stdout: can't be written: %s", strerror(errno));
+    if (st == VNP_OK)
+        st = vnp_stdout_close(err);
     vnp_progress_end();
     if (st == VNP_OK)
         vnp_info("%" PRIu64 " frame%s, %" PRIu64 " viral; %" PRIu64 " chunk%s, %" PRIu64 " viral; %" PRIu64

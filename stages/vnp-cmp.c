@@ -1,5 +1,4 @@
 /* vnp-cmp: how far the embeddings of two streams agree. */
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -429,7 +428,7 @@ int main(int argc, char **argv)
     if (c.file != NULL && vnp_output_commit(c.file, &err) != VNP_OK)
         vnp_stage_fail(NULL, &err);
     close_sides(&c);
-    if (ferror(stdout) || fclose(stdout) != 0)
-        vnp_die(VNP_IO, "stdout: can't be written: %s", strerror(errno));
+    if (vnp_stdout_close(&err) != VNP_OK)
+        vnp_stage_fail(NULL, &err);
     return result.agree ? VNP_OK : VNP_FAIL;
 }

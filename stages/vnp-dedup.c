@@ -44,7 +44,7 @@ static void check_paths(const struct options *o, const char *input)
         vnp_die(VNP_USAGE, "--copies FILE is wanted: vnp-expand needs it to give every record its embedding");
     if (strcmp(o->copies, "-") == 0 && to_stdout)
         vnp_die(VNP_USAGE, "--copies and the stream can't both go to stdout");
-    if (!to_stdout && (strcmp(o->copies, o->output) == 0 || vnp_same_file(o->copies, o->output)))
+    if (vnp_same_output(o->copies, o->output))
         vnp_die(VNP_USAGE, "--copies and -o are the same, %s", o->copies);
     vnp_refuse_input(o->copies, input);
     vnp_refuse_input(o->output, input);

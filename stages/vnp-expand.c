@@ -184,10 +184,7 @@ static enum vnp_status check_counts(const struct work *w, struct vnp_err *err)
     const struct vnp_totals *in = vnp_reader_totals(w->copies.reader), *out = vnp_writer_totals(w->out);
     if (in->sequences == out->sequences && in->tokens == out->tokens && in->truncated == out->truncated)
         return VNP_OK;
-    return vnp_error(err, VNP_SOFTWARE, "%s: %llu sequences and %llu tokens, but %llu and %llu went out",
-                     vnp_reader_name(w->copies.reader), (unsigned long long)in->sequences,
-                     (unsigned long long)in->tokens, (unsigned long long)out->sequences,
-                     (unsigned long long)out->tokens);
+    return vnp_totals_differ(vnp_reader_name(w->copies.reader), in, out, err);
 }
 
 static void report(const struct work *w, const struct vnp_totals *out)

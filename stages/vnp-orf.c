@@ -91,8 +91,7 @@ static void check_outputs(const struct options *opt, char *const *inputs, int n)
     const char *const paths[] = {opt->nucleotides, opt->proteins, opt->chunks};
     for (int i = 0; i < 3; i++)
         for (int k = 0; k < i; k++)
-            if (paths[i] != NULL && paths[k] != NULL &&
-                (strcmp(paths[i], paths[k]) == 0 || vnp_same_file(paths[i], paths[k])))
+            if (vnp_same_output(paths[i], paths[k]))
                 vnp_die(VNP_USAGE, "%s and %s are the same, %s", names[k], names[i], paths[i]);
     for (int i = 0; i < 3; i++)
         vnp_refuse_inputs(paths[i], inputs, n);

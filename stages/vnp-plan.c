@@ -12,6 +12,7 @@
 #include "gpu_memory.h"
 #include "gpu_speed.h"
 #include "net_cpu.h"
+#include "output.h"
 #include "parallel.h"
 #include "plan_show.h"
 #include "stage.h"
@@ -389,13 +390,14 @@ int main(int argc, char **argv)
     struct work w = {.job = VNP_FORWARD_DEFAULT};
     w.opt = parse(&w.job, argc, argv);
     struct vnp_text text = {0};
+    struct vnp_err err;
     look_at_output(&w.plan, w.job.output);
     open_all(&w, argv[optind]);
     count(&w);
     make_plan(&w);
     (w.opt.json ? vnp_plan_show_json : vnp_plan_show)(&text, &w.plan);
-    if (fwrite(text.p, 1, text.n, stdout) != text.n || fclose(stdout) != 0)
-        vnp_die(VNP_IO, "stdout: can't be written: %s", strerror(errno));
+    if (vnp_stdout_write(text.p, text.n, &err) != VNP_OK || vnp_stdout_close(&err) != VNP_OK)
+        vnp_stage_fail(NULL, &err);
     free(text.p);
     vnp_forward_close(&w.job);
     return VNP_OK;
