@@ -12,6 +12,7 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
+#include "ahead.h"
 #include "telemetry.h"
 #include "xmalloc.h"
 
@@ -23,6 +24,7 @@ struct vnp_source {
     char *name;
     int fd;
     bool own_fd, eof;
+    struct vnp_ahead *ahead; /* NULL: fd is read here */
     enum form form;
     uint8_t *in; /* IN_BYTES: compressed input, or the first bytes of plain input; [pos, n) is unread */
     size_t pos, n;
@@ -69,6 +71,13 @@ const char *vnp_source_name(const struct vnp_source *s)
     return s->name;
 }
 
+void vnp_source_read_ahead(struct vnp_source *s, size_t limit)
+{
+    struct stat st;
+    if (fstat(s->fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)))
+        s->ahead = vnp_ahead_start(s->fd, limit);
+}
+
 /* read(2) that survives signals and remembers the end. */
 static ssize_t read_fd(struct vnp_source *s, void *buf, size_t cap, struct vnp_err *err)
 {
@@ -77,7 +86,7 @@ static ssize_t read_fd(struct vnp_source *s, void *buf, size_t cap, struct vnp_e
         return 0;
     vnp_telemetry_wait(VNP_IN);
     do
-        got = read(s->fd, buf, cap);
+        got = s->ahead != NULL ? vnp_ahead_read(s->ahead, buf, cap) : read(s->fd, buf, cap);
     while (got < 0 && errno == EINTR);
     vnp_telemetry_waited(VNP_IN, got);
     if (got < 0) {
@@ -296,6 +305,7 @@ void vnp_source_close(struct vnp_source *s)
     if (s->form == GZIP)
         inflateEnd(&s->z);
     ZSTD_freeDStream(s->zstd);
+    vnp_ahead_stop(s->ahead);
     if (s->own_fd)
         close(s->fd);
     free(s->in);

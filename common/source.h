@@ -16,6 +16,9 @@ VNP_MUST_CHECK enum vnp_status vnp_source_open(struct vnp_source **out, const ch
  * Returns the count, 0 at a clean end, -1 on an error (VNP_IO, or VNP_DATA for damaged or truncated compressed input). */
 ssize_t vnp_source_read(struct vnp_source *s, void *buf, size_t cap, struct vnp_err *err);
 
+/* From here on a pipe is read ahead, up to `limit` bytes (see ahead.h); a file has no need of that. */
+void vnp_source_read_ahead(struct vnp_source *s, size_t limit);
+
 /* The path as given, or "stdin". Borrowed until the source is closed. */
 const char *vnp_source_name(const struct vnp_source *s);
 

@@ -194,6 +194,11 @@ enum vnp_status vnp_reader_open_embeddings(struct vnp_reader **out, const char *
     return st;
 }
 
+void vnp_reader_read_ahead(struct vnp_reader *r, size_t limit)
+{
+    vnp_source_read_ahead(r->source, limit);
+}
+
 const struct vnp_head *vnp_reader_head(const struct vnp_reader *r)
 {
     return &r->head;

@@ -28,6 +28,9 @@ VNP_MUST_CHECK enum vnp_status vnp_reader_expect_order(const struct vnp_reader *
 VNP_MUST_CHECK enum vnp_status vnp_reader_open_embeddings(struct vnp_reader **out, const char *path, bool ordered,
                                                           struct vnp_err *err);
 
+/* From here on a pipe is read ahead of vnp_reader_next(), up to `limit` bytes: see ahead.h. */
+void vnp_reader_read_ahead(struct vnp_reader *r, size_t limit);
+
 /* The stream's head; and its name for messages, "stdin" or the path. Borrowed while the reader is open. */
 const struct vnp_head *vnp_reader_head(const struct vnp_reader *r);
 const char *vnp_reader_name(const struct vnp_reader *r);

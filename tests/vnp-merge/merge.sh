@@ -44,6 +44,10 @@ mkfifo fa fb
 (cat a >fa &) && (cat b >fb &)
 status 'both from FIFOs' 0 vnp-merge -q fa fb
 same 'FIFOs: same bytes' out ab.zst
+status 'one process feeds both, A first' 0 timeout 20 sh -c '{ cat a >fa; cat b; } | vnp-merge -q fa -'
+same 'A first: same bytes' out ab.zst
+status 'or all of B between parts of A' 0 timeout 20 sh -c '{ head -c 60000 a; cat b >fb; tail -c +60001 a; } | vnp-merge -q - fb'
+same 'B between: same bytes' out ab.zst
 status '-o' 0 vnp-merge -q -o merged.zst a b
 same '-o: same bytes' merged.zst ab.zst
 check '-q says nothing' test ! -s err
