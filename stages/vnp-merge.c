@@ -46,16 +46,13 @@ static void usage(FILE *f)
     fputs("usage: vnp-merge [options] A B\n"
           "Joins two streams of embeddings row by row into one: the vector of A (DNABERT-S of the nucleotides), then\n"
           "that of B (ESM-2 of the proteins). The ids must be the same in the same order. One of them may be - for\n"
-          "stdin.\n\n"
-          VNP_HELP_ZSTD VNP_HELP_OUTPUT VNP_HELP_COMMON,
+          "stdin.\n\n" VNP_HELP_ZSTD VNP_HELP_OUTPUT VNP_HELP_COMMON,
           f);
 }
 
 static void parse_options(struct options *o, int argc, char **argv)
 {
-    static const struct option table[] = {VNP_ZSTD_OPTIONS,
-                                          VNP_COMMON_OPTIONS,
-                                          {NULL, 0, NULL, 0}};
+    static const struct option table[] = {VNP_ZSTD_OPTIONS, VNP_COMMON_OPTIONS, {NULL, 0, NULL, 0}};
     int c;
     while ((c = vnp_frames_option(argc, argv, "hqvo:", table)) != -1)
         if (!vnp_writer_option(c, &o->file))
@@ -81,11 +78,14 @@ static enum vnp_status check_heads(const struct merge *m, struct vnp_err *err)
                          names[1]);
     for (int k = 0; k < 2; k++)
         if (m->side[k].head->unique[0] != '\0')
-            return vnp_error(err, VNP_DATA, "%s: holds unique records only: put vnp-expand before this stage, which gives "
-                             "their copies back", names[k]);
+            return vnp_error(err, VNP_DATA,
+                             "%s: holds unique records only: put vnp-expand before this stage, which gives "
+                             "their copies back",
+                             names[k]);
     if (a->first != b->first)
         return vnp_error(err, VNP_DATA,
-                         "%s begins with record %" PRIu64 ", but %s with %" PRIu64 ": parts of one input, cut alike, are "
+                         "%s begins with record %" PRIu64 ", but %s with %" PRIu64
+                         ": parts of one input, cut alike, are "
                          "wanted",
                          names[0], a->first, names[1], b->first);
     if (a->width > MAX_WIDTH - b->width)
@@ -181,14 +181,40 @@ static const char *why_different(const struct merge *m, bool both)
                : "neither comes soon on the other side: other inputs, or another order";
 }
 
-/* The two rows have different ids: which side lacks which? */
+static enum vnp_status comes_twice(const struct merge *m, int k, struct vnp_str id, uint64_t row, uint64_t again,
+                                   struct vnp_err *err)
+{
+    return vnp_error(err, VNP_DATA,
+                     "%s: %.*s comes twice, as rows %" PRIu64 " and %" PRIu64 ": give the contigs names of their own",
+                     vnp_reader_name(m->side[k].at.reader), VNP_SHOWN(id), row, again);
+}
+
+/* Whether a side's id at this row came before: then the side has it twice, and the other does not lack it. NULL: it has
+ * no row here. */
+static enum vnp_status name_the_doubled(struct merge *m, const struct vnp_str *const id[2], struct vnp_err *err)
+{
+    struct vnp_keyed r;
+    enum vnp_status st;
+    while ((st = vnp_sorter_next(m->ids, &r, err)) == VNP_OK)
+        for (int k = 0; k < 2; k++) {
+            uint64_t row;
+            memcpy(&row, r.data, sizeof row);
+            if (id[k] != NULL && vnp_str_equal((struct vnp_str){r.key, r.n_key}, *id[k]))
+                return comes_twice(m, k, *id[k], row, m->n, err);
+        }
+    return st == VNP_END ? VNP_OK : st;
+}
+
+/* The two rows have different ids: which side lacks which, or has it twice? */
 static enum vnp_status name_the_missing(struct merge *m, struct vnp_err *err)
 {
     struct side *s = m->side;
     const char *names[2] = {vnp_reader_name(s[0].at.reader), vnp_reader_name(s[1].at.reader)};
     const struct vnp_str id[2] = {copy_id(s[0].at.row.id), copy_id(s[1].at.row.id)};
     bool found[2]; /* each side's id on the other */
-    enum vnp_status st = look_ahead(&s[1], id[0], &found[0], err);
+    enum vnp_status st = name_the_doubled(m, (const struct vnp_str *const[]){&id[0], &id[1]}, err);
+    if (st == VNP_OK)
+        st = look_ahead(&s[1], id[0], &found[0], err);
     if (st == VNP_OK)
         st = look_ahead(&s[0], id[1], &found[1], err);
     if (st == VNP_OK && found[0] != found[1])
@@ -199,6 +225,16 @@ static enum vnp_status name_the_missing(struct merge *m, struct vnp_err *err)
     free((char *)(uintptr_t)id[0].s);
     free((char *)(uintptr_t)id[1].s);
     return st;
+}
+
+/* One side has come to its end, and the other has not. */
+static enum vnp_status name_the_rest(struct merge *m, struct vnp_err *err)
+{
+    const int more = m->side[0].at.end ? 1 : 0;
+    const struct vnp_str *id[2] = {NULL, NULL};
+    id[more] = &m->side[more].at.row.id;
+    const enum vnp_status st = name_the_doubled(m, id, err);
+    return st == VNP_OK ? lacks(m, 1 - more, *id[more], ", nor for what follows it", err) : st;
 }
 
 /* Both vectors into `dst`, converted only where the two sides differ in dtype. */
@@ -248,10 +284,7 @@ static enum vnp_status check_ids(struct merge *m, struct vnp_err *err)
         const struct vnp_str id = {r.key, r.n_key};
         memcpy(&row, r.data, sizeof row);
         if (!first && vnp_str_equal(id, (struct vnp_str){last.p, (uint32_t)last.n})) {
-            st = vnp_error(err, VNP_DATA,
-                           "%s: %.*s comes twice, as rows %" PRIu64 " and %" PRIu64
-                           ": give the contigs names of their own",
-                           vnp_reader_name(m->side[1].at.reader), VNP_SHOWN(id), earlier, row);
+            st = comes_twice(m, 1, id, earlier, row, err);
             break;
         }
         earlier = row;
@@ -285,7 +318,7 @@ static enum vnp_status merge_rows(struct merge *m, struct vnp_err *err)
         if (a->end && b->end)
             return finish_rows(m, err);
         if (a->end || b->end)
-            return lacks(m, a->end ? 0 : 1, (a->end ? b : a)->row.id, ", nor for what follows it", err);
+            return name_the_rest(m, err);
         if (!vnp_str_equal(a->row.id, b->row.id))
             return name_the_missing(m, err);
         st = keep_id(m, b->row.id, err);

@@ -115,6 +115,11 @@ refused 'an id twice' '^vnp-merge: xyx3: x comes twice, as rows 0 and 2' xyx xyx
 status 'an id twice: the next stage hears' 65 sh -c 'vnp-merge xyx xyx3 2>/dev/null | vnp-cat --check'
 lines "$protein" 'row 0 a 4 0 1 2 3' 'row 1 ab 4 0 1 2 3' 'row 2 b 4 0 1 2 3' 'row 3 b 4 0 1 2 3' | mk abb
 refused 'an id twice, one after the other' '^vnp-merge: abb: b comes twice, as rows 2 and 3' abb abb
+lines "$dna" 'row 0 x 4 0 1 2' 'row 1 y 4 0 1 2' 'row 2 x 4 0 1 2' 'row 3 z 4 0 1 2' | mk xyxz
+refused 'an id twice on one side' '^vnp-merge: xyxz: x comes twice, as rows 0 and 2' xyxz xyz
+refused 'an id twice on one side, the other' '^vnp-merge: xyx3: x comes twice, as rows 0 and 2' xyz xyx3
+lines "$protein" 'row 0 x 4 0 1 2 3' 'row 1 y 4 0 1 2 3' | mk xy3
+refused 'an id twice behind the end of the other' '^vnp-merge: xyx: x comes twice, as rows 0 and 2' xyx xy3
 # 1200 ids of 60,000 bytes are more than is held in memory.
 long() { awk -v last="$1" 'BEGIN { for (i = 0; i < 1200; i++) printf "%060000d\n", i == 1199 ? last : i }' | "$BUILD/tests/vnp-classify/tool_embeddings" 1; }
 long 1199 >long
