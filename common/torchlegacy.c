@@ -6,8 +6,10 @@
 #include "stored.h"
 #include "xmalloc.h"
 
-/* The first pickle, whole: protocol 2, an integer of ten bytes. */
-static const uint8_t magic[] = {0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, '.'};
+/* The first pickle behind its protocol, which is 2 unless another was asked for, and from 4 on behind a frame's size:
+ * an integer of ten bytes. */
+static const uint8_t magic[] = {0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, '.'};
+#define FRAME 0x95 /* and 8 bytes */
 #define PROTOCOL 1001
 
 struct entry {
@@ -34,9 +36,19 @@ struct rest {
     const char *file;
 };
 
+/* Bytes of the first pickle; 0 when it is another than torch writes. */
+static size_t magic_bytes(const struct vnp_map *map)
+{
+    const uint8_t *p = map->p;
+    if (map->n < 2 + 9 + sizeof magic || p[0] != 0x80 || p[1] < 2 || p[1] > 5)
+        return 0;
+    const size_t at = p[1] >= 4 && p[2] == FRAME ? 2 + 9 : 2;
+    return memcmp(p + at, magic, sizeof magic) == 0 ? at + sizeof magic : 0;
+}
+
 bool vnp_torchlegacy_is(const struct vnp_map *map)
 {
-    return map->n >= sizeof magic && memcmp(map->p, magic, sizeof magic) == 0;
+    return magic_bytes(map) > 0;
 }
 
 static enum vnp_status next_pickle(struct rest *r, struct vnp_pickle **pickle, const struct vnp_py **root,
@@ -150,7 +162,8 @@ enum vnp_status vnp_torchlegacy_open(struct vnp_torchlegacy **out, const struct 
                                      const struct vnp_map *map, const char *file, struct vnp_err *err)
 {
     struct vnp_torchlegacy *l = xcalloc(1, sizeof *l);
-    struct rest r = {map->p + sizeof magic, map->n - sizeof magic, file};
+    const size_t first = magic_bytes(map);
+    struct rest r = {map->p + first, map->n - first, file};
     *out = NULL;
     l->file = file;
     enum vnp_status st = check_machine(&r, err);
