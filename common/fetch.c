@@ -203,6 +203,20 @@ static enum vnp_status fetch_file(const struct vnp_known_file *f, const char *ba
 
 /* --- a model ----------------------------------------------------------------------------------------------------- */
 
+/* Whether a file of one line says so. */
+static bool names(const char *path, const char *revision)
+{
+    char line[128] = "";
+    FILE *f = fopen(path, "re");
+    if (f == NULL)
+        return false;
+    if (fgets(line, sizeof line, f) == NULL)
+        line[0] = '\0';
+    fclose(f);
+    line[strcspn(line, "\r\n")] = '\0';
+    return strcmp(line, revision) == 0;
+}
+
 /* Hugging Face looks for the commit of a model in refs/main; one that is there is the user's own choice, and stays. It
  * gets its name when it is whole. */
 static enum vnp_status write_ref(const char *cache, const char *revision, struct vnp_err *err)
@@ -218,6 +232,8 @@ static enum vnp_status write_ref(const char *cache, const char *revision, struct
             unlink(part);
         }
     }
+    if (st == VNP_OK && !names(path, revision))
+        vnp_warn("%s: names another revision, and stays: give --model the folder below, not the name", path);
     free(dir);
     free(path);
     free(part);

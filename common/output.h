@@ -57,7 +57,7 @@ VNP_MUST_CHECK int vnp_pwrite(int fd, const void *data, size_t n, off_t offset);
 /* Both paths name one regular file, there already or not yet: writing to the one would take the place of the other. */
 bool vnp_same_file(const char *a, const char *b);
 
-/* The same of two outputs, which may both be stdout, "-". NULL is no output. */
+/* Two outputs are one, a file, a pipe or a terminal, by whatever names; "-" is stdout, NULL no output. */
 bool vnp_same_output(const char *a, const char *b);
 
 /* True when what is written is seen by the next stage at once (stdout, a FIFO), false for a file that can be removed. */

@@ -27,6 +27,7 @@ void vnp_stage_init(const char *name)
     vnp_telemetry_init(name);
     fill_closed_descriptors();
     signal(SIGXFSZ, SIG_IGN); /* ulimit -f: a write fails, and its error is told like any other */
+    signal(SIGPIPE, SIG_DFL); /* systemd starts services with it ignored: what lost its reader, which knows why, is silent */
 #ifdef F_SETPIPE_SZ
     /* Fewer switches between the stages of a pipeline; where it is refused the default serves. */
     (void)fcntl(STDIN_FILENO, F_SETPIPE_SZ, 1 << 20);

@@ -39,13 +39,11 @@ static void usage(FILE *f)
 
 static void check_paths(const struct options *o, const char *input)
 {
-    const bool to_stdout = o->output == NULL || strcmp(o->output, "-") == 0;
     if (o->copies == NULL)
         vnp_die(VNP_USAGE, "--copies FILE is wanted: vnp-expand needs it to give every record its embedding");
-    if (strcmp(o->copies, "-") == 0 && to_stdout)
-        vnp_die(VNP_USAGE, "--copies and the stream can't both go to stdout");
-    if (vnp_same_output(o->copies, o->output))
-        vnp_die(VNP_USAGE, "--copies and -o are the same, %s", o->copies);
+    if (vnp_same_output(o->copies, o->output != NULL ? o->output : "-"))
+        vnp_die(VNP_USAGE, "--copies and the stream can't both go to %s",
+                strcmp(o->copies, "-") == 0 ? "stdout" : o->copies);
     vnp_refuse_input(o->copies, input);
     vnp_refuse_input(o->output, input);
 }

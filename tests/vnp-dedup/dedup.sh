@@ -74,6 +74,7 @@ same 'as awk has it' have want
 status 'without --copies' 2 vnp-dedup tok
 says 'says what it is for' '^vnp-dedup: --copies FILE is wanted: vnp-expand needs it'
 status 'both to stdout' 2 vnp-dedup --copies - tok
+status 'both to stdout by another name' 2 vnp-dedup --copies /dev/stdout tok
 status 'both into one file' 2 vnp-dedup --copies x -o x tok
 status 'copies over the input' 2 vnp-dedup --copies tok -o x tok
 status 'the stream over the input' 2 vnp-dedup --copies x -o tok tok

@@ -12,6 +12,8 @@ status 'a closed stdout' 74 sh -c 'vnp-fasta2tok in.fa >&-'
 check 'a closed stdout: one line' [ "$(grep -c '^vnp-fasta2tok: stdout' "$T/err")" = 1 ]
 status 'an output folder that does not exist' 73 vnp-fasta2tok -o nowhere/out.tok in.fa
 status 'an early end of the next stage: SIGPIPE' 141 bash -c 'set -o pipefail; vnp-fasta2tok -q in.fa | head -c 100'
+status 'also where that is ignored' 141 bash -c 'trap "" PIPE; set -o pipefail; vnp-fasta2tok -q in.fa | head -c 100'
+check 'without a word' [ ! -s err ]
 
 if script -qec true /dev/null >/dev/null 2>&1; then
     script -q -e -c 'vnp-fasta2tok in.fa' /dev/null >tty.txt 2>&1 </dev/null

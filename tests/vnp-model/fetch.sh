@@ -101,7 +101,8 @@ status "no cache: HOME is empty" 73 env -u HF_HOME -u XDG_CACHE_HOME HOME= vnp-m
 check "and found there by its bare name" env HF_HOME=hf vnp-model verify tiny
 check "the commit is noted" grep -q '^r1$' hf/hub/models--facebook--tiny/refs/main
 echo other >hf/hub/models--facebook--tiny/refs/main
-check "once more" env HF_HOME=hf vnp-model fetch tiny --models list
+status "once more" 0 env HF_HOME=hf vnp-model fetch tiny --models list
+says "that it is another one is said" 'refs/main: names another revision, and stays: give --model the folder'
 check "a commit that was there stays" grep -q '^other$' hf/hub/models--facebook--tiny/refs/main
 rm hf/hub/models--facebook--tiny/refs/main
 status "no room for it" 73 env HF_HOME=hf prlimit --fsize=0 vnp-model fetch tiny --models list
