@@ -33,7 +33,7 @@ forgive() {
     local file
     [ -z "${VNP_SUBMITTED-}" ] || return 0
     for file in "$run"/failed/*; do
-        if [ -n "$1" ] || [ "$(awk -F '\t' '$2 < 128' "$file" 2>/dev/null | wc -l)" -lt 2 ]; then rm -f -- "$file"; fi
+        if [ -n "$1" ] || [ "$(awk -F '\t' '$2 < 128' 2>/dev/null <"$file" | wc -l)" -lt 2 ]; then rm -f -- "$file"; fi
     done
 }
 
@@ -157,7 +157,7 @@ report_failed() {
 
 results() { # results OPTION...: the vectors of all blocks, in order, by vnp-concat with these options
     local sequences
-    sequences=$(awk 'NR > 1 { n += $3 } END { print n + 0 }' "$run/blocks/blocks.tsv")
+    sequences=$(awk 'NR > 1 { n += $3 } END { print n + 0 }' <"$run/blocks/blocks.tsv")
     vnp-concat --files-from - --sequences "$sequences" "$@" < <(as_done) # not a pipe, which would wait for both
 }
 as_done() { # the files of the blocks, in order, each when it is there

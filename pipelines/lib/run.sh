@@ -200,7 +200,7 @@ run_size() {
         n = slots * (n > int(n) ? int(n) + 1 : int(n))
         if (each > 0) printf "--records %d\n", records / n + 1
         else printf "--tokens %d\n", all / n + (n > 1 ? 2 * all / records : 0) # a block ends before a record that is too long for it
-    }' "$run/counted" | keep size || exit
+    }' <"$run/counted" | keep size || exit
     rm -f -- "$run"/counted "$run"/counted.said
 }
 

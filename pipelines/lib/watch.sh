@@ -71,6 +71,6 @@ run_summary() { # what was done, by whom, and where the time went
         awk -v t="$EPOCHREALTIME" -v stage="$me" -v seconds="$seconds" -v slowest="$(sed -n 's/^slowest stage: \(.*\) (.*/\1/p' <<<"$table")" '
             NR > 1 { blocks++; sequences += $3; tokens += $4 }
             END { printf "{\"t\":%.3f,\"stage\":\"%s\",\"what\":\"run\",\"seconds\":%s,\"blocks\":%d,\"sequences\":%.0f,\"tokens\":%.0f,\"slowest\":\"%s\"}\n",
-                t, stage, seconds, blocks, sequences, tokens, slowest }' "$run/blocks/blocks.tsv"
+                t, stage, seconds, blocks, sequences, tokens, slowest }' <"$run/blocks/blocks.tsv"
     } | add_log
 }

@@ -163,6 +163,28 @@ unmade 'a link into a folder with two lines as its name' 73 '.*: a name with the
     < <(mkdir $'two\nlines' && ln -s $'two\nlines/out' two)
 unmade 'a classifier as the model' 65 'classifier: is a classifier' -m classifier --prepare -o out in.fa
 unmade 'the log in the folder of the run' 2 'out.run/log.json: lies in the folder of the run' --log-json out.run/log.json -o out in.fa
+# awk takes an operand like these for an assignment, and reads stdin.
+named() { # named OUTPUT COMMAND...
+    rm -rf "$1"
+    status "$1" 0 timeout 60 "${@:2}" -o "$1" </dev/null
+    check 'without a word' [ ! -s "$T/err" ]
+    check 'nothing is left' nothing_left "$1"
+}
+mkdir k=v
+for name in a=b k=v/e; do
+    named $name vnp-embed -q -d cpu -m model --threads 1 --block 2 in.fa
+    same 'has the right result' want $name
+    rm $name
+    check "$name, from a pipe" sh -c "cat in.fa | timeout 60 vnp-embed -q -d cpu -m model --threads 1 --block 2 -o $name"
+    same 'has the right result' want $name
+done
+predict=(vnp-predict -d cpu --threads 1 -l 300 --esm model --dnabert dnabert --classifier classifier --tokenizer dna4096.json)
+status 'tables' 0 "${predict[@]}" -o tables contigs.fa
+grep 'viral' "$T/err" >said
+status 'tables called r=1' 0 timeout 60 "${predict[@]}" -o r=1 contigs.fa </dev/null
+grep 'viral' "$T/err" >said.now
+same 'are those of another name' tables/prediction_results.txt r=1/prediction_results.txt
+same 'and so is what is said of them' said said.now
 ln -s /dev/stdout stdout
 for name in stdout /dev/./stdout /proc/self/fd/1; do
     check "$name, a file" sh -c "vnp-embed -q -d cpu -m model --threads 1 -o $name in.fa >got"
