@@ -10,6 +10,7 @@ verify_done() {
     for file in "$run"/done/*; do
         [ -e "$file" ] || continue
         block=$(basename "$file" .vnp)
+        ours || return
         if [ -z "${seals[$block]-}" ]; then # no block of this run
             rm -f -- "$file"
         elif [ "$(seal "$file")" != "${seals[$block]}" ] || ! vnp-cat -q --check "$file" >/dev/null 2>&1; then
@@ -57,7 +58,7 @@ run_blocks() {
     run_begin=$EPOCHREALTIME
     touch -- "$run/by"
     by_from=$(wc -l <"$run/by")
-    export VNP_DRIVER=$me
+    export VNP_DRIVER=$me VNP_LOCK=$lock
     trap 'kill -TERM -- "${begun[@]}" 2>/dev/null' USR1 # from the watcher: it can't go on
     begin last_step
     last=$!
@@ -65,13 +66,15 @@ run_blocks() {
     watcher=$!
     await dispatch
     rc=$?
+    ours || gone
     if [ -z "$(left)" ] || ! alive "$last"; then
         join "$last"
         made=$?
+        ours || gone
         [ $made = 0 ] || [ -e "$run/stop" ] || die $made 'the last step was killed'
     fi
     watch_end
-    [ "$made" != 0 ] || { cat -- "$run/last" >&2; return 0; }
+    [ "$made" != 0 ] || { last_said >&2; return 0; }
     if [ -e "$run/stop" ]; then
         rc=$(head -n 1 "$run/stop") why=$(sed 1d "$run/stop")
         [ -n "$why" ] || why="$run: can't be written to: is the disk full?"
@@ -91,9 +94,15 @@ last_step() { # is `finish`; when it fails, the run can't go on
     unset VNP_PROGRESS
     finish 2>"$run/last" && return
     rc=$?
-    if [ $rc -gt 128 ]; then why="the last step was killed by signal $((rc - 128))"; else why=$(<"$run/last"); fi
+    ours || return $rc
+    if [ $rc -gt 128 ]; then why="the last step was killed by signal $((rc - 128))"; else why=$(last_said); fi
     printf '%s\n%s\n' $rc "$why" 2>/dev/null >"$run/stop"
     return $rc
+}
+last_said() { # the last step's messages, with the name of the folder that it reads
+    local said
+    said=$(<"$run/last")
+    [ -z "$said" ] || echo "${said//"/dev/fd/$folder/"/"$run/"}"
 }
 
 # Each slot is given a block, and another when it is done; one that fails, on another slot if there is one.
@@ -131,6 +140,7 @@ hand_out() {
 messages() { # takes what the jobs say past the line of progress; GNU parallel's four lines on a full disk become one
     local line
     while IFS= read -r line; do
+        ours || continue # the driver says it
         case $line in
         'parallel: Error: Cannot append to buffer file'*) : >"$run/stop" ;;
         'parallel: Error: Output is incomplete'* | 'parallel: Error: Is the disk full'* | 'parallel: Error: Change '*TMPDIR*) ;;
@@ -160,14 +170,15 @@ results() { # results OPTION...: the vectors of all blocks, in order, by vnp-con
     sequences=$(awk 'NR > 1 { n += $3 } END { print n + 0 }' <"$run/blocks/blocks.tsv")
     vnp-concat --files-from - --sequences "$sequences" "$@" < <(as_done) # not a pipe, which would wait for both
 }
-as_done() { # the files of the blocks, in order, each when it is there
+as_done() { # the files of the blocks, in order, each when it is there; of no other folder, whatever has that name by now
     local block rest nap
     exec {nap}<> <(:) # as in guarded()
     while read -r block rest; do
-        until [ -e "$run/done/$block.vnp" ]; do
+        until [ -e "/dev/fd/$folder/done/$block.vnp" ]; do
             alive $$ || return
             read -r -t 0.2 -u "$nap"
         done
-        echo "$run/done/$block.vnp"
+        ours || return
+        echo "/dev/fd/$folder/done/$block.vnp"
     done < <(sed 1d "$run/blocks/blocks.tsv")
 }

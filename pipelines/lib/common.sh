@@ -76,6 +76,10 @@ seal() { # of a stream in a file: its end frame carries its checksum; nothing wh
     local mark
     mark=$(tail -c 64 -- "$1" | cksum) && echo "${mark%% *}"
 }
+# Of a run's folder: whether it is, under its name, still the one whose lock this process has open as $lock. It may have been
+# removed or moved, and another run have begun there; to that one nothing may be added, and nothing of it be removed.
+ours() { [ "$run/lock" -ef "/dev/fd/$lock" ]; }
+gone() { die 73 "$run: was removed or moved while the run was at work: the same command begins anew, or goes on where it has been moved back"; }
 env_true() { [[ ${!1-} =~ ^(1|[Tt][Rr][Uu][Ee]|[Yy][Ee][Ss])$ ]]; } # env_true NAME: as the stages take it
 say() { [ -n "${quiet-}" ] || echo "$me: $1" >&2; }
 

@@ -84,6 +84,7 @@ run_open() { # run_open DIR FILE...: makes it, or takes it over from a run that 
         [ ! -e "$file" ] || outside_run "$file"
     done
     echo "$(uname -n) $$" >"$run/lock"
+    exec {folder}<"$run"
     held=yes shows=''
     if [ -z "$quiet" ] && { [ -t 2 ] || [ -n "${VNP_PROGRESS-}" ]; }; then shows=yes; fi
     rm -f -- "$run/stop"
@@ -102,7 +103,10 @@ run_new() { # forgets all but the lock, and what a killed stage left under a tem
         rm -f -- "$run/what.new"
 }
 
-run_forget() { run_new || die 73 "$run: can't be emptied"; }
+run_forget() {
+    ours || gone
+    run_new || die 73 "$run: can't be emptied"
+}
 
 twice() { "$@" || "$@"; } # should it have been killed
 
@@ -110,6 +114,7 @@ twice() { "$@" || "$@"; } # should it have been killed
 # removed even then does no harm.
 run_remove() {
     end_begun # run_values' reading, should it be at it still
+    ours || return 0
     twice run_new
     twice rm -f -- "$run/lock"
     exec {lock}>&-
@@ -151,7 +156,7 @@ run_values() {
         begin note_values "$@"
     fi
 }
-note_values() { values_of "$@" >"$run/values.new" && mv -- "$run/values.new" "$run/values"; } 2>/dev/null
+note_values() { values_of "$@" >"$run/values.new" && ours && mv -- "$run/values.new" "$run/values"; } 2>/dev/null
 values_of() {
     local model
     for model; do vnp-model verify "$model" || return; done | sed 's/.*, all finite, //'
@@ -216,9 +221,11 @@ run_cut() {
         rm -rf -- "$run/blocks" "$run"/blocks.*
         VNP_LOG_JSON=$run/cut.log await "$1" "$run/blocks.whole" || {
             local rc=$? why
+            ours || gone
             why=$(killed $rc) && echo "$me: $why" >&2
             return $rc
         }
+        ours || gone
         mv -- "$run/blocks.whole" "$run/blocks" || die 73 "$run: can't be written to"
     fi
 }
@@ -234,7 +241,7 @@ run_leave() {
     progress
     [ -z "${watcher-}" ] || kill "$watcher" 2>/dev/null
     end_begun
-    if [ -n "${held-}" ] && [ "$rc" != 0 ]; then
+    if [ -n "${held-}" ] && [ "$rc" != 0 ] && ours; then
         if [ ! -e "$run/blocks/blocks.tsv" ]; then
             run_remove
         elif [ -d "$run/done" ] && [ "$rc" != 2 ]; then # 2: it is another command

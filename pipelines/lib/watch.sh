@@ -7,6 +7,7 @@
 watch_run() {
     while alive "$1"; do
         sleep 1
+        ours || { kill -USR1 "$1" 2>/dev/null && continue; }
         if [ ! -s "$run/slots" ] && [ ! -e "$run/stop" ]; then
             printf '69\n%s\n' "$(none_left)" >"$run/stop"
         elif [ ! -e "$run/stop" ] && [ "$(find "$run/failed" -type f | wc -l)" -ge 3 ] && [ -z "$(ls "$run/done")" ]; then
