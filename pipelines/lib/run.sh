@@ -47,14 +47,20 @@ is_run() { # whether the folder is one, and not of somebody else; on NFS what is
         [ -z "$(find "$run/" -mindepth 1 -maxdepth 1 ! -name lock ! -name '.nfs*' -print -quit 2>/dev/null || echo unreadable)" ]
 }
 
-outside_run() { # outside_run FILE: is no part of what is removed at the end
-    [[ $(realpath -m -- "$1")/ != "$(realpath -m -- "$run")"/* ]] ||
-        die 2 "$1: lies in the folder of the run, which ends with it: move it elsewhere"
+outside_run() { # outside_run FILE...: these are no part of what is removed at the end; there may be thousands
+    local inside file path
+    {
+        IFS= read -r -d '' inside
+        for file; do
+            IFS= read -r -d '' path
+            [[ $path/ != "$inside"/* ]] || die 2 "$file: lies in the folder of the run, which ends with it: move it elsewhere"
+        done
+    } < <(realpath -zm -- "$run" "$@")
 }
 
 run_open() { # run_open DIR FILE...: makes it, or takes it over from a run that has ended; these files are read meanwhile
     run=$1
-    local owner why file no_run="$1: exists and is no run of vnp: choose another -o, or move it away"
+    local owner why file reads=() no_run="$1: exists and is no run of vnp: choose another -o, or move it away"
     [[ $run != *$'\n'* ]] || die 73 "${run//$'\n'/?}: a name with the end of a line in it: choose another -o"
     [ -z "$log" ] || outside_run "$log"
     [ ! -p "$log" ] || die 73 "--log-json: $log: is a pipe, and each block opens it anew: name a file"
@@ -81,8 +87,9 @@ run_open() { # run_open DIR FILE...: makes it, or takes it over from a run that 
     is_run || die 73 "$no_run"
     for file in "${@:2}"; do
         [ "$file" != - ] || file=/dev/stdin
-        [ ! -e "$file" ] || outside_run "$file"
+        [ ! -e "$file" ] || reads+=("$file")
     done
+    outside_run "${reads[@]}"
     echo "$(uname -n) $$" >"$run/lock"
     exec {folder}<"$run"
     held=yes shows=''

@@ -64,6 +64,11 @@ refused 'a tokenizer of vnp-predict' 2 "^vnp-predict: out.run/dna4096.json: $ins
 for kind in esm:model dnabert:dnabert classifier:classifier; do
     refused "--${kind%:*}" 2 "^vnp-predict: .*/out.run/${kind#*:}: $inside" predict "--${kind%:*}" "out.run/${kind#*:}" contigs.fa
 done
+mkdir many once && printf '#!/bin/sh\necho "$@" >>"%s/once/calls"\nexec %s "$@"\n' "$PWD" "$(command -v realpath)" >once/realpath && chmod +x once/realpath
+for ((i = 100; i < 400; i++)); do printf ">%s\nMKV\n" "$i" >"many/$i.fa"; done
+mv many/300.fa out.run/
+PATH=$PWD/once:$PATH refused 'one of hundreds' 2 "^vnp-embed: out.run/300.fa: $inside" embed many/1* many/2* out.run/300.fa many/3*
+check 'which are looked at together' [ "$(wc -l <once/calls)" -le 10 ]
 check 'the same command without them goes on' embed in.fa
 same 'to the right result' want out
 check 'nothing is left' nothing_left out
