@@ -26,6 +26,16 @@ misuse() {
 number() { # number OPTION TEXT LEAST MOST
     if ! [[ $2 =~ ^(0|[1-9][0-9]{0,8})$ ]] || [ "$2" -lt "$3" ] || [ "$2" -gt "$4" ]; then misuse "$1: not a number from $3 to $4: $2"; fi
 }
+need() { # need PROGRAM:PACKAGE...: a line for each that is not there, and the end; without one, other things would seem wrong
+    local program missing=''
+    for program; do
+        type -P -- "${program%%:*}" >/dev/null || {
+            echo "$me: ${program%%:*} is not installed (package ${program#*:})" >&2
+            missing=yes
+        }
+    done
+    [ -z "$missing" ] || exit 69
+}
 check_input() { # check_input [FILE ...]: they are there, and are not the output; without any there is something on stdin
     local f
     [ $# -gt 0 ] || set -- -

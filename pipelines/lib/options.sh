@@ -11,6 +11,7 @@ read_options() {
     local short=o:d:b:qh$1 options
     local long=output:,device:,gpus:,hosts:,block:,restart,retry-failed,budget:,fp16,fp32,tf32,bf16,threads:,log-json:,dry-run,prepare,quiet,help,version,$2
     shift 2
+    need awk:'mawk or gawk' {cmp,diff}:diffutils {find,xargs}:findutils {flock,getopt}:util-linux grep:grep sed:sed
     usage_text=$(usage) # before options change what it gives as defaults
     usage() { echo "$usage_text"; }
     options=$(getopt -n "$me" -o "$short" --long "$long" -- "$@") || misuse 'see the options below'
