@@ -97,6 +97,21 @@ say() { [ -n "${quiet-}" ] || echo "$me: $1" >&2; }
 leash=(setpriv --pdeathsig KILL --)
 "${leash[@]}" true 2>/dev/null || leash=()
 
+# same_models MODEL FINGERPRINT ...: where a block is computed, which may be another host, each model is the one that the run
+# was begun with. 78 when it is another; otherwise the status of what can't read it.
+same_models() {
+    local json rc
+    while [ $# -gt 0 ]; do
+        json=$(vnp-model inspect -q --json "$1" 2>&1 </dev/null) || { rc=$? && echo "${json#vnp-model: }" >&2 && return $rc; }
+        [[ $json =~ '"fingerprint":"'([^\"]*)'"' ]]
+        if [ "${BASH_REMATCH[1]-}" != "$2" ]; then
+            echo "$1: is another model (fingerprint ${BASH_REMATCH[1]-}) than the run's ($2)" >&2
+            return 78
+        fi
+        shift 2
+    done
+}
+
 # first_failure "${PIPESTATUS[@]}": the status of a pipeline is that of the first stage that failed; 141 is one that lost
 # its reader, which knows why.
 first_failure() {

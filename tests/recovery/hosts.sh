@@ -78,10 +78,35 @@ says 'is left out' '^vnp-embed: refuses does not answer: its blocks go to others
 check 'once' [ "$(wc -l <"$T/err")" = 1 ]
 same 'the others do the work' want out
 
+# Another model, or none, at the same path on one host; then on all.
+there() { nsenter -t "${servers[1]}" -m "$@"; } # where h2 has its files
+vnp-model synth 1x1x16 -q -o other --seed 2
+mkdir nothing
+printf '%s\n' h1 h2 h3 >hosts
+afresh
+there mount --bind "$PWD/other" "$PWD/model"
+check 'a host with another model' embed --hosts hosts
+says 'is left out' "^vnp-embed: h2: $PWD/model: is another model \(fingerprint [0-9a-f]+\) than the run's \([0-9a-f]+\): its blocks go to others$"
+check 'once' [ "$(wc -l <"$T/err")" = 1 ]
+check 'it computes nothing' [ "$(of_host h2)" = 0 ]
+same 'the others do the work' want out
+afresh
+echo h2 >second
+status 'that host alone' 69 embed --hosts second
+says 'is left out, too' "^vnp-embed: h2: $PWD/model: is another model "
+there umount "$PWD/model"
+check 'with the right model the same command goes on' embed --hosts second
+same 'to the right result' want out
+afresh
+there mount --bind "$PWD/nothing" "$PWD/model"
+check 'a host without a model' embed --hosts hosts
+says 'is left out' "^vnp-embed: h2: $PWD/model: .*: its blocks go to others$"
+same 'the others do the work' want out
+there umount "$PWD/model"
+
 # The wire to a host is pulled while it computes.
 afresh
 touch "$fake/hang.000001" "$fake/hang.000002" "$fake/hang.000000"
-printf '%s\n' h1 h2 h3 >hosts
 start timeout 200 vnp-embed -q -d cpu -m model --threads 1 --block 5 --hosts hosts -o out in.fa
 check 'three hosts are at work' until_true 30 begun 3
 ip link set ${mine}v2 down

@@ -37,4 +37,34 @@ cp whole "$weights"
 check 'with the model of then it goes on' "${embed[@]}"
 same 'to the same bytes' want out
 check 'and nothing is left' nothing_left out
+
+# While a run is at work.
+rm out
+vnp-model synth 1x20x320 -q -o other --seed 2
+start "${embed[@]}"
+until_true 30 blocks_done out.run 2
+mv model mine && mv other model
+wait $!
+status 'a model that is replaced while the run is at work' 65 sh -c "cat err >&2; exit $?"
+says 'ends it' "^vnp-embed: $PWD/model: is another model \(fingerprint [0-9a-f]+\) than the run's \([0-9a-f]+\)$"
+mv model other && mv mine model
+check 'with the model of then it goes on' "${embed[@]}"
+same 'to the same bytes' want out
+check 'and nothing is left' nothing_left out
+
+# Each of the models of vnp-predict, where a block is computed.
+vnp-model synth 1x1x16 -q -o esm && vnp-model synth 1x1x16 --seed 2 -q -o esm.other
+vnp-model synth dnabert-s:1x1x16 -q -o dnabert && vnp-model synth dnabert-s:1x1x16 --seed 2 -q -o dnabert.other
+vnp-model synth classifier:32 -q -o classifier && vnp-model synth classifier:32 --seed 2 -q -o classifier.other
+cp "$ROOT/tests/golden/tokenizers/dna4096.json" dnabert/tokenizer.json
+vnp-predict -q -d cpu --prepare --esm esm --dnabert dnabert --classifier classifier --block 10 -o got "$ROOT/tests/data/contigs.fa" >prepared
+for model in esm dnabert classifier; do
+    mv $model $model.mine && cp -r $model.other $model
+    status "another $model" 75 env VNP_SLOT=cpu "$BUILD/lib/vnp/block" "$PWD/got.run" 000000
+    check 'the run can not go on' grep -q "^$PWD/$model: is another model " got.run/stop
+    check 'the block is not done' [ ! -e got.run/done/000000.vnp ]
+    rm -r $model && mv $model.mine $model
+done
+check 'with all of then it is computed' env VNP_SLOT=cpu "$BUILD/lib/vnp/block" "$PWD/got.run" 000000
+check 'it is done' [ -e got.run/done/000000.vnp ]
 finish

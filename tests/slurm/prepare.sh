@@ -56,6 +56,12 @@ status 'a block that fails' 65 task 0 cpu 1
 says 'is named' '^vnp-embed: block 000004 failed: vnp-'
 check 'and noted, with the node' [ "$(cut -f 1,2 new.zst.run/failed/000004)" = "$(printf 'cpu:node:1\t65')" ]
 mv kept.vnp new.zst.run/blocks/000004.vnp
+rm new.zst.run/failed/000004
+mv model mine && vnp-model synth 1x2x32 -q -o model --seed 2
+status 'a node with another model' 65 task 0 cpu 1
+says 'is no reason to end: the block failed there' "^vnp-embed: block 000004 failed: $PWD/model: is another model "
+check 'with the node' [ "$(cut -f 1,2 new.zst.run/failed/000004)" = "$(printf 'cpu:node:1\t65')" ]
+rm -r model && mv mine model
 status 'without packing' 2 env VIRNUCPRO_DISABLE_PACKING=yes vnp-embed -d cpu -m model --block 1 -o new.zst in.fa
 says 'it would be another run' 'was begun with another packing than this'
 status 'the last start' 0 env VIRNUCPRO_DISABLE_PACKING=0 VNP_SUBMITTED=1 vnp-embed -d cpu -m model --block 1 -o new.zst --restart in.fa
