@@ -78,6 +78,12 @@ says 'is left out' '^vnp-embed: refuses does not answer: its blocks go to others
 check 'once' [ "$(wc -l <"$T/err")" = 1 ]
 same 'the others do the work' want out
 
+# What a login shell prints comes before all else.
+afresh
+printf '%s\n' '#!/bin/sh' 'echo Welcome' 'printf "to: "' "exec $VNP_SSH \"\$@\"" >greeting && chmod +x greeting
+check 'a login shell that prints' env VNP_SSH="$PWD/greeting" timeout 200 vnp-embed -q -d cpu -m model --threads 1 --block 5 --hosts three -o out in.fa
+same 'the same bytes' want out
+
 # Another model, or none, at the same path on one host; then on all.
 there() { nsenter -t "${servers[1]}" -m "$@"; } # where h2 has its files
 vnp-model synth 1x1x16 -q -o other --seed 2

@@ -228,6 +228,12 @@ rm -f "$fake"/hang.*
 computed >/dev/null
 goes_on 'the same command goes on' '000006 000007'
 
+# The environment may have this and that for other shells.
+echo 'echo Welcome' >greets
+rm -rf out
+check 'BASH_ENV that prints' env BASH_ENV="$PWD/greets" vnp-embed -q -d cpu -m model --threads 1 --block 5 -o out in.fa
+same 'the result is right' want out
+
 # What the stages say is heard, whenever they say it.
 mv private/bin/vnp-pool private/bin/real-pool
 cat >private/bin/vnp-pool <<'END'
