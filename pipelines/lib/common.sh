@@ -11,6 +11,7 @@
 export PATH # where the environment has none bash takes a default, and for itself alone
 unset TMOUT # many sites have one, and with it `read` gives up on what is slow to come
 unset BASH_ENV ENV # what these print as a shell begins would come before the vectors of a block
+unset POSIXLY_CORRECT # with it an option after an operand is none; and bash is another
 
 die() { # die STATUS TEXT
     echo "$me: $2" >&2

@@ -233,6 +233,9 @@ echo 'echo Welcome' >greets
 rm -rf out
 check 'BASH_ENV that prints' env BASH_ENV="$PWD/greets" vnp-embed -q -d cpu -m model --threads 1 --block 5 -o out in.fa
 same 'the result is right' want out
+rm -rf out
+check 'POSIXLY_CORRECT' env POSIXLY_CORRECT=1 vnp-embed -q in.fa -d cpu -m model --threads 1 --block 5 -o out
+same 'the result is right' want out
 
 # What the stages say is heard, whenever they say it.
 mv private/bin/vnp-pool private/bin/real-pool
