@@ -246,8 +246,24 @@ exec "$(dirname "$0")/real-pool" "$@"
 END
 chmod +x private/bin/vnp-pool
 rm -rf out out.run
-status 'a warning after a while, and TMOUT in the environment' 0 env TMOUT=1 vnp-embed -q -d cpu -m model --threads 1 --block 40 -o out in.fa
+status 'a warning after a while, and TMOUT in the environment' 0 env TMOUT=1 vnp-embed -d cpu -m model --threads 1 --block 40 -o out in.fa
 says 'it is heard' '^vnp-embed: block 000000: vnp-pool: warning: late$'
+mv private/bin/real-pool private/bin/vnp-pool
+export VIRNUCPRO_DISABLE_PACKING=1
+status 'a warning of each block' 0 vnp-embed -d cpu -m model --threads 1 --block 5 -o out in.fa
+says 'is heard' '^vnp-embed: block 00000[0-7]: vnp-pack: warning: VIRNUCPRO_DISABLE_PACKING '
+check 'once' [ "$(grep -c warning "$T/err")" = 1 ]
+check 'with a log' vnp-embed -q -d cpu -m model --threads 1 --block 5 --log-json run.json -o out in.fa
+check 'and -q, not at all' [ ! -s "$T/err" ]
+check 'the telemetry is as it was' [ "$(grep '"what":"summary"' run.json | grep -c '"block":"0')" = 24 ]
+vnp-model synth dnabert-s:1x1x16 -q -o dnabert && cp "$ROOT/tests/golden/tokenizers/dna4096.json" dnabert/tokenizer.json
+vnp-model synth classifier:32 -q -o classifier
+status 'the same of vnp-predict' 0 vnp-predict -d cpu --threads 1 --esm model --dnabert dnabert --classifier classifier --block 5 -o tables "$ROOT/tests/data/contigs.fa"
+check 'once' [ "$(grep -c 'vnp-pack: warning' "$T/err")" = 1 ]
+status 'with -q' 0 vnp-predict -q -d cpu --threads 1 --esm model --dnabert dnabert --classifier classifier --block 5 -o tables "$ROOT/tests/data/contigs.fa"
+lacks 'not at all' 'vnp-pack: warning' "$T/err"
+unset VIRNUCPRO_DISABLE_PACKING
+mv private/bin/vnp-pool private/bin/real-pool
 
 # Of what the stages of a block say, the cause is the message of the one that failed, whoever speaks last.
 cat >private/bin/vnp-pool <<'END'
