@@ -58,13 +58,15 @@ vnp-model synth dnabert-s:1x1x16 -q -o dnabert && vnp-model synth dnabert-s:1x1x
 vnp-model synth classifier:32 -q -o classifier && vnp-model synth classifier:32 --seed 2 -q -o classifier.other
 cp "$ROOT/tests/golden/tokenizers/dna4096.json" dnabert/tokenizer.json
 vnp-predict -q -d cpu --prepare --esm esm --dnabert dnabert --classifier classifier --block 10 -o got "$ROOT/tests/data/contigs.fa" >prepared
+exec {lock}<got.run/lock
+block() { VNP_SLOT=cpu VNP_LOCK=$lock "$BUILD/lib/vnp/block" "$PWD/got.run" 000000; }
 for model in esm dnabert classifier; do
     mv $model $model.mine && cp -r $model.other $model
-    status "another $model" 75 env VNP_SLOT=cpu "$BUILD/lib/vnp/block" "$PWD/got.run" 000000
+    status "another $model" 75 block
     check 'the run can not go on' grep -q "^$PWD/$model: is another model " got.run/stop
     check 'the block is not done' [ ! -e got.run/done/000000.vnp ]
     rm -r $model && mv $model.mine $model
 done
-check 'with all of then it is computed' env VNP_SLOT=cpu "$BUILD/lib/vnp/block" "$PWD/got.run" 000000
+check 'with all of then it is computed' block
 check 'it is done' [ -e got.run/done/000000.vnp ]
 finish
