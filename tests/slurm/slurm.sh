@@ -171,7 +171,15 @@ check 'gives the same' diff -r want gpu
 status 'no command' 2 vnp-slurm --partition=all
 status 'another command' 2 vnp-slurm -- vnp-cat want.zst
 says 'is named' 'the command is vnp-embed or vnp-predict, not vnp-cat'
-status 'an array of the own' 2 vnp-slurm --array=0-3 -- "${embed[@]}" -o new.zst in.fa
+for option in --array=0-3 -a0-3 --wrap=true --parsable --test-only --chdir=/ '--chdir /' -D/ --output=out '-o out' --error=err -eerr --open-mode=truncate; do
+    # shellcheck disable=SC2086  # words
+    status "$option" 2 vnp-slurm $option -- "${embed[@]}" -o new.zst in.fa
+    case $option in --*) name=${option%%[= ]*} ;; *) name=${option:0:2} ;; esac
+    says 'is refused' "^vnp-slurm: $name: is no option here: "
+    check 'in a line' [ "$(wc -l <"$T/err")" = 1 ]
+done
+status 'an sbatch that submits nothing' 69 vnp-slurm -V -- "${embed[@]}" --restart -o new.zst in.fa
+says 'is noticed' '^vnp-slurm: sbatch gave no number of a job, but: slurm'
 status 'no device' 2 vnp-slurm -- vnp-embed -m model -o new.zst in.fa
 says 'is asked for' '^vnp-embed: .*say --device gpu or --device cpu'
 status 'standard input' 2 vnp-slurm -- "${embed[@]}" -o new.zst - <in.fa
