@@ -53,8 +53,14 @@ run_ready() {
 run_blocks() {
     local rc why last made=''
     run_ready "$@"
+    ours || gone
     left | keep todo || exit
-    [ -s "$run/todo" ] || { await finish; return; }
+    [ -s "$run/todo" ] || {
+        await finish
+        rc=$?
+        ours || gone
+        return $rc
+    }
     run_begin=$EPOCHREALTIME
     touch -- "$run/by"
     by_from=$(wc -l <"$run/by")

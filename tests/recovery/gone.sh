@@ -91,6 +91,27 @@ for way in "${ways[@]}"; do
     ends "and the first, $on"
 done
 
+# While the last step is at work, and all blocks are done.
+run=out.run
+touch "$fake/hang.concat"
+start vnp-embed -q -d cpu -m model --threads 1 --block 5 -o out in.fa </dev/null
+until_true 60 blocks_done "$run" 8
+kill_session "$session"
+wait "$session" 2>/dev/null
+start vnp-embed -q -d cpu -m model --threads 1 --block 5 -o out in.fa </dev/null
+last_step() { processes "$session" | grep -q '/vnp-concat .*--files-from'; }
+until_true 60 last_step
+rm -rf "$run"
+embed -o out --prepare other.fa >prepared
+cp -r "$run" before
+rm -f "$fake/hang.concat"
+wait "$session"
+check 'while the blocks are joined: status 73' [ $? = 73 ]
+check 'the cause is said, last' grep -q "^vnp-embed: $run: was removed or moved" <(tail -n 1 err)
+check 'there is no result' [ ! -e out ]
+check 'another run that has begun there stays as it is' diff -r before "$run"
+rm -rf "$run" before
+
 # While the input is read.
 mkfifo slow
 run=out.run
