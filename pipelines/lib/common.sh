@@ -147,6 +147,19 @@ killed() {
     [ "$1" -gt 128 ] && echo "a stage was killed by signal $(($1 - 128))$([ "$1" != 137 ] || echo ' (out of memory?)')"
 }
 
+tell_killed() { # tell_killed STATUS: the same to stderr; returns the status
+    local why
+    why=$(killed "$1") && echo "$me: $why" >&2
+    return "$1"
+}
+
+# cause_in FILE: what a stage said there of its failure: the last line that is neither telemetry nor an echo, nor the closing line
+# of a stage that did not fail; of those of stages that got a stream without an end, if there is no other.
+cause_in() {
+    grep -vE '^\{|: stopped: |: warning: |^vnp-[a-z0-9-]+: [0-9]+ [a-z]+' -- "$1" | awk '/no stream came|without an end frame/ { echo = $0; next }
+        { cause = $0 } END { print cause != "" ? cause : echo }'
+}
+
 # begin COMMAND...: in the background, as $!, and a process group of its own, so that a signal reaches all of it, and nothing
 # of it outlives the command or this shell, whatever ends them. (GNU parallel, when it is killed, leaves processes that sleep
 # for hours.)

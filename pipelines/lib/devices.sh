@@ -60,11 +60,11 @@ find_slots() {
 
 # on_first COMMAND...: with the first of the GPUs that --gpus names: for what is tried beforehand, and for one stream.
 on_first() {
-    local slots device
+    local slots first # the command may be a function, to which they would be known
     [[ $gpus != @(|all) && -z ${VNP_SUBMITTED-} ]] || { "$@"; return; }
     find_slots gpu "$gpus" ''
-    device=${slots[0]#gpu}
-    CUDA_VISIBLE_DEVICES=${device//_//} "$@"
+    first=${slots[0]#gpu}
+    CUDA_VISIBLE_DEVICES=${first//_//} "$@"
 }
 
 run_slots() { # run_slots DEVICE GPUS HOSTS: what find_slots finds becomes the run's
@@ -93,6 +93,11 @@ check_devices() { # $device, $gpus and $hosts, as far as that goes without looki
         read -r ssh _ <<<"${VNP_SSH:-ssh}"
         type -P -- "$ssh" >/dev/null || die 69 "$ssh: no such program: other hosts are reached by ssh, or by what VNP_SSH names"
     }
+}
+refuse_blocks() { # refuse_blocks WANTED: in one stream there is none to be given to others; WANTED: where there are some
+    [ -z "$prepare" ] || die 2 "--prepare needs $1"
+    [ -z "$hosts" ] || die 2 "--hosts needs $1"
+    [[ $gpus != *,* ]] || die 2 "--gpus $gpus needs $1: one stream goes through one GPU"
 }
 # --prepare: the blocks are computed later, and it may be elsewhere; the input is read again then. In the last job of
 # vnp-slurm ($VNP_SUBMITTED) what was to be forgotten already has been.

@@ -195,7 +195,7 @@ run_size() {
         progress
         [ $rc = 0 ] || {
             cat -- "$run/counted.said" >&2
-            exit $rc
+            tell_killed $rc || exit
         }
     fi
     awk -v device="$device" -v parameters="$parameters" -v model="$model_bytes" -v cores="$(nproc)" -v slots="$slots" \
@@ -220,17 +220,16 @@ run_size() {
 # to print the table that this would give. When it has been cut before, it must be the same input.
 run_cut() {
     if [ -e "$run/blocks/blocks.tsv" ]; then
-        await "$1" --list >"$run/again.tsv" || return
+        await "$1" --list >"$run/again.tsv" || tell_killed $? || return
         find "$run/blocks" -name blocks.tsv -print0 | sort -z | xargs -0 cat | cmp -s "$run/again.tsv" - || other_input
         rm -f -- "$run"/*.again "$run/again.tsv"
         say "goes on: $(find "$run/done" -name '*.vnp' 2>/dev/null | wc -l) of $(run_blocks_n) blocks are done"
     else
         rm -rf -- "$run/blocks" "$run"/blocks.*
         VNP_LOG_JSON=$run/cut.log await "$1" "$run/blocks.whole" || {
-            local rc=$? why
+            local rc=$?
             ours || gone
-            why=$(killed $rc) && echo "$me: $why" >&2
-            return $rc
+            tell_killed $rc || return
         }
         ours || gone
         mv -- "$run/blocks.whole" "$run/blocks" || die 73 "$run: can't be written to"
@@ -249,7 +248,7 @@ run_leave() {
     [ -z "${watcher-}" ] || kill "$watcher" 2>/dev/null
     end_begun
     if [ -n "${held-}" ] && [ "$rc" != 0 ] && ours; then
-        if [ ! -e "$run/blocks/blocks.tsv" ]; then
+        if [ "$block" = 0 ] || [ ! -e "$run/blocks/blocks.tsv" ]; then
             run_remove
         elif [ -d "$run/done" ] && [ "$rc" != 2 ]; then # 2: it is another command
             say "$(find "$run/done" -name '*.vnp' | wc -l) of $(run_blocks_n) blocks are done and kept in $run: the same command goes on from there"

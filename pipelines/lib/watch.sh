@@ -31,6 +31,10 @@ progress() { # progress [TEXT]: a line that the next one overwrites, for who loo
     [ -z "${shows-}" ] || printf '\r\e[K%s' "${1:+$me: $1}" >&2
 }
 
+computed() { # of the telemetry on stdin: the sequences and tokens that a model has had so far
+    sed -n 's/.*"stage":"vnp-[cg]pu-forward".*"all_sequences":\([0-9]*\),"all_tokens":\([0-9]*\).*/\1 \2/p' | tail -n 1
+}
+
 # Of this run, so far: sequences of all, tokens a second, time left, and what each slot had of the tokens.
 account() {
     local file block
@@ -39,18 +43,17 @@ account() {
         for file in "$run"/done/*.vnp; do block=${file##*/}; echo "done ${block%.vnp}"; done
         tail -n +$((by_from + 1)) "$run/by" | sed 's/^/by /'
         for file in "$run"/active/*; do
-            read -r block <"$file" && tail -c 2000 "$run/log/$block" |
-                sed -n "s/.*\"stage\":\"vnp-[cg]pu-forward\".*\"all_sequences\":\([0-9]*\),\"all_tokens\":\([0-9]*\).*/active ${file##*/} $block \1 \2/p" | tail -n 1
+            read -r block <"$file" && tail -c 2000 "$run/log/$block" | computed | sed "s/^/active ${file##*/} $block /"
         done
     } 2>/dev/null | awk -v begin="${run_begin:-$EPOCHREALTIME}" -v now="$EPOCHREALTIME" -v unit="${unit:-sequences}" '
-        $1 == "block" { sequences[$2] = $4; tokens[$2] = $5; all += $4; all_tokens += $5 }
+        $1 == "block" { blocks++; sequences[$2] = $4; tokens[$2] = $5; all += $4; all_tokens += $5 }
         $1 == "done" { done += sequences[$2]; done_tokens += tokens[$2]; is_done[$2] = 1 }
         $1 == "by" { share[$2] += tokens[$3]; run += tokens[$3] }
         $1 == "active" && !($3 in is_done) { share[$2] += $5; run += $5; done += $4; done_tokens += $5 }
         END {
             seconds = now - begin
             rate = seconds > 0 ? run / seconds : 0
-            printf "%d of %d %s, %.0f tokens/s", done, all, unit, rate
+            printf "%d%s %s, %.0f tokens/s", done, blocks ? sprintf(" of %d", all) : "", unit, rate
             if (rate > 0 && done < all) {
                 left = (all_tokens - done_tokens) / rate
                 printf ", %d:%02d:%02d left", left / 3600, left / 60 % 60, left % 60
