@@ -83,6 +83,20 @@ suspended() { # status of a run whose stages are stopped for a while, as a batch
 }
 status 'stages that are suspended and go on' 0 suspended
 check 'give the same' diff -r long suspended
+check 'an input by a descriptor' sh -c 'vnp-predict -q -d cpu --esm esm --dnabert dnabert --classifier classifier -o fd3 /dev/fd/3 3<tiny.fa'
+check 'gives the same' diff -r tiny1024 fd3
+if mkdir mounted && mount -t tmpfs -o size=2m tmpfs mounted 2>/dev/null; then
+    into() { vnp-predict -q -d cpu --esm esm --dnabert dnabert --classifier classifier -o mounted "$@"; }
+    check 'into a file system of its own' into tiny.fa
+    check 'the same' diff -r tiny1024 mounted
+    head -c 4m /dev/zero >mounted/full 2>/dev/null
+    status 'where there is no room' 73 into tiny.fa
+    rm mounted/full
+    check 'what was there is whole' diff -r tiny1024 mounted
+    umount mounted
+else
+    skip 'into a file system of its own' 'no mount here'
+fi
 if script -qec true /dev/null >/dev/null 2>&1; then
     ctrl_c() { # Ctrl-C on a terminal of its own
         rm -rf new.run
