@@ -85,6 +85,13 @@ for kind in esm dnabert; do
     printf '\0\0\300\177' | dd of=nan-$kind/model.safetensors bs=1 seek=$(($(stat -c %s nan-$kind/model.safetensors) - 4)) conv=notrunc status=none
     refuses "a stage that fails, $kind" 65 "^vnp-cpu-forward: .* of nan-$kind" --$kind nan-$kind contigs.fa
 done
+# One row has ended before vnp-merge begins.
+mkdir private && cp -r "$BUILD/bin" "$BUILD/lib" private && mv private/bin/vnp-merge private/bin/late-merge
+printf '#!/bin/sh\nsleep 1\nexec "%s" "$@"\n' "$PWD/private/bin/late-merge" >private/bin/vnp-merge && chmod +x private/bin/vnp-merge
+slowly() { PATH=$PWD/private/bin:$PATH && stream "$@"; }
+status 'a vnp-merge that begins late, and an error' 65 slowly -o merged nul.fa
+check 'or none' slowly -o merged contigs.fa
+check 'gives the same' diff -r other merged
 refuses '--prepare' 2 '^vnp-predict: --prepare needs blocks, and not --block 0$' --prepare contigs.fa
 echo : >here
 refuses 'hosts' 2 '^vnp-predict: --hosts needs blocks' --hosts here contigs.fa
