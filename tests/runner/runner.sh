@@ -24,6 +24,8 @@ rm "$build/tests/x/test_bad"
 printf '#!/bin/sh\necho "ok 1 - a"\nkill -KILL $$\n' | program dies
 ran 'one that dies' 1 '2 passed, 1 failed, 1 skipped' made-up
 check 'is named' grep -q 'test_dies ended with status 137' out
+chmod -x "$build/tests/x/test_dies"
+ran 'one that may not be executed' 1 '1 passed, 1 failed, 1 skipped' made-up
 printf '#!/bin/sh\n' | program dies
 ran 'one that says nothing' 1 '1 passed, 1 failed, 1 skipped' made-up
 printf '#!/bin/sh\necho "ok 1 - a"\nsleep 60\n' | program dies
