@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "mix64.h"
+#include "sorter.h"
 #include "xmalloc.h"
 
 #define NUMBER_BITS 40
+#define SORT_BYTES ((size_t)64 << 20)
 
 /* hash: 64 bits, which also say where the entry lies. rest: 24 more bits of hash above the number + 1; 0 is empty. */
 struct entry {
@@ -15,12 +17,19 @@ struct entry {
 
 struct vnp_idset {
     struct entry *table;
-    size_t slots, n; /* slots: a power of two */
+    size_t slots, n, most;     /* slots: a power of two */
+    struct vnp_sorter *others; /* NULL: none yet */
 };
 
-struct vnp_idset *vnp_idset_new(void)
+/* How an id that is not in the table is sorted: by all bits of its hash. */
+struct key {
+    uint64_t hash, more;
+};
+
+struct vnp_idset *vnp_idset_new(size_t most)
 {
     struct vnp_idset *s = xcalloc(1, sizeof *s);
+    s->most = most;
     s->slots = 1024;
     s->table = xcalloc(s->slots, sizeof *s->table);
     return s;
@@ -30,6 +39,7 @@ void vnp_idset_free(struct vnp_idset *s)
 {
     if (s == NULL)
         return;
+    vnp_sorter_free(s->others);
     free(s->table);
     free(s);
 }
@@ -70,6 +80,14 @@ static enum vnp_status grow(struct vnp_idset *s, struct vnp_err *err)
     return VNP_OK;
 }
 
+static enum vnp_status sort(struct vnp_idset *s, struct entry e, uint64_t number, struct vnp_err *err)
+{
+    const struct key key = {e.hash, e.rest};
+    if (s->others == NULL)
+        s->others = vnp_sorter_new(SORT_BYTES);
+    return vnp_sorter_add(s->others, &(struct vnp_keyed){(const char *)&key, sizeof key, &number, sizeof number}, err);
+}
+
 enum vnp_status vnp_idset_add(struct vnp_idset *s, struct vnp_str id, uint64_t number, uint64_t *earlier,
                               struct vnp_err *err)
 {
@@ -79,6 +97,8 @@ enum vnp_status vnp_idset_add(struct vnp_idset *s, struct vnp_str id, uint64_t n
         *earlier = (slot->rest & (((uint64_t)1 << NUMBER_BITS) - 1)) - 1;
         return VNP_DATA;
     }
+    if (s->n == s->most)
+        return sort(s, e, number, err);
     if (3 * (s->n + 1) > 2 * s->slots) {
         if (grow(s, err) != VNP_OK)
             return err->status;
@@ -88,4 +108,26 @@ enum vnp_status vnp_idset_add(struct vnp_idset *s, struct vnp_str id, uint64_t n
     *slot = e;
     s->n++;
     return VNP_OK;
+}
+
+enum vnp_status vnp_idset_check(struct vnp_idset *s, uint64_t *earlier, uint64_t *number, struct vnp_err *err)
+{
+    struct vnp_keyed r;
+    struct key last = {0}, key;
+    enum vnp_status st;
+    if (s->others == NULL)
+        return VNP_OK;
+    for (bool first = true; (st = vnp_sorter_next(s->others, &r, err)) == VNP_OK; first = false) {
+        memcpy(&key, r.key, sizeof key);
+        memcpy(number, r.data, sizeof *number);
+        if (!first && key.hash == last.hash && key.more == last.more) {
+            const uint64_t other = *earlier;
+            *earlier = other < *number ? other : *number;
+            *number = other < *number ? *number : other;
+            return VNP_DATA;
+        }
+        last = key;
+        *earlier = *number;
+    }
+    return st == VNP_END ? VNP_OK : st;
 }

@@ -308,6 +308,15 @@ static void check_id_bytes(struct work *w, const struct vnp_record *rec)
     fail(w, &err);
 }
 
+/* The input that a record came from, by its number among all. */
+static const struct file *file_of(const struct work *w, uint64_t number)
+{
+    size_t file = w->n_files - 1;
+    while (w->files[file].first > number)
+        file--;
+    return &w->files[file];
+}
+
 /* Chunks and scores are joined by id from here on: contigs of one id would become one. */
 static void check_id(struct work *w, const struct vnp_record *rec)
 {
@@ -319,12 +328,26 @@ static void check_id(struct work *w, const struct vnp_record *rec)
     if (st == VNP_OK)
         return;
     if (st == VNP_DATA) {
-        size_t file = w->n_files - 1;
-        while (w->files[file].first > earlier)
-            file--;
+        const struct file *file = file_of(w, earlier);
         vnp_error(&err, VNP_DATA, "%s: has the id of record %" PRIu64 " of %s: rename one, for results go by id",
-                  vnp_fasta_place(w->in, rec, place, sizeof place), earlier - w->files[file].first + 1,
-                  w->files[file].name);
+                  vnp_fasta_place(w->in, rec, place, sizeof place), earlier - file->first + 1, file->name);
+    }
+    fail(w, &err);
+}
+
+/* The same of contigs that were too many to be known as they came. */
+static void check_ids(struct work *w)
+{
+    uint64_t earlier, number;
+    struct vnp_err err;
+    const enum vnp_status st = vnp_idset_check(w->ids, &earlier, &number, &err);
+    if (st == VNP_OK)
+        return;
+    if (st == VNP_DATA) {
+        const struct file *file = file_of(w, number), *before = file_of(w, earlier);
+        vnp_error(&err, VNP_DATA,
+                  "%s: record %" PRIu64 ": has the id of record %" PRIu64 " of %s: rename one, for results go by id",
+                  file->name, number - file->first + 1, earlier - before->first + 1, before->name);
     }
     fail(w, &err);
 }
@@ -428,7 +451,7 @@ int main(int argc, char **argv)
     open_sink(&w, &w.chunks, w.opt.chunks);
     if (w.chunks.out != NULL)
         add_text(&w.chunks, chunks_head, sizeof chunks_head - 1);
-    w.ids = vnp_idset_new();
+    w.ids = vnp_idset_new(VNP_IDSET_MOST);
     w.protein = xmalloc((size_t)w.opt.chunk);
     w.label = xmalloc(LABEL_BYTES);
     w.label[0] = '>';
@@ -436,6 +459,7 @@ int main(int argc, char **argv)
         add_record(&w, &rec);
     if (st != VNP_END)
         fail(&w, &err);
+    check_ids(&w);
     finish(&w);
     summarise(&w, vnp_now() - begin);
 
