@@ -387,10 +387,8 @@ bool vnp_same_output(const char *a, const char *b)
     struct stat x, y, null;
     if (a == NULL || b == NULL)
         return false;
-    if (strcmp(a, b) == 0)
-        return true;
     if (!stat_output(a, &x) || !stat_output(b, &y))
-        return strcmp(a, "-") != 0 && strcmp(b, "-") != 0 && vnp_same_file(a, b);
+        return strcmp(a, b) == 0 || (strcmp(a, "-") != 0 && strcmp(b, "-") != 0 && vnp_same_file(a, b));
     if (S_ISCHR(x.st_mode) && stat("/dev/null", &null) == 0 && x.st_rdev == null.st_rdev)
         return false; /* there nothing mixes */
     return x.st_dev == y.st_dev && x.st_ino == y.st_ino;

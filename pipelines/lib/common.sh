@@ -91,7 +91,7 @@ seal() { # of a stream in a file: its end frame carries its checksum; nothing wh
 # Of a run's folder: whether it is, under its name, still the one whose lock this process has open as $lock. It may have been
 # removed or moved, and another run have begun there; to that one nothing may be added, and nothing of it be removed.
 ours() { [ "$run/lock" -ef "/dev/fd/$lock" ]; }
-gone() { die 73 "$run: was removed or moved while the run was at work: the same command begins anew, or goes on where it has been moved back"; }
+gone() { die 73 "$run: was removed or moved while the run was at work: the same command begins anew$([ "${block-}" = 0 ] || echo ', or goes on where it has been moved back')"; }
 env_true() { [[ ${!1-} =~ ^(1|[Tt][Rr][Uu][Ee]|[Yy][Ee][Ss])$ ]]; } # env_true NAME: as the stages take it
 say() { [ -n "${quiet-}" ] || echo "$me: $1" >&2; }
 
@@ -205,6 +205,7 @@ stop() { # stop STATUS: a signal came
     exit "$1"
 }
 catch_signals() {
+    trap : PIPE # who reads the messages may leave
     trap '' TTIN TTOU # where a terminal stops what writes from the background (stty tostop), the stages write all the same
     trap 'stop 130' INT
     trap 'stop 143' TERM

@@ -94,6 +94,7 @@ misuse 'both to stdout by another name' '--nucleotides and --proteins are the sa
 misuse 'both to stdout by two others' '--nucleotides and --proteins are the same, ' --nucleotides /dev/fd/1 --proteins /dev/stdout other.fa
 misuse 'the chunks into the proteins' '--proteins and --chunks are the same, /dev/stdout$' --chunks /dev/stdout other.fa
 status 'one of them to nowhere' 0 sh -c 'vnp-orf -q --nucleotides - --proteins /dev/null "$1" >/dev/null' sh "$ROOT/tests/data/contigs.fa"
+status 'both to nowhere' 0 vnp-orf -q --nucleotides /dev/null --proteins /dev/null "$ROOT/tests/data/contigs.fa"
 echo old >x.fa && ln x.fa y.fa
 misuse 'both outputs the same file by two names' \
     '--nucleotides and --proteins are the same' --nucleotides x.fa --proteins y.fa other.fa

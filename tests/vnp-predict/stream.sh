@@ -92,6 +92,24 @@ slowly() { PATH=$PWD/private/bin:$PATH && stream "$@"; }
 status 'a vnp-merge that begins late, and an error' 65 slowly -o merged nul.fa
 check 'or none' slowly -o merged contigs.fa
 check 'gives the same' diff -r other merged
+# The folder goes; a run in blocks is at work; who reads the messages leaves.
+mkfifo stays && exec {feed}<>stays
+sed -n 1,40p contigs.fa >&"$feed"
+stream -o went stays 2>went.err & driver=$!
+until_true 10 [ -e went.stream/active/cpu ] && mv went.stream moved
+wait $driver
+check 'its folder is moved: 73' [ $? = 73 ]
+cp went.err "$T/err"
+says 'one line says so' '^vnp-predict: went.stream: was removed or moved while the run was at work: the same command begins anew$'
+check 'no other' [ "$(wc -l <went.err)" = 1 ]
+exec {feed}>&-
+mkdir busy.run && touch busy.run/lock && exec {lock}<busy.run/lock && flock "$lock"
+status 'a run in blocks is at work' 73 stream -o busy contigs.fa
+says 'it is named' '^vnp-predict: busy.run: another run is at work there$'
+exec {lock}>&- && rm -r busy.run
+{ predict --block 0 -o heard contigs.fa; echo $? >status; } 2>&1 | head -n 1 >/dev/null
+check 'nobody reads the messages to their end' [ "$(<status)" = 0 ]
+check 'nothing is left of it' [ ! -e heard.stream ]
 refuses '--prepare' 2 '^vnp-predict: --prepare needs blocks, and not --block 0$' --prepare contigs.fa
 echo : >here
 refuses 'hosts' 2 '^vnp-predict: --hosts needs blocks' --hosts here contigs.fa
