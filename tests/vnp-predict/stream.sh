@@ -96,7 +96,7 @@ check 'gives the same' diff -r other merged
 mkfifo stays && exec {feed}<>stays
 sed -n 1,40p contigs.fa >&"$feed"
 stream -o went stays 2>went.err & driver=$!
-until_true 10 [ -e went.stream/active/cpu ] && mv went.stream moved
+until_true 10 [ -e went.stream/dna ] && mv went.stream moved
 wait $driver
 check 'its folder is moved: 73' [ $? = 73 ]
 cp went.err "$T/err"
