@@ -21,11 +21,6 @@ struct vnp_idset {
     struct vnp_sorter *others; /* NULL: none yet */
 };
 
-/* How an id that is not in the table is sorted: by all bits of its hash. */
-struct key {
-    uint64_t hash, more;
-};
-
 struct vnp_idset *vnp_idset_new(size_t most)
 {
     struct vnp_idset *s = xcalloc(1, sizeof *s);
@@ -80,12 +75,12 @@ static enum vnp_status grow(struct vnp_idset *s, struct vnp_err *err)
     return VNP_OK;
 }
 
+/* Beside the table, by all bits of its hash. */
 static enum vnp_status sort(struct vnp_idset *s, struct entry e, uint64_t number, struct vnp_err *err)
 {
-    const struct key key = {e.hash, e.rest};
     if (s->others == NULL)
         s->others = vnp_sorter_new(SORT_BYTES);
-    return vnp_sorter_add(s->others, &(struct vnp_keyed){(const char *)&key, sizeof key, &number, sizeof number}, err);
+    return vnp_sorter_add(s->others, &(struct vnp_keyed){(const char *)&e, sizeof e, &number, sizeof number}, err);
 }
 
 enum vnp_status vnp_idset_add(struct vnp_idset *s, struct vnp_str id, uint64_t number, uint64_t *earlier,
@@ -113,20 +108,20 @@ enum vnp_status vnp_idset_add(struct vnp_idset *s, struct vnp_str id, uint64_t n
 enum vnp_status vnp_idset_check(struct vnp_idset *s, uint64_t *earlier, uint64_t *number, struct vnp_err *err)
 {
     struct vnp_keyed r;
-    struct key last = {0}, key;
+    struct entry last = {0}, e;
     enum vnp_status st;
     if (s->others == NULL)
         return VNP_OK;
     for (bool first = true; (st = vnp_sorter_next(s->others, &r, err)) == VNP_OK; first = false) {
-        memcpy(&key, r.key, sizeof key);
+        memcpy(&e, r.key, sizeof e);
         memcpy(number, r.data, sizeof *number);
-        if (!first && key.hash == last.hash && key.more == last.more) {
+        if (!first && e.hash == last.hash && e.rest == last.rest) {
             const uint64_t other = *earlier;
             *earlier = other < *number ? other : *number;
             *number = other < *number ? *number : other;
             return VNP_DATA;
         }
-        last = key;
+        last = e;
         *earlier = *number;
     }
     return st == VNP_END ? VNP_OK : st;
